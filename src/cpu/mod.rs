@@ -1,0 +1,10 @@
+//! The CPU engine: a device of its own, and the oracle that the kernels are held against.
+//!
+//! Plain f32 in the order that the rule writes it, over slices, with the widest vector
+//! instructions that the machine has and, for large vectors, with threads. Neither changes a bit
+//! of the result: every element is computed alone.
+
+mod optimizer;
+mod sweep;
+
+pub use optimizer::{CpuError, CpuOptimizer};

@@ -1,0 +1,134 @@
+//! An optimizer over slices.
+
+use super::sweep::{Slices, sweep};
+use crate::rules::{Rule, RuleError, StateElement};
+
+/// Applies a rule to a parameter vector in host memory.
+///
+/// # Example
+/// ```
+/// use wgpu_optim::{Adagrad, CpuOptimizer};
+///
+/// let rule = Adagrad { learning_rate: 0.5, epsilon: 16.0, ..Default::default() };
+/// let mut x = vec![1.0_f32];
+/// let mut optimizer = CpuOptimizer::new(rule, x.len())?;
+/// optimizer.step(&mut x, &[3.0])?; // s = 9, x = 1 - 0.5 * 3 / sqrt(9 + 16)
+/// assert_eq!((x[0], optimizer.state(0)[0]), (0.7, 9.0));
+/// # Ok::<(), wgpu_optim::CpuError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct CpuOptimizer<R: Rule> {
+    rule: R,
+    len: usize,
+    state: Vec<Vec<f32>>,
+    steps: u64,
+}
+
+/// Why the CPU engine refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CpuError {
+    /// A hyper-parameter is outside its domain.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// A slice has another length than the optimizer was made for.
+    #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
+    Length {
+        /// Which slice.
+        slice: &'static str,
+        /// Its length, in elements.
+        found: usize,
+        /// The optimizer's length, in elements.
+        expected: usize,
+    },
+}
+
+impl<R: Rule> CpuOptimizer<R> {
+    /// An optimizer for `len` parameters, its state at the rule's initial values.
+    ///
+    /// # Errors
+    /// [`CpuError::Rule`] if a hyper-parameter is outside its domain.
+    pub fn new(rule: R, len: usize) -> Result<Self, CpuError> {
+        rule.validate()?;
+        let initial = rule.initial_state();
+        let state = initial.as_ref().iter().map(|&value| vec![value; len]).collect();
+        Ok(Self { rule, len, state, steps: 0 })
+    }
+
+    /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
+    /// are only read.
+    ///
+    /// # Errors
+    /// [`CpuError::Length`]; nothing has changed then.
+    pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
+        let expected = self.len;
+        for (slice, found) in [("params", params.len()), ("grads", grads.len())] {
+            if found != expected {
+                return Err(CpuError::Length { slice, found, expected });
+            }
+        }
+        self.steps += 1;
+        let uniforms = self.rule.uniforms(self.steps);
+        let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
+        sweep(&self.rule, &uniforms, Slices { params, grads, state });
+        Ok(())
+    }
+
+    /// Sets the base learning rate from the next step on.
+    ///
+    /// # Errors
+    /// [`CpuError::Rule`] if it is NaN, infinite or negative; the old one stays then.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), CpuError> {
+        let mut rule = self.rule;
+        rule.set_learning_rate(learning_rate);
+        rule.validate()?;
+        self.rule = rule;
+        Ok(())
+    }
+
+    /// The rule with its present hyper-parameters.
+    #[must_use]
+    pub fn rule(&self) -> &R {
+        &self.rule
+    }
+
+    /// State vector number `index`, in the order of [`Rule::STATE`].
+    ///
+    /// # Panics
+    /// If the rule has no such vector, as indexing an array does.
+    #[must_use]
+    pub fn state(&self, index: usize) -> &[f32] {
+        &self.state[index]
+    }
+
+    /// The same, to be written: for resuming from a saved state.
+    ///
+    /// # Panics
+    /// If the rule has no such vector, as indexing an array does.
+    pub fn state_mut(&mut self, index: usize) -> &mut [f32] {
+        &mut self.state[index]
+    }
+
+    /// How many steps have been taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Sets the number of steps taken: for resuming from a saved state.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// How many parameters there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}

@@ -1,0 +1,97 @@
+//! One pass of a rule over slices: threads for long ones, SIMD chosen at run time.
+
+use crate::numerics::canonical;
+use crate::rules::{Rule, StateElement};
+
+/// Elements that one thread must have before waking another pays: 64 Ki elements are 1.25 MiB
+/// of traffic, some tens of microseconds, against a few for the wake-up.
+const ELEMENTS_PER_THREAD: usize = 1 << 16;
+
+/// The slices of one pass; all of the same length.
+pub(super) struct Slices<'a> {
+    pub(super) params: &'a mut [f32],
+    pub(super) grads: &'a [f32],
+    pub(super) state: Vec<&'a mut [f32]>,
+}
+
+impl<'a> Slices<'a> {
+    fn split_at(self, middle: usize) -> (Self, Self) {
+        let (params, params_rest) = self.params.split_at_mut(middle);
+        let (grads, grads_rest) = self.grads.split_at(middle);
+        let (state, state_rest) = self.state.into_iter().map(|s| s.split_at_mut(middle)).unzip();
+        (
+            Self { params, grads, state },
+            Self { params: params_rest, grads: grads_rest, state: state_rest },
+        )
+    }
+}
+
+/// Applies `rule` to every element.
+pub(super) fn sweep<R: Rule>(rule: &R, uniforms: &R::Uniforms, slices: Slices<'_>) {
+    let tasks = slices.params.len() / ELEMENTS_PER_THREAD;
+    // The number of threads is asked for only when there is work for more than one: asking
+    // starts the pool.
+    let threads = if tasks > 1 { tasks.min(rayon::current_num_threads()) } else { 1 };
+    sweep_threads(rule, uniforms, slices, threads);
+}
+
+/// Splits the work into `threads` runs of nearly equal length.
+fn sweep_threads<R: Rule>(rule: &R, uniforms: &R::Uniforms, slices: Slices<'_>, threads: usize) {
+    if threads <= 1 {
+        pulp::Arch::new().dispatch(Pass { rule, uniforms, slices });
+        return;
+    }
+    let left_threads = threads / 2;
+    // Multiples of 16 elements keep both halves on whole cache lines if the whole was.
+    let middle = (slices.params.len() / threads * left_threads) & !15;
+    let (left, right) = slices.split_at(middle);
+    rayon::join(
+        || sweep_threads(rule, uniforms, left, left_threads),
+        || sweep_threads(rule, uniforms, right, threads - left_threads),
+    );
+}
+
+/// The loop that is compiled once for each instruction set.
+struct Pass<'a, R: Rule> {
+    rule: &'a R,
+    uniforms: &'a R::Uniforms,
+    slices: Slices<'a>,
+}
+
+impl<R: Rule> pulp::NullaryFnOnce for Pass<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let Self { rule, uniforms, slices } = self;
+        // By value: the compiler may then take the choices of formula out of the loop.
+        let (rule, uniforms) = (*rule, *uniforms);
+        let len = slices.params.len();
+        let (params, grads) = (slices.params, &slices.grads[..len]);
+        match <[_; 1]>::try_from(slices.state) {
+            Ok([state]) => {
+                let state = &mut state[..len];
+                for ((x, &g), s) in params.iter_mut().zip(grads).zip(state) {
+                    let mut element = <R::State<f32> as StateElement<f32>>::from_fn(|_| *s);
+                    *x = canonical(rule.update(&uniforms, *x, g, &mut element));
+                    *s = canonical(element.as_ref()[0]);
+                }
+            }
+            Err(mut state) => {
+                for index in 0..len {
+                    let mut element =
+                        <R::State<f32> as StateElement<f32>>::from_fn(|k| state[k][index]);
+                    params[index] = canonical(rule.update(
+                        &uniforms,
+                        params[index],
+                        grads[index],
+                        &mut element,
+                    ));
+                    for (vector, &value) in state.iter_mut().zip(element.as_ref()) {
+                        vector[index] = canonical(value);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! What can go wrong on a GPU, one narrow enum for each kind of call.
+
+use crate::rules::RuleError;
+
+/// Why no GPU could be had.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// No adapter at all, or none of the kind asked for.
+    #[error(
+        "no {wanted} adapter: install a driver for Vulkan, Metal or DirectX 12 \
+         (on Debian: mesa-vulkan-drivers), or use the CPU engine; found: {}",
+        list(found)
+    )]
+    NoAdapter {
+        /// The kind or name that was asked for.
+        wanted: String,
+        /// The names of the adapters there are.
+        found: Vec<String>,
+    },
+    /// The adapter has less than the limits asked for.
+    #[error("{adapter} allows {limit} of at most {allowed}, but {asked} was asked for")]
+    Limit {
+        /// The adapter's name.
+        adapter: String,
+        /// The limit's name.
+        limit: &'static str,
+        /// What was asked for.
+        asked: u64,
+        /// What the adapter has.
+        allowed: u64,
+    },
+    /// The driver refused to open the device.
+    #[error("{adapter} could not be opened: {message}")]
+    Refused {
+        /// The adapter's name.
+        adapter: String,
+        /// The driver's words.
+        message: String,
+    },
+}
+
+/// Names in a row, or a word for their absence.
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+/// Why a vector could not be made, viewed or written.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum VectorError {
+    /// A vector of no elements.
+    #[error("a vector needs at least one element")]
+    Empty,
+    /// A byte offset that is no multiple of 4.
+    #[error("byte offset {offset} is not a multiple of 4, the size of an f32")]
+    Misaligned {
+        /// The offset, in bytes.
+        offset: u64,
+    },
+    /// The view reaches past its buffer, or the slice past its vector.
+    #[error("elements {start}..{end} reach past the end: there are {available}")]
+    OutOfRange {
+        /// The first element.
+        start: u64,
+        /// One past the last element.
+        end: u64,
+        /// How many elements there are.
+        available: u64,
+    },
+    /// The buffer was not created for this use.
+    #[error("the buffer lacks usage {missing:?}: create it with that flag")]
+    MissingUsage {
+        /// The flags to add.
+        missing: wgpu::BufferUsages,
+    },
+    /// Host data of another length than the vector.
+    #[error("{found} values do not fit a vector of {expected} elements")]
+    Length {
+        /// How many values were given.
+        found: usize,
+        /// The vector's length.
+        expected: usize,
+    },
+    /// The device has too little memory. Nothing was allocated.
+    #[error("the device has no room for {bytes} bytes: free vectors or use a shorter one")]
+    OutOfMemory {
+        /// How many bytes were asked for.
+        bytes: u64,
+    },
+    /// The device is gone.
+    #[error("the device was lost: make a new one")]
+    DeviceLost,
+    /// wgpu refused for another reason.
+    #[error("the device refused: {message}")]
+    Rejected {
+        /// wgpu's words.
+        message: String,
+    },
+}
+
+/// Why a step was refused. Nothing has changed then: no parameter, no state, no step count.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StepError {
+    /// A hyper-parameter is outside its domain.
+    #[error(transparent)]
+    Rule(#[from] RuleError),
+    /// The state could not be allocated.
+    #[error("optimizer state: {0}")]
+    State(#[source] VectorError),
+    /// A vector has another length than the optimizer was made for.
+    #[error("{vector} has {found} elements, but the optimizer was made for {expected}")]
+    Length {
+        /// Which vector.
+        vector: &'static str,
+        /// Its length, in elements.
+        found: usize,
+        /// The optimizer's length, in elements.
+        expected: usize,
+    },
+    /// A buffer was not created for use in a kernel.
+    #[error("{vector}: its buffer lacks usage {missing:?}: create it with that flag")]
+    MissingUsage {
+        /// Which vector.
+        vector: &'static str,
+        /// The flags to add.
+        missing: wgpu::BufferUsages,
+    },
+    /// Two vectors share bytes of one buffer.
+    #[error(
+        "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"
+    )]
+    Overlap {
+        /// One vector.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+        /// The first byte that both claim.
+        byte: u64,
+    },
+    /// The device's limits are too low for this rule.
+    #[error("the device allows {limit} of {allowed}, but this rule needs {needed}")]
+    Limit {
+        /// The limit's name.
+        limit: &'static str,
+        /// What the rule needs.
+        needed: u64,
+        /// What the device was opened with.
+        allowed: u64,
+    },
+    /// A buffer belongs to another device, or was destroyed.
+    #[error("a buffer is not usable on this device: {message}")]
+    ForeignBuffer {
+        /// wgpu's words.
+        message: String,
+    },
+    /// The device has too little memory for the bookkeeping of a step.
+    #[error("the device ran out of memory: {message}")]
+    OutOfMemory {
+        /// wgpu's words.
+        message: String,
+    },
+    /// The device is gone.
+    #[error("the device was lost: make a new one")]
+    DeviceLost,
+    /// wgpu refused for another reason.
+    #[error("the device refused: {message}")]
+    Rejected {
+        /// wgpu's words.
+        message: String,
+    },
+}
+
+/// Why a vector could not be read back.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DownloadError {
+    /// The buffer was not created for this use.
+    #[error("the buffer lacks usage {missing:?}: create it with that flag")]
+    MissingUsage {
+        /// The flags to add.
+        missing: wgpu::BufferUsages,
+    },
+    /// The device has too little memory for the staging buffer.
+    #[error("the device has no room for a staging buffer of {bytes} bytes")]
+    OutOfMemory {
+        /// How many bytes were asked for.
+        bytes: u64,
+    },
+    /// The device is gone, and the data with it.
+    #[error("the device was lost: make a new one")]
+    DeviceLost,
+    /// wgpu refused for another reason.
+    #[error("the device refused: {message}")]
+    Rejected {
+        /// wgpu's words.
+        message: String,
+    },
+}
+
+/// What an error scope caught, before it is told as the error of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Caught {
+    OutOfMemory(String),
+    Foreign(String),
+    Other(String),
+}
+
+impl From<wgpu::Error> for Caught {
+    fn from(error: wgpu::Error) -> Self {
+        let message = full_message(&error);
+        match error {
+            wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory(message),
+            // wgpu has no other way to tell whose buffer it is.
+            _ if message.contains("doesn't match") || message.contains("destroyed") => {
+                Self::Foreign(message)
+            }
+            _ => Self::Other(message),
+        }
+    }
+}
+
+/// An error and its causes, on one line.
+fn full_message(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !message.contains(text.trim()) {
+            message = format!("{message}: {}", text.trim());
+        }
+        source = cause.source();
+    }
+    message
+}
+
+impl From<Caught> for StepError {
+    fn from(caught: Caught) -> Self {
+        match caught {
+            Caught::OutOfMemory(message) => Self::OutOfMemory { message },
+            Caught::Foreign(message) => Self::ForeignBuffer { message },
+            Caught::Other(message) => Self::Rejected { message },
+        }
+    }
+}
+
+impl Caught {
+    pub(crate) fn for_vector(self, bytes: u64) -> VectorError {
+        match self {
+            Self::OutOfMemory(_) => VectorError::OutOfMemory { bytes },
+            Self::Foreign(message) | Self::Other(message) => VectorError::Rejected { message },
+        }
+    }
+
+    pub(crate) fn for_download(self, bytes: u64) -> DownloadError {
+        match self {
+            Self::OutOfMemory(_) => DownloadError::OutOfMemory { bytes },
+            Self::Foreign(message) | Self::Other(message) => DownloadError::Rejected { message },
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! An optimizer over vectors in device memory.
+
+use super::context::Gpu;
+use super::errors::{Caught, StepError};
+use super::plan::plan;
+use super::scope::caught;
+use super::slots::{SLOT_BYTES, Slot};
+use super::step_kernel::{StepKernels, Variant, bind, chunk_words};
+use super::vector::GpuVec;
+use crate::numerics::Precision;
+use crate::rules::{Rule, StateElement};
+
+/// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
+/// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
+const KEPT_BINDINGS: usize = 4;
+
+/// Applies a rule to a parameter vector in device memory: one fused pass a step.
+///
+/// The optimizer holds the rule's state, one f32 a parameter and state vector. Once a pair of
+/// vectors has been stepped, stepping it again allocates nothing on the device.
+#[derive(Debug)]
+pub struct GpuOptimizer<R: Rule> {
+    gpu: Gpu,
+    rule: R,
+    len: usize,
+    precision: Precision,
+    state: Vec<GpuVec>,
+    steps: u64,
+    kernels: StepKernels,
+    /// The uniforms of `step`, which submits at once: the queue keeps writes and steps in order,
+    /// so one slot serves them all.
+    slot: Slot,
+    slot_content: Option<R::Uniforms>,
+    /// Most recently used first.
+    bindings: Vec<Bindings>,
+}
+
+/// The dispatches of a step over one pair of vectors.
+#[derive(Debug)]
+struct Bindings {
+    params: GpuVec,
+    grads: GpuVec,
+    dispatches: Vec<BoundDispatch>,
+}
+
+#[derive(Debug)]
+struct BoundDispatch {
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
+}
+
+impl<R: Rule> GpuOptimizer<R> {
+    /// An optimizer for `len` parameters, its state allocated at the rule's initial values.
+    ///
+    /// # Errors
+    /// [`StepError`] if a hyper-parameter is outside its domain, the device's limits are too low
+    /// or its memory too small.
+    pub fn new(gpu: &Gpu, rule: R, len: usize) -> Result<Self, StepError> {
+        const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
+        rule.validate()?;
+        check_limits::<R>(&gpu.device().limits())?;
+        if gpu.is_lost() {
+            return Err(StepError::DeviceLost);
+        }
+        let initial = rule.initial_state();
+        let mut state = Vec::new();
+        for &value in initial.as_ref() {
+            let vector = gpu.zeros(len).map_err(StepError::State)?;
+            // New memory is zero; a buffer is cleared by the device, with no traffic from here.
+            if value.to_bits() != 0 {
+                gpu.fill(&vector, value).map_err(StepError::State)?;
+            }
+            state.push(vector);
+        }
+        Ok(Self {
+            gpu: gpu.clone(),
+            rule,
+            len,
+            precision: Precision::Native,
+            state,
+            steps: 0,
+            kernels: StepKernels::new(&gpu.device().limits()),
+            slot: gpu.slots().take(gpu.device())?,
+            slot_content: None,
+            bindings: Vec::new(),
+        })
+    }
+
+    /// The same optimizer with another precision. Default: [`Precision::Native`].
+    #[must_use]
+    pub fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.bindings.clear();
+        self
+    }
+
+    /// Encodes one step and submits it.
+    ///
+    /// `params` and `grads` have the optimizer's length. The gradients are only read.
+    ///
+    /// # Errors
+    /// [`StepError`]; nothing has changed then.
+    pub fn step(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
+        self.prepare(params, grads)?;
+        let uniforms = self.rule.uniforms(self.steps + 1);
+        if self.slot_content != Some(uniforms) {
+            self.slot.write(self.gpu.queue(), bytemuck::bytes_of(&uniforms));
+            self.slot_content = Some(uniforms);
+        }
+        let device = self.gpu.device();
+        caught(device, || {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            self.encode(&mut encoder, &self.slot);
+            self.gpu.queue().submit([encoder.finish()]);
+        })?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Encodes one step into the caller's encoder, which must be of the same device. The step
+    /// happens when the encoder's commands are submitted; its learning rate is the present one.
+    ///
+    /// # Errors
+    /// [`StepError`]; nothing has been encoded then.
+    pub fn record(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        params: &GpuVec,
+        grads: &GpuVec,
+    ) -> Result<(), StepError> {
+        self.prepare(params, grads)?;
+        let slot = self.gpu.slots().take(self.gpu.device())?;
+        slot.write(self.gpu.queue(), bytemuck::bytes_of(&self.rule.uniforms(self.steps + 1)));
+        self.encode(encoder, &slot);
+        // The slot is free again when the device has read it, or when the commands are dropped.
+        let guard = slot.into_guard();
+        encoder.on_submitted_work_done(move || drop(guard));
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Sets the base learning rate from the next step or record on.
+    ///
+    /// # Errors
+    /// [`StepError::Rule`] if it is NaN, infinite or negative; the old one stays then.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), StepError> {
+        let mut rule = self.rule;
+        rule.set_learning_rate(learning_rate);
+        rule.validate()?;
+        self.rule = rule;
+        Ok(())
+    }
+
+    /// State vector number `index`, in the order of [`Rule::STATE`]. To resume from a saved
+    /// state, [`Gpu::write`] it.
+    ///
+    /// # Panics
+    /// If the rule has no such vector, as indexing an array does.
+    #[must_use]
+    pub fn state(&self, index: usize) -> &GpuVec {
+        &self.state[index]
+    }
+
+    /// The rule with its present hyper-parameters.
+    #[must_use]
+    pub fn rule(&self) -> &R {
+        &self.rule
+    }
+
+    /// The precision of the arithmetic.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+
+    /// How many steps have been submitted or recorded.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// Sets the number of steps taken: for resuming from a saved state.
+    pub fn set_steps(&mut self, steps: u64) {
+        self.steps = steps;
+    }
+
+    /// How many parameters there are; at least 1.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a vector is never empty")]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Encodes the dispatches of the first bindings, reading uniforms from `slot`.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, slot: &Slot) {
+        let Some(bindings) = self.bindings.first() else { return };
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+            label: Some(R::NAME),
+            timestamp_writes: None,
+        });
+        pass.set_bind_group(1, &slot.bind_group, &[slot.offset()]);
+        for dispatch in &bindings.dispatches {
+            pass.set_pipeline(&dispatch.pipeline);
+            pass.set_bind_group(0, &dispatch.bind_group, &[]);
+            pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
+        }
+    }
+
+    /// Brings the bindings of this pair to the front; checks the pair and makes them if new.
+    fn prepare(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
+        if self.gpu.is_lost() {
+            return Err(StepError::DeviceLost);
+        }
+        let known = self.bindings.iter().position(|b| b.params == *params && b.grads == *grads);
+        if let Some(index) = known {
+            self.bindings[..=index].rotate_right(1);
+            return Ok(());
+        }
+        self.check(params, grads)?;
+        let bindings = self.bind(params, grads)?;
+        self.bindings.truncate(KEPT_BINDINGS - 1);
+        self.bindings.insert(0, bindings);
+        Ok(())
+    }
+
+    fn bind(&self, params: &GpuVec, grads: &GpuVec) -> Result<Bindings, Caught> {
+        let device = self.gpu.device();
+        let vectors: Vec<&GpuVec> = [params, grads].into_iter().chain(&self.state).collect();
+        let spans: Vec<_> = vectors.iter().map(|vector| vector.spans()).collect();
+        let dispatches = plan(&spans, &self.kernels.limits);
+        let grads_writable =
+            [params].into_iter().chain(&self.state).any(|v| v.shares_buffer(grads));
+        let stride = u64::from(device.limits().min_uniform_buffer_offset_alignment);
+        let stride = stride.max((4 * (4 + self.state.len()) as u64).next_multiple_of(16));
+        let chunks = caught(device, || {
+            let chunks = device.create_buffer(&wgpu::BufferDescriptor {
+                label: Some("wgpu-optim chunks"),
+                size: stride * dispatches.len() as u64,
+                usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            });
+            for (offset, dispatch) in (0..).step_by(stride as usize).zip(&dispatches) {
+                let words = chunk_words(dispatch);
+                self.gpu.queue().write_buffer(&chunks, offset, bytemuck::cast_slice(&words));
+            }
+            chunks
+        })?;
+        let mut bound = Vec::new();
+        for (offset, dispatch) in (0..).step_by(stride as usize).zip(&dispatches) {
+            let variant =
+                Variant { precision: self.precision, access: dispatch.access, grads_writable };
+            let pipeline = self.kernels.pipeline(&self.gpu, &self.rule, variant)?;
+            let bind_group = caught(device, || {
+                bind::<R>(device, variant, dispatch, (&chunks, offset), &vectors)
+            })?;
+            bound.push(BoundDispatch { pipeline, bind_group, grid: dispatch.grid });
+        }
+        Ok(Bindings { params: params.clone(), grads: grads.clone(), dispatches: bound })
+    }
+
+    /// Checks what wgpu would refuse later, with less to say.
+    fn check(&self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
+        let expected = self.len;
+        let pair = [("params", params), ("grads", grads)];
+        for (vector, vec) in pair {
+            if vec.len() != expected {
+                return Err(StepError::Length { vector, found: vec.len(), expected });
+            }
+            for (buffer, _) in vec.buffers() {
+                let missing = wgpu::BufferUsages::STORAGE - buffer.usage();
+                if !missing.is_empty() {
+                    return Err(StepError::MissingUsage { vector, missing });
+                }
+            }
+        }
+        let state = self.state.iter().zip(R::STATE).map(|(vector, &name)| (name, vector));
+        let all: Vec<_> = pair.into_iter().chain(state).collect();
+        for (index, (first, a)) in all.iter().enumerate() {
+            if let Some(byte) = a.overlaps_itself() {
+                return Err(StepError::Overlap { first, second: first, byte });
+            }
+            for (second, b) in &all[index + 1..] {
+                if let Some(byte) = a.overlap(b) {
+                    return Err(StepError::Overlap { first, second, byte });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the device can run `R`'s step kernel at all.
+fn check_limits<R: Rule>(limits: &wgpu::Limits) -> Result<(), StepError> {
+    let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
+    let needs = [
+        (
+            "max_storage_buffers_per_shader_stage",
+            2 + R::STATE.len() as u64,
+            u64::from(limits.max_storage_buffers_per_shader_stage),
+        ),
+        // One group of four elements behind the worst alignment.
+        ("max_storage_buffer_binding_size", alignment + 16, limits.max_storage_buffer_binding_size),
+        ("max_uniform_buffer_binding_size", SLOT_BYTES, limits.max_uniform_buffer_binding_size),
+        ("max_bind_groups", 2, u64::from(limits.max_bind_groups)),
+    ];
+    for (limit, needed, allowed) in needs {
+        if needed > allowed {
+            return Err(StepError::Limit { limit, needed, allowed });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,124 @@
+use super::*;
+use proptest::prelude::*;
+
+const WEBGPU: DispatchLimits =
+    DispatchLimits { binding: 128 << 20, alignment: 256, workgroups: 65535, workgroup_size: 256 };
+
+fn own(len: u64) -> Vec<Span> {
+    vec![Span { offset: 0, len, padded: true }]
+}
+
+fn shape(dispatches: &[Dispatch]) -> Vec<(Access, u64, u32)> {
+    dispatches.iter().map(|d| (d.access, d.first, d.len)).collect()
+}
+
+#[test]
+fn padded_vectors_need_one_dispatch_at_any_length() {
+    for len in [1, 3, 4, 5, 63, 64, 65, 255, 256, 257, 1 << 25] {
+        let dispatches = plan(&[own(len), own(len), own(len)], &WEBGPU);
+        assert_eq!(shape(&dispatches), [(Access::Vector, 0, len as u32)]);
+        assert_eq!(dispatches[0].bindings[0].size, len.div_ceil(4) * 16);
+    }
+}
+
+#[test]
+fn a_caller_without_padding_gets_a_scalar_tail() {
+    let theirs = vec![Span { offset: 512, len: 7, padded: false }];
+    let dispatches = plan(&[theirs, own(7)], &WEBGPU);
+    assert_eq!(shape(&dispatches), [(Access::Vector, 0, 4), (Access::Scalar, 4, 3)]);
+    assert_eq!(dispatches[1].bindings[0], Binding { span: 0, offset: 512, size: 28, shift: 4 });
+}
+
+#[test]
+fn an_offset_that_is_no_multiple_of_16_bytes_is_scalar() {
+    let theirs = vec![Span { offset: 516, len: 8, padded: false }];
+    let dispatches = plan(&[theirs, own(8)], &WEBGPU);
+    assert_eq!(shape(&dispatches), [(Access::Scalar, 0, 8)]);
+    assert_eq!(dispatches[0].bindings[0], Binding { span: 0, offset: 512, size: 36, shift: 1 });
+}
+
+#[test]
+fn the_binding_limit_cuts() {
+    let full = 1 << 25; // 128 MiB
+    for (len, last) in [(full + 1, 1), (full + 5, 5)] {
+        let dispatches = plan(&[own(len), own(len)], &WEBGPU);
+        let expected = [(Access::Vector, 0, full as u32), (Access::Vector, full, last)];
+        assert_eq!(shape(&dispatches), expected);
+    }
+    // 2^31 - 1 bytes, the most that Vulkan binds, is no multiple of 4.
+    let vulkan = DispatchLimits { binding: (1 << 31) - 1, alignment: 32, ..WEBGPU };
+    let dispatches = plan(&[own(600_000_000)], &vulkan);
+    assert_eq!(dispatches[0].len, (1 << 29) - 4);
+    assert_eq!(dispatches[0].len + dispatches[1].len, 600_000_000);
+}
+
+#[test]
+fn more_workgroups_than_one_dimension_holds_become_rows() {
+    let limits = DispatchLimits { workgroups: 10, workgroup_size: 64, ..WEBGPU };
+    assert_eq!(limits.grid(640), [10, 1]);
+    assert_eq!(limits.grid(641), [6, 2]);
+    let dispatches = plan(&[own(4 * 64 * 100 + 1)], &limits);
+    assert_eq!(shape(&dispatches), [(Access::Vector, 0, 25600), (Access::Vector, 25600, 1)]);
+    assert_eq!(dispatches[0].grid, [10, 10]);
+}
+
+/// Any spans of the same total length, at any offset.
+fn any_vector(total: u64) -> impl Strategy<Value = Vec<Span>> {
+    proptest::collection::vec((1..=total, 0_u64..200, any::<bool>()), 1..4).prop_map(move |parts| {
+        let mut left = total;
+        let mut spans = Vec::new();
+        let last = parts.len() - 1;
+        for (index, (len, offset, padded)) in parts.into_iter().enumerate() {
+            let len = if index == last { left } else { len.min(left) };
+            if len > 0 {
+                spans.push(Span { offset: 4 * offset, len, padded });
+            }
+            left -= len;
+        }
+        spans
+    })
+}
+
+proptest! {
+    /// Every element of every vector is in exactly one dispatch, at its own address, and no
+    /// binding is misaligned, too large, or reaches past the end of an unpadded range.
+    #[test]
+    fn dispatches_cover_each_element_once(
+        vectors in (1_u64..3000).prop_flat_map(|n| proptest::collection::vec(any_vector(n), 1..5)),
+        binding in 32_u64..4096,
+        alignment in prop_oneof![Just(16_u64), Just(32)],
+        workgroups in 1_u32..5,
+        workgroup_size in 1_u32..65,
+    ) {
+        let limits = DispatchLimits { binding, alignment, workgroups, workgroup_size };
+        let dispatches = plan(&vectors, &limits);
+        let mut next = 0;
+        for dispatch in &dispatches {
+            prop_assert_eq!(dispatch.first, next);
+            next += u64::from(dispatch.len);
+            let [columns, rows] = dispatch.grid;
+            prop_assert!(columns <= workgroups && rows <= workgroups);
+            prop_assert!(u64::from(columns) * u64::from(rows) * u64::from(workgroup_size)
+                >= u64::from(dispatch.threads()));
+            for (spans, bound) in vectors.iter().zip(&dispatch.bindings) {
+                let before: u64 = spans[..bound.span].iter().map(|s| s.len).sum();
+                let span = spans[bound.span];
+                let address = span.offset + 4 * (dispatch.first - before);
+                prop_assert_eq!(bound.offset + 4 * u64::from(bound.shift), address);
+                prop_assert_eq!(bound.offset % alignment, 0);
+                // Alignment may leave no room for four elements below a tiny limit; such limits
+                // are refused before a plan is made.
+                prop_assert!(bound.size <= binding.max(alignment + 16));
+                prop_assert_eq!(bound.size % 4, 0);
+                let end = span.offset + 4 * span.len;
+                let reach = if span.padded { end.next_multiple_of(16) } else { end };
+                prop_assert!(bound.offset + bound.size <= reach.max(end + 12 * u64::from(span.padded)));
+                if dispatch.access == Access::Vector {
+                    prop_assert_eq!(bound.shift % 4, 0);
+                    prop_assert_eq!(address % 16, 0);
+                }
+            }
+        }
+        prop_assert_eq!(next, vectors[0].iter().map(|s| s.len).sum::<u64>());
+    }
+}

@@ -1,0 +1,162 @@
+//! Uniform slots: each recorded step reads its own, so that N steps in one encoder can have N
+//! learning rates.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::errors::Caught;
+use super::scope::caught;
+
+/// Bytes in a slot: the largest alignment that WebGPU lets a device ask for, and the most that a
+/// rule's uniforms may take.
+pub(crate) const SLOT_BYTES: u64 = 256;
+/// Slots in a page: 16 KiB, the smallest uniform binding that WebGPU guarantees.
+const SLOTS_PER_PAGE: u32 = 64;
+
+/// The slots of a device. Pages are added when all slots are taken and never given back, so that
+/// a warm optimizer allocates nothing.
+#[derive(Debug)]
+pub(crate) struct SlotPool {
+    layout: wgpu::BindGroupLayout,
+    pages: Mutex<Vec<Page>>,
+    free: Arc<Mutex<Vec<SlotIndex>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Page {
+    buffer: wgpu::Buffer,
+    bind_group: wgpu::BindGroup,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct SlotIndex {
+    page: usize,
+    slot: u32,
+}
+
+/// A slot taken from the pool; it goes back when its guard is dropped.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    guard: SlotGuard,
+    buffer: wgpu::Buffer,
+    pub(crate) bind_group: wgpu::BindGroup,
+}
+
+/// Gives a slot back when dropped. Holds no handle of wgpu's, so that it is `Send` everywhere.
+#[derive(Debug)]
+pub(crate) struct SlotGuard {
+    index: SlotIndex,
+    free: Arc<Mutex<Vec<SlotIndex>>>,
+}
+
+impl Drop for SlotGuard {
+    fn drop(&mut self) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
+    }
+}
+
+impl SlotPool {
+    pub(crate) fn new(device: &wgpu::Device) -> Self {
+        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("wgpu-optim uniforms"),
+            entries: &[wgpu::BindGroupLayoutEntry {
+                binding: 0,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty: wgpu::BufferBindingType::Uniform,
+                    has_dynamic_offset: true,
+                    min_binding_size: None,
+                },
+                count: None,
+            }],
+        });
+        Self { layout, pages: Mutex::default(), free: Arc::default() }
+    }
+
+    /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
+    pub(crate) fn layout(&self) -> &wgpu::BindGroupLayout {
+        &self.layout
+    }
+
+    /// A free slot; a new page if there is none.
+    pub(crate) fn take(&self, device: &wgpu::Device) -> Result<Slot, Caught> {
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = free().pop();
+        let index = match taken {
+            Some(index) => index,
+            None => {
+                let page = caught(device, || self.page(device))?;
+                pages.push(page);
+                let page = pages.len() - 1;
+                free().extend((1..SLOTS_PER_PAGE).rev().map(|slot| SlotIndex { page, slot }));
+                SlotIndex { page, slot: 0 }
+            }
+        };
+        let Page { buffer, bind_group } = pages[index.page].clone();
+        let guard = SlotGuard { index, free: Arc::clone(&self.free) };
+        Ok(Slot { guard, buffer, bind_group })
+    }
+
+    fn page(&self, device: &wgpu::Device) -> Page {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgpu-optim uniforms"),
+            size: SLOT_BYTES * u64::from(SLOTS_PER_PAGE),
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("wgpu-optim uniforms"),
+            layout: &self.layout,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(SLOT_BYTES),
+                }),
+            }],
+        });
+        Page { buffer, bind_group }
+    }
+}
+
+impl Slot {
+    /// The dynamic offset to bind with.
+    pub(crate) fn offset(&self) -> u32 {
+        self.guard.index.slot * SLOT_BYTES as u32
+    }
+
+    /// Queues the slot's new content, ahead of all that is submitted from now on.
+    pub(crate) fn write(&self, queue: &wgpu::Queue, bytes: &[u8]) {
+        queue.write_buffer(&self.buffer, u64::from(self.offset()), bytes);
+    }
+
+    /// The guard alone, to be dropped when the work that reads the slot is done.
+    pub(crate) fn into_guard(self) -> SlotGuard {
+        self.guard
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), Caught> {
+        let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let pool = SlotPool::new(&device);
+        let pages = || pool.pages.lock().unwrap_or_else(PoisonError::into_inner).len();
+        for _ in 0..1000 {
+            drop(pool.take(&device)?.into_guard());
+        }
+        assert_eq!(pages(), 1);
+        let held: Vec<Slot> = (0..65).map(|_| pool.take(&device)).collect::<Result<_, _>>()?;
+        assert_eq!(pages(), 2);
+        let mut places: Vec<_> =
+            held.iter().map(|slot| (slot.guard.index.page, slot.offset())).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), 65, "no slot is given out twice");
+        Ok(())
+    }
+}

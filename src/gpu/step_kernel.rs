@@ -1,0 +1,186 @@
+//! The step kernel: its WGSL, put together from arithmetic, rule and harness, its bindings, and
+//! the words that tell a dispatch where its elements are.
+
+use super::context::Gpu;
+use super::errors::Caught;
+use super::plan::{Access, Dispatch, DispatchLimits};
+use crate::numerics::Precision;
+use crate::rules::Rule;
+
+/// Invocations in a workgroup where the device allows as many.
+const WORKGROUP_SIZE: u32 = 256;
+
+/// The arithmetic that a kernel is compiled with.
+pub(crate) fn arithmetic(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Native => include_str!("../../shaders/arithmetic/native.wgsl"),
+        Precision::Exact => include_str!("../../shaders/arithmetic/exact.wgsl"),
+    }
+}
+
+/// What tells one compiled step kernel of a rule from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Variant {
+    pub(crate) precision: Precision,
+    pub(crate) access: Access,
+    /// Whether the gradients are bound read_write, because they share a buffer with a vector that
+    /// is: WebGPU allows one buffer only one kind of binding in a dispatch. Never written.
+    pub(crate) grads_writable: bool,
+}
+
+/// The whole WGSL of `R`'s step kernel.
+pub(crate) fn source<R: Rule>(variant: Variant) -> String {
+    let harness = match variant.access {
+        Access::Vector => include_str!("../../shaders/step.wgsl"),
+        Access::Scalar => include_str!("../../shaders/step_unaligned.wgsl"),
+    };
+    let mut harness = expand_state(harness, R::STATE);
+    if variant.grads_writable {
+        harness = harness.replace("var<storage, read> grads", "var<storage, read_write> grads");
+    }
+    [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
+}
+
+/// Repeats each line that names STATE once for each state vector; comments stand as they are.
+fn expand_state(harness: &str, names: &[&str]) -> String {
+    let mut text = String::new();
+    for line in harness.lines() {
+        if !line.contains("STATE") || line.starts_with("//") {
+            text.push_str(line);
+            text.push('\n');
+            continue;
+        }
+        for (index, name) in names.iter().enumerate() {
+            let binding = (FIRST_STATE_BINDING + index as u32).to_string();
+            let line = line.replace("STATE_BINDING", &binding).replace("STATE", name);
+            text.push_str(&line);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+const CHUNK_BINDING: u32 = 0;
+const PARAMS_BINDING: u32 = 1;
+const GRADS_BINDING: u32 = 2;
+const FIRST_STATE_BINDING: u32 = 3;
+
+/// The binding of vector number `index` of a step: parameters, gradients, state.
+fn vector_binding(index: usize) -> u32 {
+    PARAMS_BINDING + index as u32
+}
+
+/// The content of `struct Chunk` in the harness.
+pub(crate) fn chunk_words(dispatch: &Dispatch) -> Vec<u32> {
+    let unit = match dispatch.access {
+        Access::Vector => 4,
+        Access::Scalar => 1,
+    };
+    let starts = dispatch.bindings.iter().map(|binding| binding.shift / unit);
+    [dispatch.threads(), dispatch.len].into_iter().chain(starts).collect()
+}
+
+/// What the step kernels of one rule need of a device, decided once.
+#[derive(Clone, Debug)]
+pub(crate) struct StepKernels {
+    pub(crate) limits: DispatchLimits,
+}
+
+impl StepKernels {
+    pub(crate) fn new(limits: &wgpu::Limits) -> Self {
+        Self { limits: DispatchLimits::of(limits, WORKGROUP_SIZE) }
+    }
+
+    /// Bindings of the vectors: `chunk`, then parameters, gradients and state.
+    pub(crate) fn layout<R: Rule>(
+        device: &wgpu::Device,
+        variant: Variant,
+    ) -> wgpu::BindGroupLayout {
+        let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
+            binding,
+            visibility: wgpu::ShaderStages::COMPUTE,
+            ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset: false, min_binding_size: None },
+            count: None,
+        };
+        let mut entries = vec![entry(CHUNK_BINDING, wgpu::BufferBindingType::Uniform)];
+        entries.extend((0..2 + R::STATE.len()).map(|index| {
+            let binding = vector_binding(index);
+            let read_only = binding == GRADS_BINDING && !variant.grads_writable;
+            entry(binding, wgpu::BufferBindingType::Storage { read_only })
+        }));
+        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some("wgpu-optim step"),
+            entries: &entries,
+        })
+    }
+
+    /// The compiled kernel; cached on the device by rule, variant and choices of formula.
+    pub(crate) fn pipeline<R: Rule>(
+        &self,
+        gpu: &Gpu,
+        rule: &R,
+        variant: Variant,
+    ) -> Result<wgpu::ComputePipeline, Caught> {
+        let mut constants = rule.constants();
+        constants.push(("workgroup_size", f64::from(self.limits.workgroup_size)));
+        let key = format!("step {} {variant:?} {constants:?}", R::NAME);
+        gpu.pipeline(&key, |device| {
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&key),
+                source: wgpu::ShaderSource::Wgsl(source::<R>(variant).into()),
+            });
+            let vectors = Self::layout::<R>(device, variant);
+            let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(&key),
+                bind_group_layouts: &[Some(&vectors), Some(gpu.slots().layout())],
+                immediate_size: 0,
+            });
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(&key),
+                layout: Some(&layout),
+                module: &module,
+                entry_point: Some("step"),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants: &constants,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        })
+    }
+}
+
+/// The bind group of one dispatch: its chunk at `chunk_offset` of `chunks`, and its vectors.
+pub(crate) fn bind<R: Rule>(
+    device: &wgpu::Device,
+    variant: Variant,
+    dispatch: &Dispatch,
+    chunks: (&wgpu::Buffer, u64),
+    vectors: &[&super::GpuVec],
+) -> wgpu::BindGroup {
+    let (chunks, chunk_offset) = chunks;
+    let entry = |binding, buffer, offset, size| wgpu::BindGroupEntry {
+        binding,
+        resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+            buffer,
+            offset,
+            size: wgpu::BufferSize::new(size),
+        }),
+    };
+    let words = chunk_words(dispatch).len() as u64;
+    let mut entries =
+        vec![entry(CHUNK_BINDING, chunks, chunk_offset, (4 * words).next_multiple_of(16))];
+    for (index, (vector, bound)) in vectors.iter().zip(&dispatch.bindings).enumerate() {
+        let buffer = &vector.segments()[bound.span].buffer;
+        entries.push(entry(vector_binding(index), buffer, bound.offset, bound.size));
+    }
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("wgpu-optim step"),
+        layout: &StepKernels::layout::<R>(device, variant),
+        entries: &entries,
+    })
+}
+
+#[cfg(test)]
+#[path = "step_kernel_tests.rs"]
+mod tests;

@@ -1,0 +1,76 @@
+use naga::valid::{Capabilities, ValidationFlags, Validator};
+
+use super::*;
+use crate::Adagrad;
+
+#[test]
+fn a_state_line_stands_once_for_each_vector() {
+    let text = "// STATE\nbinding STATE_BINDING of STATE;\nx\n";
+    let expanded = expand_state(text, &["first", "second"]);
+    assert_eq!(expanded, "// STATE\nbinding 3 of first;\nbinding 4 of second;\nx\n");
+    assert_eq!(expand_state(text, &[]), "// STATE\nx\n");
+}
+
+fn parse(variant: Variant) -> naga::Module {
+    naga::front::wgsl::parse_str(&source::<Adagrad>(variant)).unwrap()
+}
+
+const NATIVE: Variant =
+    Variant { precision: Precision::Native, access: Access::Vector, grads_writable: false };
+
+/// The struct of a uniform in the shipped WGSL: its size and its members' names and offsets.
+fn uniform_struct(module: &naga::Module, name: &str) -> (u32, Vec<(String, u32)>) {
+    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
+    let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("{name}") };
+    let members = members.iter().map(|m| (m.name.clone().unwrap(), m.offset)).collect();
+    (*span, members)
+}
+
+#[test]
+fn uniforms_have_the_layout_of_the_shipped_wgsl() {
+    use crate::rules::AdagradUniforms as U;
+    use std::mem::offset_of;
+    for access in [Access::Vector, Access::Scalar] {
+        let module = parse(Variant { access, ..NATIVE });
+        let (size, members) = uniform_struct(&module, "Hyper");
+        let ours = [
+            ("learning_rate", offset_of!(U, learning_rate)),
+            ("epsilon", offset_of!(U, epsilon)),
+            ("weight_decay", offset_of!(U, weight_decay)),
+            ("padding", offset_of!(U, padding)),
+        ];
+        let ours: Vec<_> = ours.map(|(name, at)| (name.to_owned(), at as u32)).to_vec();
+        assert_eq!((size as usize, members), (size_of::<U>(), ours));
+
+        let (_, members) = uniform_struct(&module, "Chunk");
+        let names: Vec<_> = members.iter().map(|(name, _)| name.as_str()).collect();
+        let words = ["threads", "len", "params_start", "grads_start", "accumulator_start"];
+        assert_eq!(names, words);
+        assert!(members.iter().enumerate().all(|(index, (_, at))| *at == 4 * index as u32));
+    }
+}
+
+#[test]
+fn bindings_are_those_of_the_shipped_wgsl() {
+    for grads_writable in [false, true] {
+        let module = parse(Variant { grads_writable, ..NATIVE });
+        let mut found = Vec::new();
+        for (_, global) in module.global_variables.iter() {
+            let place = global.binding.unwrap();
+            let writable = matches!(global.space, naga::AddressSpace::Storage { access }
+                if access.contains(naga::StorageAccess::STORE));
+            found.push((global.name.clone().unwrap(), place.group, place.binding, writable));
+        }
+        found.sort_by_key(|entry| (entry.1, entry.2));
+        let expected = [
+            ("chunk", 0, CHUNK_BINDING, false),
+            ("params", 0, PARAMS_BINDING, true),
+            ("grads", 0, GRADS_BINDING, grads_writable),
+            ("accumulator", 0, FIRST_STATE_BINDING, true),
+            ("hyper", 1, 0, false),
+        ];
+        let expected: Vec<_> =
+            expected.map(|(name, g, b, writable)| (name.to_owned(), g, b, writable)).to_vec();
+        assert_eq!(found, expected);
+    }
+}

@@ -1,0 +1,302 @@
+//! Vectors of f32 in device memory.
+
+use std::borrow::Borrow;
+use std::ops::Range;
+
+use super::context::Gpu;
+use super::errors::{DownloadError, VectorError};
+use super::plan::Span;
+use super::readback::{Readback, Wait};
+use super::scope::caught;
+
+/// Bytes that are staged at once in a transfer: wgpu allocates as much host memory again.
+const TRANSFER_BYTES: u64 = 64 << 20;
+
+/// A vector of f32 in the memory of a device: a view of one or more `wgpu::Buffer`s, of our own
+/// allocation or the caller's. Clones and slices share the memory.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GpuVec {
+    segments: Vec<Segment>,
+}
+
+/// A run of elements in one buffer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Segment {
+    pub(crate) buffer: wgpu::Buffer,
+    pub(crate) span: Span,
+}
+
+impl Segment {
+    /// The bytes of its buffer, from the first to one past the last.
+    pub(crate) fn bytes(&self) -> Range<u64> {
+        self.span.offset..self.span.offset + 4 * self.span.len
+    }
+
+    /// The first byte that both claim in one buffer.
+    fn overlap(&self, other: &Self) -> Option<u64> {
+        let (a, b) = (self.bytes(), other.bytes());
+        let start = a.start.max(b.start);
+        (self.buffer == other.buffer && start < a.end.min(b.end)).then_some(start)
+    }
+}
+
+impl GpuVec {
+    /// Views `len` elements of the caller's `buffer`, from `offset` bytes on, which is any
+    /// multiple of 4. The buffer needs `STORAGE` to be stepped, and `COPY_SRC` or `COPY_DST` to
+    /// be downloaded or written.
+    ///
+    /// # Errors
+    /// [`VectorError`] if the view is empty, misaligned, reaches past the buffer, or the buffer
+    /// has not the usage `STORAGE`.
+    pub fn from_buffer(
+        buffer: impl Borrow<wgpu::Buffer>,
+        offset: u64,
+        len: usize,
+    ) -> Result<Self, VectorError> {
+        let buffer = buffer.borrow().clone();
+        if len == 0 {
+            return Err(VectorError::Empty);
+        }
+        if !offset.is_multiple_of(4) {
+            return Err(VectorError::Misaligned { offset });
+        }
+        let (start, available) = (offset / 4, buffer.size() / 4);
+        let end = start.saturating_add(len as u64);
+        if end > available {
+            return Err(VectorError::OutOfRange { start, end, available });
+        }
+        let missing = wgpu::BufferUsages::STORAGE - buffer.usage();
+        if !missing.is_empty() {
+            return Err(VectorError::MissingUsage { missing });
+        }
+        let span = Span { offset, len: len as u64, padded: false };
+        Ok(Self { segments: vec![Segment { buffer, span }] })
+    }
+
+    /// One vector of the elements of several, in their order: for vectors past the largest
+    /// buffer.
+    ///
+    /// # Errors
+    /// [`VectorError::Empty`] if there are none.
+    pub fn concatenate(parts: impl IntoIterator<Item = Self>) -> Result<Self, VectorError> {
+        let segments: Vec<_> = parts.into_iter().flat_map(|part| part.segments).collect();
+        if segments.is_empty() { Err(VectorError::Empty) } else { Ok(Self { segments }) }
+    }
+
+    /// How many elements there are; at least 1.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a vector is never empty")]
+    pub fn len(&self) -> usize {
+        self.segments.iter().map(|segment| segment.span.len as usize).sum()
+    }
+
+    /// The buffers, each with the byte range that belongs to this vector, in order.
+    pub fn buffers(&self) -> impl Iterator<Item = (&wgpu::Buffer, Range<u64>)> {
+        self.segments.iter().map(|segment| (&segment.buffer, segment.bytes()))
+    }
+
+    /// The elements of `range`, sharing this vector's memory.
+    ///
+    /// # Errors
+    /// [`VectorError`] if the range is empty or reaches past the end.
+    pub fn slice(&self, range: Range<usize>) -> Result<Self, VectorError> {
+        let (start, end) = (range.start as u64, range.end as u64);
+        let available = self.len() as u64;
+        if end > available {
+            return Err(VectorError::OutOfRange { start, end, available });
+        }
+        if start >= end {
+            return Err(VectorError::Empty);
+        }
+        let mut segments = Vec::new();
+        let mut first = 0;
+        for segment in &self.segments {
+            let last = first + segment.span.len;
+            let (from, to) = (start.max(first), end.min(last));
+            if from < to {
+                let span = Span {
+                    offset: segment.span.offset + 4 * (from - first),
+                    len: to - from,
+                    padded: segment.span.padded && to == last,
+                };
+                segments.push(Segment { buffer: segment.buffer.clone(), span });
+            }
+            first = last;
+        }
+        Ok(Self { segments })
+    }
+
+    /// Copies all elements to the host. The future asks the device each time it is polled.
+    ///
+    /// # Errors
+    /// [`DownloadError`] if a buffer lacks `COPY_SRC`, or the device fails.
+    pub async fn download(&self, gpu: &Gpu) -> Result<Vec<f32>, DownloadError> {
+        self.download_waiting(gpu, Wait::Yield).await
+    }
+
+    /// [`GpuVec::download`], blocking the thread.
+    ///
+    /// # Errors
+    /// As [`GpuVec::download`].
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn download_blocking(&self, gpu: &Gpu) -> Result<Vec<f32>, DownloadError> {
+        pollster::block_on(self.download_waiting(gpu, Wait::Block))
+    }
+
+    pub(crate) async fn download_waiting(
+        &self,
+        gpu: &Gpu,
+        wait: Wait,
+    ) -> Result<Vec<f32>, DownloadError> {
+        for (buffer, _) in self.buffers() {
+            let missing = wgpu::BufferUsages::COPY_SRC - buffer.usage();
+            if !missing.is_empty() {
+                return Err(DownloadError::MissingUsage { missing });
+            }
+        }
+        let mut host = Vec::with_capacity(self.len());
+        for (buffer, bytes) in self.buffers() {
+            for piece in pieces(bytes) {
+                let size = piece.end - piece.start;
+                let readback = Readback::start(gpu, buffer, piece.start, size)?;
+                readback
+                    .read(gpu, wait, |bytes| {
+                        // `pod_collect_to_vec` would copy twice; a mapping is always aligned.
+                        host.extend_from_slice(bytemuck::cast_slice(bytes));
+                    })
+                    .await?;
+            }
+        }
+        Ok(host)
+    }
+
+    /// Whether any of the vector's buffers holds a part of `other` too.
+    pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
+        self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))
+    }
+
+    /// The first byte of a buffer that belongs to both vectors.
+    pub(crate) fn overlap(&self, other: &Self) -> Option<u64> {
+        let pairs = self.segments.iter().flat_map(|a| other.segments.iter().map(move |b| (a, b)));
+        pairs.filter_map(|(a, b)| a.overlap(b)).min()
+    }
+
+    /// The first byte of a buffer that belongs to the vector twice.
+    pub(crate) fn overlaps_itself(&self) -> Option<u64> {
+        let rest = |index: usize| &self.segments[index + 1..];
+        let pairs =
+            self.segments.iter().enumerate().flat_map(|(i, a)| rest(i).iter().map(move |b| (a, b)));
+        pairs.filter_map(|(a, b)| a.overlap(b)).min()
+    }
+
+    pub(crate) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        self.segments.iter().map(|segment| segment.span).collect()
+    }
+}
+
+/// Cuts a byte range into transfers.
+fn pieces(bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
+    let end = bytes.end;
+    bytes
+        .step_by(TRANSFER_BYTES as usize)
+        .map(move |start| start..(start + TRANSFER_BYTES).min(end))
+}
+
+impl Gpu {
+    /// A new vector of `len` zeros; several buffers if one cannot hold it.
+    ///
+    /// # Errors
+    /// [`VectorError`] if `len` is 0 or the device has too little memory.
+    pub fn zeros(&self, len: usize) -> Result<GpuVec, VectorError> {
+        if len == 0 {
+            return Err(VectorError::Empty);
+        }
+        if self.is_lost() {
+            return Err(VectorError::DeviceLost);
+        }
+        // Whole groups of four elements, so that only the vector's end needs padding.
+        let per_buffer = self.device().limits().max_buffer_size / 16 * 4;
+        let bytes = 4 * len as u64;
+        let segments = caught(self.device(), || {
+            (0..len as u64)
+                .step_by(per_buffer.max(4) as usize)
+                .map(|first| self.segment(per_buffer.max(4).min(len as u64 - first)))
+                .collect()
+        })
+        .map_err(|error| error.for_vector(bytes))?;
+        Ok(GpuVec { segments })
+    }
+
+    fn segment(&self, len: u64) -> Segment {
+        let buffer = self.device().create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgpu-optim vector"),
+            size: (4 * len).next_multiple_of(16),
+            usage: wgpu::BufferUsages::STORAGE
+                | wgpu::BufferUsages::COPY_SRC
+                | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        Segment { buffer, span: Span { offset: 0, len, padded: true } }
+    }
+
+    /// A new vector with the values of `host`.
+    ///
+    /// # Errors
+    /// [`VectorError`] if `host` is empty or the device has too little memory.
+    pub fn upload(&self, host: &[f32]) -> Result<GpuVec, VectorError> {
+        let vector = self.zeros(host.len())?;
+        self.write(&vector, host)?;
+        Ok(vector)
+    }
+
+    /// Sets every element of `vector` to `value`, ahead of all that is submitted later.
+    ///
+    /// # Errors
+    /// [`VectorError`] if a buffer lacks `COPY_DST`; nothing is written then.
+    pub fn fill(&self, vector: &GpuVec, value: f32) -> Result<(), VectorError> {
+        let len = vector.len();
+        let piece = len.min((TRANSFER_BYTES / 4) as usize);
+        let values = vec![value; piece];
+        for first in (0..len).step_by(piece) {
+            let end = len.min(first + piece);
+            self.write(&vector.slice(first..end)?, &values[..end - first])?;
+        }
+        Ok(())
+    }
+
+    /// Overwrites `vector` with the values of `host`, ahead of all that is submitted later.
+    ///
+    /// # Errors
+    /// [`VectorError`] if the lengths differ or a buffer lacks `COPY_DST`; nothing is written then.
+    pub fn write(&self, vector: &GpuVec, host: &[f32]) -> Result<(), VectorError> {
+        let expected = vector.len();
+        if host.len() != expected {
+            return Err(VectorError::Length { found: host.len(), expected });
+        }
+        for (buffer, _) in vector.buffers() {
+            let missing = wgpu::BufferUsages::COPY_DST - buffer.usage();
+            if !missing.is_empty() {
+                return Err(VectorError::MissingUsage { missing });
+            }
+        }
+        let mut rest = bytemuck::cast_slice::<f32, u8>(host);
+        caught(self.device(), || {
+            for (buffer, bytes) in vector.buffers() {
+                for piece in pieces(bytes) {
+                    let (now, later) = rest.split_at((piece.end - piece.start) as usize);
+                    self.queue().write_buffer(buffer, piece.start, now);
+                    rest = later;
+                    if now.len() as u64 == TRANSFER_BYTES {
+                        // Sends the staged bytes off, so that their memory can be reused.
+                        self.queue().submit([]);
+                    }
+                }
+            }
+        })
+        .map_err(|error| error.for_vector(4 * expected as u64))
+    }
+}

@@ -1,0 +1,297 @@
+//! Adagrad: every parameter its own learning rate, divided by the root of the sum of its squared
+//! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
+//! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
+
+use super::{Rule, RuleError, at_least_zero, not_subnormal};
+use crate::numerics::Real;
+
+/// Adagrad's hyper-parameters.
+///
+/// For each parameter `x` with gradient `g` and accumulator `s`:
+///
+/// ```text
+/// s <- s + g * g
+/// x <- x - learning_rate * g / sqrt(s + epsilon)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adagrad {
+    /// The step size before it is divided by the root; finite, at least 0. Default 0.01.
+    pub learning_rate: f32,
+    /// Keeps the quotient finite where no gradient has been seen; finite, at least 0, and not
+    /// subnormal. Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
+    /// becomes NaN, as 0 / 0 does.
+    pub epsilon: f32,
+    /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
+    pub epsilon_placement: EpsilonPlacement,
+    /// The accumulator before the first step; finite, at least 0. Default 0.
+    pub initial_accumulator: f32,
+    /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
+    /// finite, at least 0. Default 0.
+    pub learning_rate_decay: f32,
+    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+    pub weight_decay: WeightDecay,
+    /// Climb the gradient instead of descending it. Default false.
+    pub maximize: bool,
+}
+
+/// Where epsilon enters the denominator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EpsilonPlacement {
+    /// `sqrt(s + epsilon)`, as the textbook form, optax and Keras have it.
+    #[default]
+    InsideRoot,
+    /// `sqrt(s) + epsilon`, as PyTorch and MXNet have it.
+    OutsideRoot,
+}
+
+/// How parameters are pulled towards zero. The coefficients are finite and at least 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum WeightDecay {
+    /// Not at all.
+    #[default]
+    None,
+    /// Adds `coefficient * x` to the gradient, which reaches numerator and accumulator alike.
+    L2(f32),
+    /// Shrinks `x` by `learning_rate * coefficient * x` before the update, past the accumulator.
+    Decoupled(f32),
+}
+
+/// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adagrad.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct AdagradUniforms {
+    /// The learning rate of this step, after decay.
+    pub learning_rate: f32,
+    /// Epsilon.
+    pub epsilon: f32,
+    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    pub weight_decay: f32,
+    /// Fills the struct to 16 bytes.
+    pub padding: f32,
+}
+
+impl Default for Adagrad {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.01,
+            epsilon: 1e-6,
+            epsilon_placement: EpsilonPlacement::InsideRoot,
+            initial_accumulator: 0.0,
+            learning_rate_decay: 0.0,
+            weight_decay: WeightDecay::None,
+            maximize: false,
+        }
+    }
+}
+
+impl Adagrad {
+    /// The defaults of `torch.optim.Adagrad`: learning rate 0.01, epsilon 1e-10 outside the root,
+    /// accumulator from 0.
+    #[must_use]
+    pub fn pytorch() -> Self {
+        Self { epsilon: 1e-10, epsilon_placement: EpsilonPlacement::OutsideRoot, ..Self::default() }
+    }
+
+    /// The defaults of `optax.adagrad`, which has none for the learning rate: epsilon 1e-7 inside
+    /// the root, accumulator from 0.1.
+    #[must_use]
+    pub fn optax(learning_rate: f32) -> Self {
+        Self { learning_rate, epsilon: 1e-7, initial_accumulator: 0.1, ..Self::default() }
+    }
+
+    /// The defaults of `keras.optimizers.Adagrad`: learning rate 0.001, epsilon 1e-7 inside the
+    /// root, accumulator from 0.1.
+    #[must_use]
+    pub fn keras() -> Self {
+        Self::optax(0.001)
+    }
+
+    /// The defaults of `mxnet.optimizer.AdaGrad` (version 2): learning rate 0.01, epsilon 1e-6
+    /// outside the root, accumulator from 0.
+    #[must_use]
+    pub fn mxnet() -> Self {
+        Self { epsilon_placement: EpsilonPlacement::OutsideRoot, ..Self::default() }
+    }
+
+    /// The learning rate of step `step`, counted from 1, in double precision until the last.
+    fn decayed_learning_rate(&self, step: u64) -> f64 {
+        let steps_before = step.saturating_sub(1) as f64;
+        f64::from(self.learning_rate) / (1.0 + steps_before * f64::from(self.learning_rate_decay))
+    }
+}
+
+impl Rule for Adagrad {
+    const NAME: &'static str = "adagrad";
+    const STATE: &'static [&'static str] = &["accumulator"];
+    const SHADER: &'static str = include_str!("../../shaders/rules/adagrad.wgsl");
+
+    type State<T: Real> = [T; 1];
+    type Uniforms = AdagradUniforms;
+
+    fn validate(&self) -> Result<(), RuleError> {
+        at_least_zero("learning_rate", self.learning_rate)?;
+        at_least_zero("epsilon", self.epsilon)?;
+        not_subnormal("epsilon", self.epsilon)?;
+        at_least_zero("initial_accumulator", self.initial_accumulator)?;
+        at_least_zero("learning_rate_decay", self.learning_rate_decay)?;
+        match self.weight_decay {
+            WeightDecay::None => Ok(()),
+            WeightDecay::L2(coefficient) | WeightDecay::Decoupled(coefficient) => {
+                at_least_zero("weight_decay", coefficient)
+            }
+        }
+    }
+
+    fn initial_state(&self) -> [f32; 1] {
+        [self.initial_accumulator]
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn uniforms(&self, step: u64) -> AdagradUniforms {
+        let learning_rate = self.decayed_learning_rate(step);
+        let weight_decay = match self.weight_decay {
+            WeightDecay::None => 0.0,
+            WeightDecay::L2(coefficient) => coefficient,
+            WeightDecay::Decoupled(coefficient) => (learning_rate * f64::from(coefficient)) as f32,
+        };
+        AdagradUniforms {
+            learning_rate: learning_rate as f32,
+            epsilon: self.epsilon,
+            weight_decay,
+            padding: 0.0,
+        }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("epsilon_outside_root", flag(self.epsilon_placement == EpsilonPlacement::OutsideRoot)),
+            ("l2_weight_decay", flag(matches!(self.weight_decay, WeightDecay::L2(_)))),
+            (
+                "decoupled_weight_decay",
+                flag(matches!(self.weight_decay, WeightDecay::Decoupled(_))),
+            ),
+            ("maximize", flag(self.maximize)),
+        ]
+    }
+
+    #[inline(always)]
+    fn update<T: Real>(&self, hyper: &AdagradUniforms, x: T, gradient: T, [s]: &mut [T; 1]) -> T {
+        let learning_rate = T::of(hyper.learning_rate);
+        let epsilon = T::of(hyper.epsilon);
+        let weight_decay = T::of(hyper.weight_decay);
+
+        let mut x = x;
+        let mut g = if self.maximize { -gradient } else { gradient };
+        match self.weight_decay {
+            WeightDecay::None => {}
+            WeightDecay::L2(_) => g = g + weight_decay * x,
+            WeightDecay::Decoupled(_) => x = x - weight_decay * x,
+        }
+        *s = *s + g * g;
+        let root = match self.epsilon_placement {
+            EpsilonPlacement::InsideRoot => (*s + epsilon).sqrt(),
+            EpsilonPlacement::OutsideRoot => s.sqrt() + epsilon,
+        };
+        x - learning_rate * g / root
+    }
+}
+
+/// WGSL takes a boolean override as 0 or 1.
+fn flag(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(rule: &Adagrad, number: u64, x: f64, g: f64, s: f64) -> (f64, f64) {
+        let mut state = [s];
+        let x = rule.update(&rule.uniforms(number), x, g, &mut state);
+        (x, state[0])
+    }
+
+    /// One step by hand: s = 0 + 3^2 = 9, x = 1 - 0.5 * 3 / sqrt(9 + 16) = 0.7.
+    #[test]
+    fn epsilon_inside_the_root() {
+        let rule = Adagrad { learning_rate: 0.5, epsilon: 16.0, ..Adagrad::default() };
+        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.7, 9.0));
+    }
+
+    /// x = 1 - 0.5 * 3 / (sqrt(9) + 1) = 0.625.
+    #[test]
+    fn epsilon_outside_the_root() {
+        let rule = Adagrad { learning_rate: 0.5, epsilon: 1.0, ..Adagrad::pytorch() };
+        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.625, 9.0));
+    }
+
+    /// L2 of 0.5 makes g = 1 + 0.5 * 4 = 3 in the accumulator as well as in the numerator.
+    #[test]
+    fn l2_reaches_numerator_and_accumulator_alike() {
+        let rule = Adagrad {
+            learning_rate: 0.5,
+            epsilon: 16.0,
+            weight_decay: WeightDecay::L2(0.5),
+            ..Adagrad::default()
+        };
+        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (4.0 - 0.5 * 3.0 / 5.0, 9.0));
+    }
+
+    /// Decoupled decay of 0.5 at learning rate 0.5 first shrinks x = 4 to 3, and leaves s alone.
+    #[test]
+    fn decoupled_decay_passes_the_accumulator_by() {
+        let rule = Adagrad {
+            learning_rate: 0.5,
+            epsilon: 16.0,
+            weight_decay: WeightDecay::Decoupled(0.5),
+            ..Adagrad::default()
+        };
+        assert_eq!(step(&rule, 1, 4.0, 3.0, 0.0), (3.0 - 0.5 * 3.0 / 5.0, 9.0));
+    }
+
+    #[test]
+    fn maximize_turns_the_sign_of_the_update_only() {
+        let rule =
+            Adagrad { learning_rate: 0.5, epsilon: 16.0, maximize: true, ..Adagrad::default() };
+        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (1.3, 9.0));
+    }
+
+    /// The first step is not decayed: 0.5, then 0.5 / 1.25, then 0.5 / 1.5.
+    #[test]
+    fn decay_counts_from_the_first_step() {
+        let rule = Adagrad { learning_rate: 0.5, learning_rate_decay: 0.25, ..Adagrad::default() };
+        let rates = [1, 2, 3].map(|number| rule.uniforms(number).learning_rate);
+        assert_eq!(rates, [0.5, 0.4, (0.5f64 / 1.5) as f32]);
+    }
+
+    #[test]
+    fn hyper_parameters_outside_their_domain_are_named() {
+        let base = Adagrad::default();
+        let wrong = [
+            ("learning_rate", Adagrad { learning_rate: f32::NAN, ..base }),
+            ("learning_rate", Adagrad { learning_rate: -0.1, ..base }),
+            ("epsilon", Adagrad { epsilon: f32::INFINITY, ..base }),
+            ("epsilon", Adagrad { epsilon: 1e-40, ..base }),
+            ("initial_accumulator", Adagrad { initial_accumulator: -1.0, ..base }),
+            ("learning_rate_decay", Adagrad { learning_rate_decay: f32::NAN, ..base }),
+            ("weight_decay", Adagrad { weight_decay: WeightDecay::L2(-1.0), ..base }),
+            ("weight_decay", Adagrad { weight_decay: WeightDecay::Decoupled(f32::NAN), ..base }),
+        ];
+        for (name, rule) in wrong {
+            let message = rule.validate().unwrap_err().to_string();
+            assert!(message.starts_with(name), "{message}");
+        }
+        for preset in
+            [base, Adagrad::pytorch(), Adagrad::optax(0.1), Adagrad::keras(), Adagrad::mxnet()]
+        {
+            assert_eq!(preset.validate(), Ok(()));
+        }
+    }
+}
