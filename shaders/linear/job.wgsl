@@ -1,0 +1,31 @@
+// What one dispatch of a linear kernel works on. `Job` mirrors the struct of that name in
+// src/linear/gpu/job.rs. Tables are rows of `column_groups` groups of four columns: the
+// features, a column of ones that meets the bias, and zeros up to a whole group.
+
+struct Job {
+    rows: u32,          // rows (or values) in this dispatch
+    first: u32,         // position in the batch of the first
+    ordered: u32,       // 1: rows come through `order`; 0: they lie one behind the other
+    order_first: u32,   // where in `order` the batch begins
+    table_first: u32,   // number of the table's first row, in a dataset of several tables
+    batch_rows: u32,    // rows of the whole batch
+    columns: u32,       // features and the bias
+    column_groups: u32, // groups of four that they fill
+    group_first: u32,   // first group of columns in this dispatch
+    groups: u32,        // groups of columns in this dispatch
+    fresh: u32,         // 1: sums start at 0; 0: they go on
+    squared: u32,       // 1: the terms of a sum are the squares of the values
+    output: u32,        // where the result of a sum goes
+    divisor: Scalar,    // rows of the whole batch, as a number
+    padding_a: u32,
+    padding_b: u32,
+}
+
+@group(1) @binding(0) var<uniform> job: Job;
+
+const workgroup_size: u32 = 64u;
+const run_count: u32 = 32u;
+
+fn invocation(group: vec3<u32>, groups: vec3<u32>, lane: u32) -> u32 {
+    return (group.y * groups.x + group.x) * workgroup_size + lane;
+}

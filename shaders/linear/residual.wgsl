@@ -1,0 +1,51 @@
+// Residuals of a batch: `residuals[i] = sum over columns of table[i][j] * parameters[j]
+// - target[i]`, in the canonical order of src/linear/mod.rs: column j belongs to partial sum
+// j % 32. Eight invocations share a row, four partial sums each. Twin: `predict` in
+// src/linear/order.rs.
+//
+// Shapes: table rows x column_groups; target rows; order one row number a position; parameters
+// column_groups; residuals one value a position of the batch.
+
+@group(0) @binding(0) var<storage, read> table: array<Real>;
+@group(0) @binding(1) var<storage, read> target_values: array<Scalar>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> parameters: array<Real>;
+@group(0) @binding(4) var<storage, read_write> residuals: array<Scalar>;
+
+const row_width: u32 = 8u;
+var<workgroup> sums: array<Real, workgroup_size>;
+
+@compute @workgroup_size(workgroup_size)
+fn residual(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let local_row = invocation(group, groups, lane) / row_width;
+    let live = local_row < job.rows;
+    let position = job.first + local_row;
+    let first_group = lane % row_width;
+    var row = local_row;
+    var sum = from_bits(vec4<u32>());
+    if (live) {
+        if (job.ordered != 0u) { row = order[job.order_first + position]; }
+        for (var j = first_group; j < job.column_groups; j += row_width) {
+            let product = mul(table[row * job.column_groups + j], parameters[j]);
+            // Parameters behind the last column are anything, even NaN.
+            let present = vec4<u32>(4u * j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(job.columns);
+            sum = add(sum, select(from_bits(vec4<u32>()), product, present));
+        }
+    }
+    sums[lane] = sum;
+    // The tree: partial sums 16, 8 and 4 apart lie 4, 2 and 1 invocations apart.
+    for (var half = row_width / 2u; half > 0u; half /= 2u) {
+        workgroupBarrier();
+        if (first_group < half) { sums[lane] = add(sums[lane], sums[lane + half]); }
+    }
+    if (live && first_group == 0u) {
+        var last = sums[lane];
+        last = add(last, last.zwzw);
+        last = add(last, last.yyyy);
+        residuals[position] = sub(last, splat(target_values[row])).x;
+    }
+}

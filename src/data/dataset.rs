@@ -1,0 +1,115 @@
+//! Features and target of a regression problem.
+
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, Slice};
+
+/// A table of features, rows by columns, with one target value for each row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Dataset {
+    features: Array2<f32>,
+    target: Array1<f32>,
+}
+
+/// Why a table is no dataset.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DataError {
+    /// The target has another number of values than the features have rows.
+    #[error("{features} rows of features, but {target} target values")]
+    Rows {
+        /// Rows of features.
+        features: usize,
+        /// Target values.
+        target: usize,
+    },
+    /// No rows, or more than a 32-bit row number counts.
+    #[error("{rows} rows: a dataset has from 1 to {most}", most = u32::MAX)]
+    RowCount {
+        /// How many there are.
+        rows: usize,
+    },
+}
+
+impl Dataset {
+    /// A dataset of `features`, rows by columns, and one `target` value a row.
+    ///
+    /// # Errors
+    /// [`DataError`] if the row counts differ or there are no rows.
+    pub fn new(features: Array2<f32>, target: Array1<f32>) -> Result<Self, DataError> {
+        let rows = features.nrows();
+        if rows != target.len() {
+            return Err(DataError::Rows { features: rows, target: target.len() });
+        }
+        if rows == 0 || u32::try_from(rows).is_err() {
+            return Err(DataError::RowCount { rows });
+        }
+        // Rows in one piece: what both engines read.
+        let features = if features.is_standard_layout() {
+            features
+        } else {
+            features.as_standard_layout().into_owned()
+        };
+        Ok(Self { features, target })
+    }
+
+    /// How many rows there are; at least 1.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.features.nrows()
+    }
+
+    /// How many columns the features have.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        self.features.ncols()
+    }
+
+    /// The features, rows by columns.
+    #[must_use]
+    pub fn features(&self) -> ArrayView2<'_, f32> {
+        self.features.view()
+    }
+
+    /// The target, one value a row.
+    #[must_use]
+    pub fn target(&self) -> ArrayView1<'_, f32> {
+        self.target.view()
+    }
+
+    /// Keeps the first `rows` rows; all of them if there are fewer. At least one stays.
+    pub fn truncate(&mut self, rows: usize) {
+        let rows = rows.clamp(1, self.rows());
+        self.features.slice_axis_inplace(Axis(0), Slice::from(..rows));
+        self.target.slice_axis_inplace(Axis(0), Slice::from(..rows));
+    }
+
+    /// The features of one row.
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        let columns = self.feature_count();
+        // `new` made the layout standard, and a cut of rows keeps it so.
+        let values = self.features.as_slice().unwrap_or_default();
+        values.get(row * columns..(row + 1) * columns).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn rows_are_contiguous_whatever_the_layout_given() {
+        let transposed = array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]].reversed_axes();
+        let mut data = Dataset::new(transposed, array![1.0, 2.0, 3.0]).unwrap();
+        assert_eq!(data.row(1), [3.0, 4.0]);
+        data.truncate(2);
+        assert_eq!((data.rows(), data.row(1)), (2, [3.0, 4.0].as_slice()));
+    }
+
+    #[test]
+    fn mismatched_and_empty_tables_are_refused() {
+        let error = Dataset::new(array![[1.0], [2.0]], array![1.0]).unwrap_err();
+        assert_eq!(error, DataError::Rows { features: 2, target: 1 });
+        let error = Dataset::new(Array2::zeros((0, 3)), Array1::zeros(0)).unwrap_err();
+        assert_eq!(error, DataError::RowCount { rows: 0 });
+    }
+}

@@ -1,0 +1,13 @@
+//! Datasets in host memory, standardisation of columns, seeded minibatch order, synthetic data.
+//!
+//! Reading files is the command's work, not the library's.
+
+mod dataset;
+mod order;
+mod scale;
+mod synthetic;
+
+pub use dataset::{DataError, Dataset};
+pub use order::{epoch_order, initial_weights};
+pub use scale::ColumnScale;
+pub use synthetic::{Synthetic, synthetic};

@@ -1,0 +1,155 @@
+//! The gradient on the CPU: each row of a batch is read once, for its residual and its share of
+//! the gradient.
+
+use rayon::prelude::*;
+
+use super::order::{RUNS, predict, run_rows, sum_of_squares};
+use crate::data::Dataset;
+
+/// Multiplications below which threads do not pay.
+const PARALLEL_WORK: usize = 1 << 17;
+
+/// Computes gradients and losses of one dataset; keeps its scratch memory.
+pub(super) struct CpuGradient<'a> {
+    data: &'a Dataset,
+    /// One partial gradient for each run of rows.
+    partials: Vec<f32>,
+    residuals: Vec<f32>,
+}
+
+impl<'a> CpuGradient<'a> {
+    pub(super) fn new(data: &'a Dataset) -> Self {
+        let width = data.feature_count() + 1;
+        Self { data, partials: vec![0.0; RUNS * width], residuals: vec![0.0; data.rows()] }
+    }
+
+    /// The gradient of half the mean squared error over the rows in `batch`, into `gradient`:
+    /// one value for each weight, and the bias's behind them.
+    pub(super) fn batch(&mut self, batch: &[u32], parameters: &[f32], gradient: &mut [f32]) {
+        let data = self.data;
+        let width = parameters.len();
+        let runs = batch.len().div_ceil(super::order::run_length(batch.len()).max(1));
+        let partials = &mut self.partials[..runs * width];
+        let accumulate = |(run, partial): (usize, &mut [f32])| {
+            let rows = &batch[run_rows(run, batch.len())];
+            pulp::Arch::new().dispatch(Run { data, rows, parameters, partial });
+        };
+        if batch.len() * width >= PARALLEL_WORK {
+            partials.par_chunks_mut(width).enumerate().for_each(accumulate);
+        } else {
+            partials.chunks_mut(width).enumerate().for_each(accumulate);
+        }
+        pulp::Arch::new().dispatch(Finish { partials, runs, rows: batch.len(), gradient });
+    }
+
+    /// The sum of squared residuals over all rows.
+    pub(super) fn squared_error(&mut self, parameters: &[f32]) -> f32 {
+        residuals(self.data, parameters, &mut self.residuals);
+        sum_of_squares(&self.residuals)
+    }
+}
+
+/// One run of a batch.
+struct Run<'a> {
+    data: &'a Dataset,
+    rows: &'a [u32],
+    parameters: &'a [f32],
+    partial: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Run<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let target = self.data.target();
+        self.partial.fill(0.0);
+        for &row in self.rows {
+            let row = row as usize;
+            let x = self.data.row(row);
+            let residual = predict(x, self.parameters) - target[row];
+            let (weights, bias) = self.partial.split_at_mut(x.len());
+            for (sum, &x) in weights.iter_mut().zip(x) {
+                *sum += residual * x;
+            }
+            bias[0] += residual;
+        }
+    }
+}
+
+/// The tree over the runs, and the mean.
+struct Finish<'a> {
+    partials: &'a mut [f32],
+    runs: usize,
+    rows: usize,
+    gradient: &'a mut [f32],
+}
+
+impl pulp::NullaryFnOnce for Finish<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let width = self.gradient.len();
+        let mut half = RUNS / 2;
+        while half > 0 {
+            // Runs that are absent are +0 and change nothing.
+            let present = self.runs.saturating_sub(half).min(half);
+            let (lower, upper) = self.partials.split_at_mut((half * width).min(self.runs * width));
+            for (sum, &other) in lower.iter_mut().zip(&upper[..present * width]) {
+                *sum += other;
+            }
+            half /= 2;
+        }
+        let count = self.rows as f32;
+        for (gradient, &sum) in self.gradient.iter_mut().zip(&*self.partials) {
+            *gradient = sum / count;
+        }
+    }
+}
+
+/// Prediction minus target of every row.
+fn residuals(data: &Dataset, parameters: &[f32], residuals: &mut [f32]) {
+    let target = data.target();
+    each_row(data.feature_count(), residuals, |row| {
+        predict(data.row(row), parameters) - target[row]
+    });
+}
+
+/// The prediction of every row of `data`.
+pub(super) fn predictions(data: &Dataset, parameters: &[f32]) -> Vec<f32> {
+    let mut values = vec![0.0; data.rows()];
+    each_row(data.feature_count(), &mut values, |row| predict(data.row(row), parameters));
+    values
+}
+
+/// Fills `values` row by row; with threads where there is enough to do.
+fn each_row(columns: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + Sync) {
+    let rows_per_task = (PARALLEL_WORK / (columns + 1)).max(1);
+    let fill = |(task, values): (usize, &mut [f32])| {
+        let first = task * rows_per_task;
+        pulp::Arch::new().dispatch(Rows { first, values, value: &value });
+    };
+    if values.len() > rows_per_task {
+        values.par_chunks_mut(rows_per_task).enumerate().for_each(fill);
+    } else {
+        fill((0, values));
+    }
+}
+
+struct Rows<'a, F> {
+    first: usize,
+    values: &'a mut [f32],
+    value: &'a F,
+}
+
+impl<F: Fn(usize) -> f32> pulp::NullaryFnOnce for Rows<'_, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        for (row, value) in (self.first..).zip(self.values) {
+            *value = (self.value)(row);
+        }
+    }
+}

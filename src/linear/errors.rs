@@ -1,0 +1,71 @@
+//! What can go wrong in training.
+
+use crate::cpu::CpuError;
+use crate::gpu::{DownloadError, StepError, VectorError};
+
+/// Why a training run or a prediction ended without a result.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The loss grew out of all bounds.
+    #[error(
+        "training diverged in epoch {epoch}: the loss is {loss:e}; \
+         the learning rate may be too high, or a column may need to be standardised"
+    )]
+    Diverged {
+        /// The epoch, counted from 1.
+        epoch: u32,
+        /// The loss that was found, perhaps infinite or NaN.
+        loss: f64,
+    },
+    /// The observer asked to stop.
+    #[error("training was interrupted in epoch {epoch}")]
+    Interrupted {
+        /// The epoch, counted from 1.
+        epoch: u32,
+    },
+    /// A setting outside its domain.
+    #[error("{setting} is 0: give at least 1")]
+    Zero {
+        /// Which setting.
+        setting: &'static str,
+    },
+    /// Features of another width than the model.
+    #[error("{found} columns of features, but the model has {expected} weights")]
+    Columns {
+        /// Columns of the features.
+        found: usize,
+        /// Weights of the model.
+        expected: usize,
+    },
+    /// One row of the table is larger than the device can bind.
+    #[error("a row of {features} features does not fit a binding of {binding} bytes: use the CPU engine")]
+    RowTooLarge {
+        /// How many features a row has.
+        features: usize,
+        /// The device's largest binding, in bytes.
+        binding: u64,
+    },
+    /// The device's limits are too low for the gradient's kernels.
+    #[error("the device allows {limit} of {allowed}, but the gradient needs {needed}")]
+    Limit {
+        /// The limit's name.
+        limit: &'static str,
+        /// What is needed.
+        needed: u64,
+        /// What the device was opened with.
+        allowed: u64,
+    },
+    /// The optimizer refused.
+    #[error(transparent)]
+    Cpu(#[from] CpuError),
+    /// The optimizer refused.
+    #[error(transparent)]
+    Step(#[from] StepError),
+    /// The data could not be brought to the device.
+    #[error(transparent)]
+    Vector(#[from] VectorError),
+    /// The result could not be read back.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
+}

@@ -1,0 +1,33 @@
+//! Linear models, `y = X w + b`, trained by minibatches on either engine.
+//!
+//! # The canonical order of summation
+//! Sums of floating-point numbers depend on their order. Both engines add in the one below, so
+//! that their results agree bit for bit wherever their arithmetic does, whatever the batch size,
+//! the number of features, the chunks that the data lie in, the threads or the vector width.
+//!
+//! - **A tree over N partial sums**, N a power of two: the upper half is added to the lower half,
+//!   element by element, until one is left.
+//! - **A prediction** is the sum over the columns `0..d` of `x[j] * w[j]`, then `1 * b` as column
+//!   `d`: column `j` is added to partial sum `j % 32`, ascending from +0; then a tree over 32.
+//! - **A gradient** of one column over a batch of B rows: the rows, in the order of the batch, are
+//!   cut into runs of `ceil(B / 32)`; each run adds `residual * x` ascending from +0; then a tree
+//!   over 32 runs, and a division by B.
+//! - **A sum of squares** of n values: each block of 4096 is added into 256 partial sums, value
+//!   `i` of the block to number `i % 256`, ascending from +0; then a tree over 256; then the
+//!   block sums are summed in the same way until one is left.
+//!
+//! Absent terms are +0, which changes no partial sum: none is ever -0.
+
+mod batches;
+mod cpu;
+mod errors;
+mod gpu;
+mod model;
+mod order;
+mod trainer;
+
+pub use errors::TrainError;
+pub use model::LinearModel;
+#[cfg(not(target_arch = "wasm32"))]
+pub use trainer::{predict_blocking, train_blocking};
+pub use trainer::{Engine, LossPoint, Progress, Trained, Training, predict, train};
