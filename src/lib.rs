@@ -10,7 +10,9 @@
 )]
 
 pub mod cpu;
+pub mod data;
 pub mod gpu;
+pub mod linear;
 pub mod numerics;
 pub mod rules;
 

@@ -1,7 +1,7 @@
 //! An optimizer over slices.
 
 use super::sweep::{Slices, sweep};
-use crate::rules::{Rule, RuleError, StateElement};
+use crate::rules::{Rule, RuleError};
 
 /// Applies a rule to a parameter vector in host memory.
 ///

@@ -69,10 +69,10 @@ mod tests {
 
     #[test]
     fn a_constant_column_becomes_zero() {
-        let mut column = array![0.1_f32; 1000];
+        let mut column = ndarray::Array1::from_elem(1000, 0.1_f32);
         let scale = ColumnScale::of(column.view());
         assert!(scale.is_constant());
         scale.standardize(column.view_mut());
-        assert_eq!(column, array![0.0_f32; 1000]);
+        assert_eq!(column, ndarray::Array1::<f32>::zeros(1000));
     }
 }

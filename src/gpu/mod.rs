@@ -21,3 +21,4 @@ pub use vector::GpuVec;
 pub(crate) use plan::DispatchLimits;
 pub(crate) use readback::{Readback, Wait};
 pub(crate) use scope::caught;
+pub(crate) use step_kernel::arithmetic;

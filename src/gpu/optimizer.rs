@@ -8,7 +8,7 @@ use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{Rule, StateElement};
+use crate::rules::Rule;
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.

@@ -1,5 +1,3 @@
-use naga::valid::{Capabilities, ValidationFlags, Validator};
-
 use super::*;
 use crate::Adagrad;
 

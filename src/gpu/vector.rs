@@ -170,6 +170,12 @@ impl GpuVec {
         Ok(host)
     }
 
+    /// A view of our own `buffer`, from its start, with room up to a multiple of four elements.
+    pub(crate) fn padded(buffer: &wgpu::Buffer, len: usize) -> Self {
+        let span = Span { offset: 0, len: len as u64, padded: true };
+        Self { segments: vec![Segment { buffer: buffer.clone(), span }] }
+    }
+
     /// Whether any of the vector's buffers holds a part of `other` too.
     pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
         self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))

@@ -1,6 +1,7 @@
 //! What can go wrong in training.
 
 use crate::cpu::CpuError;
+use crate::data::DataError;
 use crate::gpu::{DownloadError, StepError, VectorError};
 
 /// Why a training run or a prediction ended without a result.
@@ -39,7 +40,9 @@ pub enum TrainError {
         expected: usize,
     },
     /// One row of the table is larger than the device can bind.
-    #[error("a row of {features} features does not fit a binding of {binding} bytes: use the CPU engine")]
+    #[error(
+        "a row of {features} features does not fit a binding of {binding} bytes: use the CPU engine"
+    )]
     RowTooLarge {
         /// How many features a row has.
         features: usize,
@@ -56,6 +59,9 @@ pub enum TrainError {
         /// What the device was opened with.
         allowed: u64,
     },
+    /// The table is no dataset.
+    #[error(transparent)]
+    Data(#[from] DataError),
     /// The optimizer refused.
     #[error(transparent)]
     Cpu(#[from] CpuError),

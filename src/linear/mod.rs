@@ -28,6 +28,6 @@ mod trainer;
 
 pub use errors::TrainError;
 pub use model::LinearModel;
+pub use trainer::{Engine, LossPoint, Progress, Trained, Training, predict, train};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{predict_blocking, train_blocking};
-pub use trainer::{Engine, LossPoint, Progress, Trained, Training, predict, train};

@@ -98,14 +98,19 @@ mod tests {
         parameters[40] = 0.25;
         // Column 3 and 35 cancel in lane 3 before anything else is added.
         assert_eq!(predict(&row, &parameters), 1.25);
-        // Columns 3 and 4 meet only in the tree: lane 4 has 1, lane 3 has BIG.
+        // Columns 3 and 4 meet only in the tree, where 1 is lost and 1.25 rounds up to 2.
         (row[35], row[36]) = (0.0, 0.0);
+        assert_eq!(predict(&row, &parameters), BIG + 2.0);
+        parameters[40] = 0.0;
         assert_eq!(predict(&row, &parameters), BIG);
     }
 
     #[test]
     fn runs_cut_a_batch_into_at_most_32() {
-        assert_eq!((0..4).map(|run| run_rows(run, 3)).collect::<Vec<_>>(), [0..1, 1..2, 2..3, 3..3]);
+        assert_eq!(
+            (0..4).map(|run| run_rows(run, 3)).collect::<Vec<_>>(),
+            [0..1, 1..2, 2..3, 3..3]
+        );
         assert_eq!((run_rows(0, 1500), run_rows(31, 1500)), (0..47, 1457..1500));
         assert_eq!((run_rows(24, 49), run_rows(25, 49)), (48..49, 49..49));
     }

@@ -1,0 +1,80 @@
+//! What a dispatch of a linear kernel works on: the CPU side of `shaders/linear/job.wgsl`.
+
+/// `struct Job` of the WGSL; the meaning of each field stands there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct Job {
+    pub(super) rows: u32,
+    pub(super) first: u32,
+    pub(super) ordered: u32,
+    pub(super) order_first: u32,
+    pub(super) table_first: u32,
+    pub(super) batch_rows: u32,
+    pub(super) columns: u32,
+    pub(super) column_groups: u32,
+    pub(super) group_first: u32,
+    pub(super) groups: u32,
+    pub(super) fresh: u32,
+    pub(super) squared: u32,
+    pub(super) output: u32,
+    pub(super) divisor: f32,
+    pub(super) padding: [u32; 2],
+}
+
+/// The jobs of one submission, written at once and bound with dynamic offsets.
+#[derive(Debug)]
+pub(super) struct JobBuffer {
+    stride: u64,
+    capacity: u64,
+    buffer: wgpu::Buffer,
+    bind_group: wgpu::BindGroup,
+}
+
+impl JobBuffer {
+    pub(super) fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, jobs: u64) -> Self {
+        let size = size_of::<Job>() as u64;
+        let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
+        let stride = size.next_multiple_of(alignment.max(1));
+        let capacity = jobs.next_power_of_two().max(64);
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("wgpu-optim jobs"),
+            size: stride * capacity,
+            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("wgpu-optim jobs"),
+            layout,
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                    buffer: &buffer,
+                    offset: 0,
+                    size: wgpu::BufferSize::new(size),
+                }),
+            }],
+        });
+        Self { stride, capacity, buffer, bind_group }
+    }
+
+    /// Whether `jobs` jobs fit.
+    pub(super) fn holds(&self, jobs: u64) -> bool {
+        jobs <= self.capacity
+    }
+
+    /// Queues the jobs, ahead of all that is submitted from now on.
+    pub(super) fn write(&self, queue: &wgpu::Queue, jobs: impl ExactSizeIterator<Item = Job>) {
+        let stride = self.stride as usize;
+        let mut bytes = vec![0; stride * jobs.len()];
+        for (place, job) in bytes.chunks_mut(stride).zip(jobs) {
+            place[..size_of::<Job>()].copy_from_slice(bytemuck::bytes_of(&job));
+        }
+        queue.write_buffer(&self.buffer, 0, &bytes);
+    }
+
+    /// Makes job number `index` the one that the next dispatch reads.
+    pub(super) fn bind(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
+        // Within one binding's range by construction; a submission has far fewer than 2^24 jobs.
+        pass.set_bind_group(1, &self.bind_group, &[(index as u64 * self.stride) as u32]);
+    }
+}

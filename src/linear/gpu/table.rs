@@ -1,0 +1,131 @@
+//! A dataset in device memory, as tables that each fit one binding.
+
+use crate::data::Dataset;
+use crate::gpu::{Gpu, StepError, caught};
+
+use super::super::errors::TrainError;
+
+/// Bytes that are staged at once.
+const TRANSFER_BYTES: u64 = 64 << 20;
+
+/// Rows of features, a column of ones behind them, and their targets.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) rows: wgpu::Buffer,
+    pub(super) target: wgpu::Buffer,
+    /// The number of the first row in the dataset, or in the batch.
+    pub(super) first: u32,
+    pub(super) count: u32,
+}
+
+/// How rows lie in tables.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Features and the bias.
+    pub(super) columns: u32,
+    /// Groups of four that they fill.
+    pub(super) column_groups: u32,
+    /// The most rows in one table.
+    rows_per_table: u64,
+}
+
+impl Shape {
+    /// # Errors
+    /// [`TrainError::RowTooLarge`] if a binding does not hold one row.
+    pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let column_groups = (features as u64 + 1).div_ceil(4);
+        let rows_per_table = binding / (16 * column_groups);
+        match (u32::try_from(features + 1), u32::try_from(column_groups)) {
+            // Indices of groups within a table are u32.
+            (Ok(columns), Ok(column_groups)) if rows_per_table > 0 => {
+                Ok(Self { columns, column_groups, rows_per_table })
+            }
+            _ => Err(TrainError::RowTooLarge { features, binding }),
+        }
+    }
+
+    /// Empty tables for `rows` rows.
+    pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>, TrainError> {
+        let buffer = |label, bytes: u64| {
+            gpu.device().create_buffer(&wgpu::BufferDescriptor {
+                label: Some(label),
+                size: bytes.next_multiple_of(16),
+                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+                mapped_at_creation: false,
+            })
+        };
+        let table = |first: u64| {
+            let count = self.rows_per_table.min(rows - first);
+            Table {
+                rows: buffer("wgpu-optim rows", 16 * u64::from(self.column_groups) * count),
+                target: buffer("wgpu-optim target", 4 * count),
+                first: first as u32, // a dataset has at most u32::MAX rows
+                count: count as u32,
+            }
+        };
+        let starts = (0..rows).step_by(usize::try_from(self.rows_per_table).unwrap_or(usize::MAX));
+        let tables = caught(gpu.device(), || starts.map(table).collect());
+        Ok(tables.map_err(StepError::from)?)
+    }
+
+    /// Tables with the rows of `data`; targets only where there is a use for them.
+    pub(super) fn upload(&self, gpu: &Gpu, data: &Dataset) -> Result<Vec<Table>, TrainError> {
+        let tables = self.allocate(gpu, data.rows() as u64)?;
+        for table in &tables {
+            self.fill(gpu, data, table)?;
+        }
+        Ok(tables)
+    }
+
+    fn fill(&self, gpu: &Gpu, data: &Dataset, table: &Table) -> Result<(), TrainError> {
+        let width = 4 * self.column_groups as usize;
+        let rows_at_once = (TRANSFER_BYTES as usize / (4 * width)).max(1);
+        let (first, end) = (table.first as usize, (table.first + table.count) as usize);
+        let mut staged = vec![0.0_f32; width * rows_at_once.min(end - first)];
+        let written = caught(gpu.device(), || {
+            for begin in (first..end).step_by(rows_at_once) {
+                let rows = begin..end.min(begin + rows_at_once);
+                let staged = &mut staged[..width * rows.len()];
+                for (place, row) in staged.chunks_mut(width).zip(rows) {
+                    let features = data.row(row);
+                    place[..features.len()].copy_from_slice(features);
+                    place[features.len()] = 1.0;
+                }
+                let offset = (4 * width * (begin - first)) as u64;
+                gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));
+                // Sends the staged bytes off, so that their memory can be reused.
+                gpu.queue().submit([]);
+            }
+            let target: Vec<f32> =
+                data.target().iter().skip(first).take(end - first).copied().collect();
+            gpu.queue().write_buffer(&table.target, 0, bytemuck::cast_slice(&target));
+        });
+        Ok(written.map_err(StepError::from)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_are_cut_at_the_binding_limit() {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor {
+            required_limits: wgpu::Limits {
+                max_storage_buffer_binding_size: 100,
+                ..wgpu::Limits::default()
+            },
+            ..Default::default()
+        });
+        let gpu = Gpu::from_wgpu(device, queue);
+        // Four features and the bias are two groups, 32 bytes: three rows a table.
+        let shape = Shape::new(4, &gpu.device().limits()).unwrap();
+        assert_eq!((shape.columns, shape.column_groups), (5, 2));
+        let tables = shape.allocate(&gpu, 7).unwrap();
+        let cut: Vec<_> = tables.iter().map(|table| (table.first, table.count)).collect();
+        assert_eq!(cut, [(0, 3), (3, 3), (6, 1)]);
+        let error = Shape::new(24, &gpu.device().limits()).unwrap_err();
+        assert_eq!(error, TrainError::RowTooLarge { features: 24, binding: 100 });
+    }
+}

@@ -1,0 +1,345 @@
+//! The training loop, the same for both engines.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array1, ArrayView2};
+use web_time::Instant;
+
+use super::batches::{Batch, Batches};
+use super::cpu::{self, CpuGradient};
+use super::errors::TrainError;
+use super::gpu::{self, GpuWorker};
+use super::model::LinearModel;
+use crate::cpu::CpuOptimizer;
+use crate::data::{Dataset, epoch_order, initial_weights};
+use crate::gpu::{Gpu, Wait};
+use crate::numerics::Precision;
+use crate::rules::Rule;
+
+/// A loss this many times the first one is no step on the way to a better model.
+const DIVERGED: f64 = 1e6;
+
+/// Where to train.
+#[derive(Clone, Copy, Debug)]
+pub enum Engine<'a> {
+    /// On the CPU, whose results are those of exact precision.
+    Cpu,
+    /// On a GPU.
+    Gpu {
+        /// The device.
+        gpu: &'a Gpu,
+        /// The arithmetic of gradients and steps.
+        precision: Precision,
+    },
+}
+
+/// How to train.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Training {
+    /// How often every row is visited; at least 1. Default 2.
+    pub epochs: u32,
+    /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
+    pub batch_size: usize,
+    /// Decides initial weights and the order of rows. Default 0.
+    pub seed: u64,
+    /// Examples between two samples of the loss over all rows; with 0, the loss is sampled when
+    /// an epoch ends. Default 100.
+    pub evaluate_every: usize,
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        Self { epochs: 2, batch_size: 10, seed: 0, evaluate_every: 100 }
+    }
+}
+
+/// A sample of the loss: half the mean squared error over all rows.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LossPoint {
+    /// Epochs trained so far; 0 before the first step.
+    pub epoch: f64,
+    /// The loss.
+    pub loss: f64,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Progress {
+    /// Examples trained so far, over all epochs; on a GPU, handed to the device.
+    pub examples: u64,
+    /// Examples of the whole run.
+    pub total: u64,
+    /// The epochs trained when `loss` was sampled.
+    pub epoch: f64,
+    /// The newest loss that is known.
+    pub loss: f64,
+}
+
+/// The result of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The model.
+    pub model: LinearModel,
+    /// The loss at the end.
+    pub loss: f64,
+    /// All samples of the loss, the first before the first step and the last at the end.
+    pub history: Vec<LossPoint>,
+    /// Wall-clock seconds an epoch, sampling of the loss included, compilation and upload not.
+    pub seconds_per_epoch: f64,
+}
+
+/// Trains `y = X w + b` on `data` by `rule`, and calls `observe` with each new sample of the loss
+/// and now and then in between; `ControlFlow::Break` stops the run.
+///
+/// # Errors
+/// [`TrainError`]: a setting outside its domain, a device that fails, a run that diverges.
+pub async fn train<R: Rule>(
+    engine: Engine<'_>,
+    rule: R,
+    data: &Dataset,
+    training: &Training,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Trained, TrainError> {
+    run(engine, rule, data, training, observe, Wait::Yield).await
+}
+
+/// [`train`], blocking the thread.
+///
+/// # Errors
+/// As [`train`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn train_blocking<R: Rule>(
+    engine: Engine<'_>,
+    rule: R,
+    data: &Dataset,
+    training: &Training,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
+) -> Result<Trained, TrainError> {
+    pollster::block_on(run(engine, rule, data, training, observe, Wait::Block))
+}
+
+/// The model's prediction for each row of `features`.
+///
+/// # Errors
+/// [`TrainError`] if the columns are not the model's, or the device fails.
+pub async fn predict(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+) -> Result<Vec<f32>, TrainError> {
+    predict_waiting(engine, model, features, Wait::Yield).await
+}
+
+/// [`predict`], blocking the thread.
+///
+/// # Errors
+/// As [`predict`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn predict_blocking(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+) -> Result<Vec<f32>, TrainError> {
+    pollster::block_on(predict_waiting(engine, model, features, Wait::Block))
+}
+
+async fn predict_waiting(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    let (found, expected) = (features.ncols(), model.weights.len());
+    if found != expected {
+        return Err(TrainError::Columns { found, expected });
+    }
+    if features.nrows() == 0 {
+        return Ok(Vec::new());
+    }
+    // A residual to a target of 0 is the prediction.
+    let data = Dataset::new(features.to_owned(), Array1::zeros(features.nrows()))?;
+    match engine {
+        Engine::Cpu => Ok(cpu::predictions(&data, &model.parameters())),
+        Engine::Gpu { gpu, precision } => {
+            gpu::predictions(gpu, precision, model, &data, wait).await
+        }
+    }
+}
+
+async fn run<R: Rule>(
+    engine: Engine<'_>,
+    rule: R,
+    data: &Dataset,
+    training: &Training,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
+    wait: Wait,
+) -> Result<Trained, TrainError> {
+    let batches = Batches::new(training, data.rows())?;
+    let weights = initial_weights(data.feature_count(), training.seed);
+    let model = LinearModel { weights, bias: 0.0 };
+    let mut worker = Worker::new(engine, rule, data, batches.size(), &model)?;
+    let mut record = Record::new(data.rows(), batches.total(), observe);
+    worker.evaluate()?;
+    record.sampled(0);
+    record.add(worker.squared_errors(wait, true).await?)?;
+    let start = Instant::now();
+    for epoch in 0..training.epochs {
+        let order = epoch_order(data.rows() as u32, training.seed, epoch);
+        worker.begin_epoch(&order)?;
+        for batch in batches.epoch(epoch) {
+            worker.step(&batch, &order)?;
+            if batch.evaluate {
+                worker.evaluate()?;
+                record.sampled(batch.examples);
+                record.add(worker.squared_errors(wait, false).await?)?;
+            }
+            record.report(batch.examples)?;
+        }
+    }
+    record.add(worker.squared_errors(wait, true).await?)?;
+    let seconds_per_epoch = start.elapsed().as_secs_f64() / f64::from(training.epochs);
+    let model = worker.model(wait).await?;
+    record.finish(model, seconds_per_epoch)
+}
+
+/// One of the two engines at work.
+enum Worker<'a, R: Rule> {
+    Cpu(CpuWorker<'a, R>),
+    Gpu(Box<GpuWorker<R>>),
+}
+
+struct CpuWorker<'a, R: Rule> {
+    computation: CpuGradient<'a>,
+    optimizer: CpuOptimizer<R>,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+    squared_errors: Vec<f32>,
+}
+
+impl<'a, R: Rule> Worker<'a, R> {
+    fn new(
+        engine: Engine<'_>,
+        rule: R,
+        data: &'a Dataset,
+        batch_size: usize,
+        model: &LinearModel,
+    ) -> Result<Self, TrainError> {
+        let parameters = model.parameters();
+        Ok(match engine {
+            Engine::Cpu => Self::Cpu(CpuWorker {
+                computation: CpuGradient::new(data),
+                optimizer: CpuOptimizer::new(rule, parameters.len())?,
+                gradient: vec![0.0; parameters.len()],
+                parameters,
+                squared_errors: Vec::new(),
+            }),
+            Engine::Gpu { gpu, precision } => {
+                Self::Gpu(Box::new(GpuWorker::new(gpu, precision, rule, data, batch_size, model)?))
+            }
+        })
+    }
+
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
+        match self {
+            Self::Cpu(_) => Ok(()),
+            Self::Gpu(worker) => worker.begin_epoch(order),
+        }
+    }
+
+    fn step(&mut self, batch: &Batch, order: &[u32]) -> Result<(), TrainError> {
+        match self {
+            Self::Cpu(worker) => {
+                let CpuWorker { computation, optimizer, parameters, gradient, .. } = worker;
+                computation.batch(&order[batch.rows.clone()], parameters, gradient);
+                Ok(optimizer.step(parameters, gradient)?)
+            }
+            Self::Gpu(worker) => worker.step(batch),
+        }
+    }
+
+    fn evaluate(&mut self) -> Result<(), TrainError> {
+        match self {
+            Self::Cpu(CpuWorker { computation, parameters, squared_errors, .. }) => {
+                squared_errors.push(computation.squared_error(parameters));
+                Ok(())
+            }
+            Self::Gpu(worker) => worker.evaluate(),
+        }
+    }
+
+    async fn squared_errors(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
+        match self {
+            Self::Cpu(worker) => Ok(std::mem::take(&mut worker.squared_errors)),
+            Self::Gpu(worker) => worker.squared_errors(wait, all).await,
+        }
+    }
+
+    async fn model(self, wait: Wait) -> Result<LinearModel, TrainError> {
+        match self {
+            Self::Cpu(worker) => Ok(LinearModel::from_parameters(worker.parameters)),
+            Self::Gpu(worker) => worker.model(wait).await,
+        }
+    }
+}
+
+/// The history of a run, and who is told of it.
+struct Record<F> {
+    rows: f64,
+    total: u64,
+    /// Examples trained at each sample, and the losses that have arrived.
+    samples: Vec<u64>,
+    history: Vec<LossPoint>,
+    observe: F,
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
+    fn new(rows: usize, total: u64, observe: F) -> Self {
+        Self { rows: rows as f64, total, samples: Vec::new(), history: Vec::new(), observe }
+    }
+
+    fn sampled(&mut self, examples: u64) {
+        self.samples.push(examples);
+    }
+
+    /// Takes squared errors in the order of their samples.
+    fn add(&mut self, squared_errors: Vec<f32>) -> Result<(), TrainError> {
+        for squared_error in squared_errors {
+            let Some(&examples) = self.samples.get(self.history.len()) else { break };
+            let epoch = examples as f64 / self.rows;
+            let loss = f64::from(squared_error) / (2.0 * self.rows);
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { epoch: whole(epoch), loss });
+            }
+            self.history.push(LossPoint { epoch, loss });
+            self.report(examples)?;
+        }
+        Ok(())
+    }
+
+    fn report(&mut self, examples: u64) -> Result<(), TrainError> {
+        let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
+        let progress = Progress { examples, total: self.total, epoch, loss };
+        match (self.observe)(&progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => {
+                Err(TrainError::Interrupted { epoch: whole(examples as f64 / self.rows) })
+            }
+        }
+    }
+
+    fn finish(self, model: LinearModel, seconds_per_epoch: f64) -> Result<Trained, TrainError> {
+        let ends = self.history.first().zip(self.history.last());
+        let (first, last) = ends.map_or((f64::NAN, f64::NAN), |(a, b)| (a.loss, b.loss));
+        let finite = model.parameters().iter().all(|value| value.is_finite());
+        if !finite || last > DIVERGED * first.max(f64::MIN_POSITIVE) {
+            let epoch = whole(self.total as f64 / self.rows);
+            return Err(TrainError::Diverged { epoch, loss: last });
+        }
+        Ok(Trained { model, loss: last, history: self.history, seconds_per_epoch })
+    }
+}
+
+/// The epoch, counted from 1, that was under way after `epochs` epochs.
+fn whole(epochs: f64) -> u32 {
+    epochs.ceil().max(1.0) as u32
+}
