@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::errors::{Caught, RequestError};
-use super::scope::caught;
+use super::scope::{caught, now};
 use super::slots::SlotPool;
 
 /// A wgpu device with its queue. Clones share everything; `Send + Sync` natively.
@@ -23,6 +23,13 @@ struct Shared {
     slots: SlotPool,
     /// Set by the device-lost callback, which is installed only on devices made here.
     lost: Arc<AtomicBool>,
+}
+
+impl PartialEq for Gpu {
+    /// Whether both are clones of one value; two wrappers of one device are not.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
 }
 
 /// What kind of adapter will do.
@@ -209,6 +216,33 @@ impl Gpu {
     #[must_use]
     pub fn is_lost(&self) -> bool {
         self.shared.lost.load(Ordering::Relaxed)
+    }
+
+    /// Whether both run on one device.
+    ///
+    /// wgpu numbers devices within an instance, so that equal handles may still be two devices
+    /// of two instances; but each has its own error scopes. A deliberate error on one, caught by
+    /// a scope of the other, tells that they are the same.
+    pub(crate) fn same_device(&self, other: &Self) -> bool {
+        if self == other {
+            return true;
+        }
+        let (ours, theirs) = (self.device(), other.device());
+        if ours != theirs {
+            return false;
+        }
+        let outer = theirs.push_error_scope(wgpu::ErrorFilter::Validation);
+        let inner = ours.push_error_scope(wgpu::ErrorFilter::Validation);
+        let _refused = theirs.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("refused on purpose: mapped for reading and writing"),
+            size: 4,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::MAP_WRITE,
+            mapped_at_creation: false,
+        });
+        let caught_here = now(inner.pop()).flatten().is_some();
+        // Dropping the future would leave the outer scope's error untold either way.
+        let _ = now(outer.pop());
+        caught_here
     }
 
     pub(crate) fn slots(&self) -> &SlotPool {

@@ -82,6 +82,9 @@ pub enum VectorError {
         /// The vector's length.
         expected: usize,
     },
+    /// The vector lies on another device.
+    #[error("the vector lies on another device: use it with the device that it was made on")]
+    ForeignDevice,
     /// The device has too little memory. Nothing was allocated.
     #[error("the device has no room for {bytes} bytes: free vectors or use a shorter one")]
     OutOfMemory {
@@ -149,7 +152,13 @@ pub enum StepError {
         /// What the device was opened with.
         allowed: u64,
     },
-    /// A buffer belongs to another device, or was destroyed.
+    /// A vector lies on another device.
+    #[error("{vector} lies on another device: upload it to the optimizer's")]
+    ForeignDevice {
+        /// Which vector.
+        vector: &'static str,
+    },
+    /// A buffer of the caller's belongs to another device, or was destroyed.
     #[error("a buffer is not usable on this device: {message}")]
     ForeignBuffer {
         /// wgpu's words.
@@ -182,6 +191,9 @@ pub enum DownloadError {
         /// The flags to add.
         missing: wgpu::BufferUsages,
     },
+    /// The vector lies on another device.
+    #[error("the vector lies on another device: download it from the one that it was made on")]
+    ForeignDevice,
     /// The device has too little memory for the staging buffer.
     #[error("the device has no room for a staging buffer of {bytes} bytes")]
     OutOfMemory {

@@ -1,5 +1,7 @@
 //! An optimizer over vectors in device memory.
 
+use std::panic::AssertUnwindSafe;
+
 use super::context::Gpu;
 use super::errors::{Caught, StepError};
 use super::plan::plan;
@@ -27,10 +29,8 @@ pub struct GpuOptimizer<R: Rule> {
     state: Vec<GpuVec>,
     steps: u64,
     kernels: StepKernels,
-    /// The uniforms of `step`, which submits at once: the queue keeps writes and steps in order,
-    /// so one slot serves them all.
-    slot: Slot,
-    slot_content: Option<R::Uniforms>,
+    /// The uniforms of the last step, and where they are: steps with the same ones share them.
+    uniforms: Option<(R::Uniforms, Slot)>,
     /// Most recently used first.
     bindings: Vec<Bindings>,
 }
@@ -81,8 +81,7 @@ impl<R: Rule> GpuOptimizer<R> {
             state,
             steps: 0,
             kernels: StepKernels::new(&gpu.device().limits()),
-            slot: gpu.slots().take(gpu.device())?,
-            slot_content: None,
+            uniforms: None,
             bindings: Vec::new(),
         })
     }
@@ -103,15 +102,10 @@ impl<R: Rule> GpuOptimizer<R> {
     /// [`StepError`]; nothing has changed then.
     pub fn step(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
         self.prepare(params, grads)?;
-        let uniforms = self.rule.uniforms(self.steps + 1);
-        if self.slot_content != Some(uniforms) {
-            self.slot.write(self.gpu.queue(), bytemuck::bytes_of(&uniforms));
-            self.slot_content = Some(uniforms);
-        }
         let device = self.gpu.device();
         caught(device, || {
             let mut encoder = device.create_command_encoder(&Default::default());
-            self.encode(&mut encoder, &self.slot);
+            self.encode(&mut encoder);
             self.gpu.queue().submit([encoder.finish()]);
         })?;
         self.steps += 1;
@@ -130,12 +124,7 @@ impl<R: Rule> GpuOptimizer<R> {
         grads: &GpuVec,
     ) -> Result<(), StepError> {
         self.prepare(params, grads)?;
-        let slot = self.gpu.slots().take(self.gpu.device())?;
-        slot.write(self.gpu.queue(), bytemuck::bytes_of(&self.rule.uniforms(self.steps + 1)));
-        self.encode(encoder, &slot);
-        // The slot is free again when the device has read it, or when the commands are dropped.
-        let guard = slot.into_guard();
-        encoder.on_submitted_work_done(move || drop(guard));
+        self.encode(encoder);
         self.steps += 1;
         Ok(())
     }
@@ -192,9 +181,11 @@ impl<R: Rule> GpuOptimizer<R> {
         self.len
     }
 
-    /// Encodes the dispatches of the first bindings, reading uniforms from `slot`.
-    fn encode(&self, encoder: &mut wgpu::CommandEncoder, slot: &Slot) {
-        let Some(bindings) = self.bindings.first() else { return };
+    /// Encodes the dispatches of the first bindings.
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
+        let (Some(bindings), Some((_, slot))) = (self.bindings.first(), &self.uniforms) else {
+            return; // `prepare` has put both there
+        };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some(R::NAME),
             timestamp_writes: None,
@@ -205,13 +196,29 @@ impl<R: Rule> GpuOptimizer<R> {
             pass.set_bind_group(0, &dispatch.bind_group, &[]);
             pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
         }
+        drop(pass);
+        // The slot is free again when the device has read it, or when the commands are dropped.
+        let guard = slot.guard();
+        encoder.on_submitted_work_done(move || drop(guard));
     }
 
-    /// Brings the bindings of this pair to the front; checks the pair and makes them if new.
+    /// Makes ready what `encode` needs for this pair of vectors and the next step.
     fn prepare(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
         if self.gpu.is_lost() {
             return Err(StepError::DeviceLost);
         }
+        self.prepare_bindings(params, grads)?;
+        let uniforms = self.rule.uniforms(self.steps + 1);
+        if self.uniforms.as_ref().is_none_or(|(known, _)| *known != uniforms) {
+            let slot = self.gpu.slots().take(self.gpu.device())?;
+            slot.write(self.gpu.queue(), bytemuck::bytes_of(&uniforms));
+            self.uniforms = Some((uniforms, slot));
+        }
+        Ok(())
+    }
+
+    /// Brings the bindings of this pair to the front; checks the pair and makes them if new.
+    fn prepare_bindings(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
         let known = self.bindings.iter().position(|b| b.params == *params && b.grads == *grads);
         if let Some(index) = known {
             self.bindings[..=index].rotate_right(1);
@@ -252,8 +259,12 @@ impl<R: Rule> GpuOptimizer<R> {
                 Variant { precision: self.precision, access: dispatch.access, grads_writable };
             let pipeline = self.kernels.pipeline(&self.gpu, &self.rule, variant)?;
             let bind_group = caught(device, || {
-                bind::<R>(device, variant, dispatch, (&chunks, offset), &vectors)
-            })?;
+                let chunk = (&chunks, offset);
+                let bind = || bind::<R>(device, variant, dispatch, chunk, &vectors);
+                // wgpu panics on a buffer that its instance has never heard of.
+                std::panic::catch_unwind(AssertUnwindSafe(bind))
+            })?
+            .map_err(|_| Caught::Foreign("it is of another wgpu instance".to_owned()))?;
             bound.push(BoundDispatch { pipeline, bind_group, grid: dispatch.grid });
         }
         Ok(Bindings { params: params.clone(), grads: grads.clone(), dispatches: bound })
@@ -266,6 +277,9 @@ impl<R: Rule> GpuOptimizer<R> {
         for (vector, vec) in pair {
             if vec.len() != expected {
                 return Err(StepError::Length { vector, found: vec.len(), expected });
+            }
+            if vec.is_foreign(&self.gpu) {
+                return Err(StepError::ForeignDevice { vector });
             }
             for (buffer, _) in vec.buffers() {
                 let missing = wgpu::BufferUsages::STORAGE - buffer.usage();

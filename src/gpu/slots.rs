@@ -33,10 +33,10 @@ struct SlotIndex {
     slot: u32,
 }
 
-/// A slot taken from the pool; it goes back when its guard is dropped.
+/// A slot taken from the pool; it goes back when the last of its guards is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    guard: SlotGuard,
+    guard: Arc<SlotGuard>,
     buffer: wgpu::Buffer,
     pub(crate) bind_group: wgpu::BindGroup,
 }
@@ -93,7 +93,7 @@ impl SlotPool {
             }
         };
         let Page { buffer, bind_group } = pages[index.page].clone();
-        let guard = SlotGuard { index, free: Arc::clone(&self.free) };
+        let guard = Arc::new(SlotGuard { index, free: Arc::clone(&self.free) });
         Ok(Slot { guard, buffer, bind_group })
     }
 
@@ -131,9 +131,9 @@ impl Slot {
         queue.write_buffer(&self.buffer, u64::from(self.offset()), bytes);
     }
 
-    /// The guard alone, to be dropped when the work that reads the slot is done.
-    pub(crate) fn into_guard(self) -> SlotGuard {
-        self.guard
+    /// A guard to be dropped when the work that reads the slot is done.
+    pub(crate) fn guard(&self) -> Arc<SlotGuard> {
+        Arc::clone(&self.guard)
     }
 }
 
@@ -147,7 +147,7 @@ mod tests {
         let pool = SlotPool::new(&device);
         let pages = || pool.pages.lock().unwrap_or_else(PoisonError::into_inner).len();
         for _ in 0..1000 {
-            drop(pool.take(&device)?.into_guard());
+            drop(pool.take(&device)?.guard());
         }
         assert_eq!(pages(), 1);
         let held: Vec<Slot> = (0..65).map(|_| pool.take(&device)).collect::<Result<_, _>>()?;

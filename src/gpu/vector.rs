@@ -24,6 +24,8 @@ pub struct GpuVec {
 pub(crate) struct Segment {
     pub(crate) buffer: wgpu::Buffer,
     pub(crate) span: Span,
+    /// Where we allocated it; unknown for a caller's buffer.
+    owner: Option<Gpu>,
 }
 
 impl Segment {
@@ -70,7 +72,7 @@ impl GpuVec {
             return Err(VectorError::MissingUsage { missing });
         }
         let span = Span { offset, len: len as u64, padded: false };
-        Ok(Self { segments: vec![Segment { buffer, span }] })
+        Ok(Self { segments: vec![Segment { buffer, span, owner: None }] })
     }
 
     /// One vector of the elements of several, in their order: for vectors past the largest
@@ -119,7 +121,7 @@ impl GpuVec {
                     len: to - from,
                     padded: segment.span.padded && to == last,
                 };
-                segments.push(Segment { buffer: segment.buffer.clone(), span });
+                segments.push(Segment { span, ..segment.clone() });
             }
             first = last;
         }
@@ -148,6 +150,9 @@ impl GpuVec {
         gpu: &Gpu,
         wait: Wait,
     ) -> Result<Vec<f32>, DownloadError> {
+        if self.is_foreign(gpu) {
+            return Err(DownloadError::ForeignDevice);
+        }
         for (buffer, _) in self.buffers() {
             let missing = wgpu::BufferUsages::COPY_SRC - buffer.usage();
             if !missing.is_empty() {
@@ -173,7 +178,7 @@ impl GpuVec {
     /// A view of our own `buffer`, from its start, with room up to a multiple of four elements.
     pub(crate) fn padded(buffer: &wgpu::Buffer, len: usize) -> Self {
         let span = Span { offset: 0, len: len as u64, padded: true };
-        Self { segments: vec![Segment { buffer: buffer.clone(), span }] }
+        Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None }] }
     }
 
     /// Whether any of the vector's buffers holds a part of `other` too.
@@ -193,6 +198,12 @@ impl GpuVec {
         let pairs =
             self.segments.iter().enumerate().flat_map(|(i, a)| rest(i).iter().map(move |b| (a, b)));
         pairs.filter_map(|(a, b)| a.overlap(b)).min()
+    }
+
+    /// Whether a part of the vector is known to lie on another device than `gpu`'s.
+    pub(crate) fn is_foreign(&self, gpu: &Gpu) -> bool {
+        let owners = self.segments.iter().filter_map(|segment| segment.owner.as_ref());
+        owners.into_iter().any(|owner| !owner.same_device(gpu))
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {
@@ -246,7 +257,8 @@ impl Gpu {
                 | wgpu::BufferUsages::COPY_DST,
             mapped_at_creation: false,
         });
-        Segment { buffer, span: Span { offset: 0, len, padded: true } }
+        let span = Span { offset: 0, len, padded: true };
+        Segment { buffer, span, owner: Some(self.clone()) }
     }
 
     /// A new vector with the values of `host`.
@@ -282,6 +294,9 @@ impl Gpu {
         let expected = vector.len();
         if host.len() != expected {
             return Err(VectorError::Length { found: host.len(), expected });
+        }
+        if vector.is_foreign(self) {
+            return Err(VectorError::ForeignDevice);
         }
         for (buffer, _) in vector.buffers() {
             let missing = wgpu::BufferUsages::COPY_DST - buffer.usage();

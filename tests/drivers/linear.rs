@@ -1,0 +1,125 @@
+//! The linear model's gradient and training: the GPU against the CPU, in the canonical order.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array1, Array2};
+use wgpu_optim::data::{Dataset, synthetic};
+use wgpu_optim::linear::{
+    Engine, LinearModel, Trained, Training, predict_blocking, train_blocking,
+};
+use wgpu_optim::{Adagrad, Gpu, Precision};
+
+use crate::Check;
+use crate::driver::Driver;
+use crate::reference::values;
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("training at shapes of every kind", shapes),
+    ("a batch of 4096 rows and 10,000 features", large_batch),
+    ("rows in several tables, batches in several pieces", several_tables),
+    ("a run of many submissions keeps its history in order", history),
+    ("predictions", predictions),
+    ("an observer's break ends the run", interrupted),
+];
+
+const RULE: Adagrad = Adagrad { learning_rate: 0.1, ..ADAGRAD };
+const ADAGRAD: Adagrad = Adagrad {
+    learning_rate: 0.01,
+    epsilon: 1e-6,
+    epsilon_placement: wgpu_optim::EpsilonPlacement::InsideRoot,
+    initial_accumulator: 0.0,
+    learning_rate_decay: 0.0,
+    weight_decay: wgpu_optim::WeightDecay::None,
+    maximize: false,
+};
+
+fn train(engine: Engine<'_>, data: &Dataset, training: &Training) -> Trained {
+    train_blocking(engine, RULE, data, training, |_| ControlFlow::Continue(())).unwrap()
+}
+
+fn native(gpu: &Gpu) -> Engine<'_> {
+    Engine::Gpu { gpu, precision: Precision::Native }
+}
+
+/// Trains on both engines and compares all that comes out.
+fn agree(driver: &Driver, gpu: &Gpu, data: &Dataset, training: &Training) {
+    let what = format!("{}x{}, {training:?}", data.rows(), data.feature_count());
+    let expected = train(Engine::Cpu, data, training);
+    let actual = train(native(gpu), data, training);
+    if driver.rounds_correctly() {
+        let bits = |model: &LinearModel| {
+            let all = model.weights.iter().chain([&model.bias]);
+            all.map(|value| value.to_bits()).collect::<Vec<_>>()
+        };
+        assert_eq!(bits(&actual.model), bits(&expected.model), "{what} on {}", driver.name);
+        assert_eq!(actual.history, expected.history, "{what} on {}", driver.name);
+    } else {
+        // Rounding differs from step to step; the loss is what the issue of training is.
+        let relative = (actual.loss - expected.loss).abs() / expected.loss;
+        assert!(relative < 1e-5, "{what} on {}: loss {relative:e} apart", driver.name);
+    }
+}
+
+fn shapes(driver: &Driver) {
+    for (rows, features) in [(1, 1), (7, 3), (33, 31), (100, 32), (65, 100), (4097, 5)] {
+        let data = synthetic(rows, features, 3).dataset;
+        for batch_size in [1, 10, 64, 5000] {
+            if rows > 100 && batch_size == 1 {
+                continue; // thousands of steps say no more than a hundred
+            }
+            let training = Training { batch_size, epochs: 1, seed: 5, evaluate_every: 50 };
+            agree(driver, driver.gpu(), &data, &training);
+        }
+    }
+}
+
+fn large_batch(driver: &Driver) {
+    // 164 MB: more than lavapipe binds at once.
+    let (rows, features) = (4096, 10_000);
+    let table = Array2::from_shape_vec((rows, features), values(rows * features, 1, 3)).unwrap();
+    let target = Array1::from(values(rows, 2, 3));
+    let data = Dataset::new(table, target).unwrap();
+    let training = Training { batch_size: rows, epochs: 1, seed: 0, evaluate_every: 0 };
+    agree(driver, driver.gpu(), &data, &training);
+}
+
+fn several_tables(driver: &Driver) {
+    // 24 rows of 41 columns a table; 32 kB also cut the batch of 500 into 32 pieces, and, for the
+    // wide table, the partial sums into blocks of 7 groups of columns.
+    let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 4096);
+    for (rows, features, batch_size) in [(700, 41, 500), (300, 200, 7), (90, 900, 33)] {
+        let data = synthetic(rows, features, 4).dataset;
+        let training = Training { batch_size, epochs: 2, seed: 1, evaluate_every: 100 };
+        agree(driver, &small, &data, &training);
+    }
+}
+
+fn history(driver: &Driver) {
+    let data = synthetic(1000, 4, 9).dataset;
+    let training = Training { batch_size: 5, epochs: 3, seed: 2, evaluate_every: 10 };
+    agree(driver, driver.gpu(), &data, &training);
+}
+
+fn predictions(driver: &Driver) {
+    let data = synthetic(3001, 37, 6).dataset;
+    let model = LinearModel { weights: values(37, 3, 2), bias: 0.75 };
+    let expected = predict_blocking(Engine::Cpu, &model, data.features()).unwrap();
+    let actual = predict_blocking(native(driver.gpu()), &model, data.features()).unwrap();
+    if driver.rounds_correctly() {
+        assert_eq!(actual, expected);
+    }
+    assert_eq!(actual.len(), 3001);
+}
+
+fn interrupted(driver: &Driver) {
+    let data = synthetic(1000, 4, 9).dataset;
+    let training = Training { epochs: 1000, ..Training::default() };
+    let mut calls = 0;
+    let error = train_blocking(native(driver.gpu()), RULE, &data, &training, |progress| {
+        calls += 1;
+        if progress.examples > 5000 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })
+    .unwrap_err();
+    assert_eq!(error.to_string(), "training was interrupted in epoch 6");
+    assert!(calls > 1);
+}

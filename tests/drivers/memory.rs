@@ -1,0 +1,70 @@
+//! Vectors past 2 GiB.
+
+use wgpu_optim::{Adagrad, GpuOptimizer};
+
+use crate::Check;
+use crate::driver::Driver;
+use crate::reference::{Reference, values};
+
+pub(crate) const CHECKS: &[Check] = &[("600 million elements, past 2 GiB", beyond_two_gib)];
+
+const LEN: usize = 600_000_000;
+/// Three vectors of 2.4 GB, and room for the host.
+const NEEDED_BYTES: u64 = 10_000_000_000;
+
+/// Runs where memory allows, on lavapipe or hardware: SwiftShader would take minutes, and the
+/// plan is the same.
+fn beyond_two_gib(driver: &Driver) {
+    if driver.name == "swiftshader" {
+        return;
+    }
+    let Some(available) = available_bytes() else { return };
+    if available < NEEDED_BYTES {
+        eprintln!("{available} bytes of memory are too few for {LEN} elements: not run");
+        return;
+    }
+    let gpu = driver.gpu();
+    let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
+    let params = gpu.zeros(LEN).unwrap();
+    let grads = gpu.zeros(LEN).unwrap();
+    // The same million values all over, shifted from piece to piece, so that an element computed
+    // from a wrong place shows.
+    let (host, gradient) = (values(PIECE, 1, 10), values(PIECE, 2, 10));
+    let piece = |values: &[f32], index: usize, len: usize| {
+        let mut rotated = values.to_vec();
+        rotated.rotate_left(index);
+        rotated.truncate(len);
+        rotated
+    };
+    for (index, first) in (0..LEN).step_by(PIECE).enumerate() {
+        let range = first..LEN.min(first + PIECE);
+        let len = range.len();
+        gpu.write(&params.slice(range.clone()).unwrap(), &piece(&host, index, len)).unwrap();
+        gpu.write(&grads.slice(range).unwrap(), &piece(&gradient, index, len)).unwrap();
+    }
+    let mut optimizer = GpuOptimizer::new(gpu, rule, LEN).unwrap();
+    optimizer.step(&params, &grads).unwrap();
+    let mut reference = Reference::new(rule, &host);
+    reference.step(&gradient);
+    for (index, first) in (0..LEN).step_by(PIECE).enumerate() {
+        let range = first..LEN.min(first + PIECE);
+        let len = range.len();
+        let what = format!("elements {range:?} of {LEN}");
+        let stepped = params.slice(range.clone()).unwrap().download_blocking(gpu).unwrap();
+        let before = piece(&host, index, len);
+        driver.check_params(&what, &piece(&reference.params, index, len), &stepped, &before);
+        let state = optimizer.state(0).slice(range).unwrap().download_blocking(gpu).unwrap();
+        driver.check_state(&what, &piece(reference.optimizer.state(0), index, len), &state);
+    }
+}
+
+/// A prime, so that pieces and buffers end at different places.
+const PIECE: usize = 15_485_863;
+
+/// The memory that the operating system would hand out, where it says so.
+fn available_bytes() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}
