@@ -9,6 +9,8 @@ mod optimizer;
 mod plan;
 mod readback;
 mod scope;
+#[cfg(test)]
+pub(crate) mod shader_check;
 mod slots;
 mod step_kernel;
 mod vector;

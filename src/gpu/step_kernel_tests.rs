@@ -72,3 +72,26 @@ fn bindings_are_those_of_the_shipped_wgsl() {
         assert_eq!(found, expected);
     }
 }
+
+#[test]
+fn every_variant_is_valid_and_can_be_translated() {
+    let mut constants = Adagrad::default().constants();
+    constants.push(("workgroup_size", 256.0));
+    for precision in [Precision::Native, Precision::Exact] {
+        for access in [Access::Vector, Access::Scalar] {
+            for grads_writable in [false, true] {
+                let variant = Variant { precision, access, grads_writable };
+                let what = format!("{variant:?}");
+                crate::gpu::shader_check::translate(&what, &source::<Adagrad>(variant), &constants);
+            }
+        }
+    }
+}
+
+/// A shader that does not compile must fail the check above.
+#[test]
+#[should_panic(expected = "broken")]
+fn a_broken_shader_is_found() {
+    let source = source::<Adagrad>(NATIVE).replace("square_root(s)", "squareroot(s)");
+    crate::gpu::shader_check::translate("broken", &source, &[]);
+}

@@ -1,13 +1,14 @@
 //! Lengths on both sides of every limit, offsets of every kind, guard zones around them.
 
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, wgpu};
+use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, Precision, wgpu};
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, values, variants};
+use crate::reference::{Reference, patterns, values, variants};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("every choice of formula at every small length", small_lengths),
+    ("exact precision over all bit patterns", all_patterns),
     ("around 65535 workgroups of 256", workgroup_limit),
     ("around the binding limit", binding_limit),
     ("every element offset modulo 64 within guard zones", offsets),
@@ -16,13 +17,25 @@ pub(crate) const CHECKS: &[Check] = &[
     ("limits lowered to WebGPU's defaults and below", lowered_limits),
 ];
 
-/// Steps `rule` on a device and on the reference, and compares.
+/// Steps `rule` on a device and on the reference, natively, and compares.
 pub(crate) fn agree(driver: &Driver, gpu: &Gpu, rule: Adagrad, len: usize, steps: u32) {
-    let what = format!("{len} elements, {rule:?}");
+    agree_in(Precision::Native, driver, gpu, rule, len, steps);
+}
+
+/// The same in either precision; exact means equal bits everywhere.
+fn agree_in(
+    precision: Precision,
+    driver: &Driver,
+    gpu: &Gpu,
+    rule: Adagrad,
+    len: usize,
+    steps: u32,
+) {
+    let what = format!("{len} elements, {precision}, {rule:?}");
     let host = values(len, 1, 20);
     let mut reference = Reference::new(rule, &host);
     let params = gpu.upload(&host).unwrap();
-    let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
+    let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
     let grads = gpu.zeros(len).unwrap();
     for step in 0..steps {
         let gradient = values(len, 100 + step, 20);
@@ -32,16 +45,43 @@ pub(crate) fn agree(driver: &Driver, gpu: &Gpu, rule: Adagrad, len: usize, steps
         assert_eq!(grads.download_blocking(gpu).unwrap(), gradient, "gradients are only read");
     }
     let state = optimizer.state(0).download_blocking(gpu).unwrap();
-    driver.check_state(&what, reference.optimizer.state(0), &state);
     let params = params.download_blocking(gpu).unwrap();
-    driver.check_params(&what, &reference.params, &params, &reference.before);
+    if precision == Precision::Exact {
+        driver.check_exact(&what, reference.optimizer.state(0), &state);
+        driver.check_exact(&what, &reference.params, &params);
+    } else {
+        driver.check_state(&what, reference.optimizer.state(0), &state);
+        driver.check_params(&what, &reference.params, &params, &reference.before);
+    }
 }
 
 fn small_lengths(driver: &Driver) {
     for rule in variants() {
         for len in [1, 2, 3, 4, 5, 63, 64, 65, 255, 256, 257] {
             agree(driver, driver.gpu(), rule, len, 3);
+            agree_in(Precision::Exact, driver, driver.gpu(), rule, len, 3);
         }
+    }
+}
+
+/// Subnormals, infinities and NaN included: a million random patterns of each operand.
+fn all_patterns(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = 1 << 20;
+    for rule in variants() {
+        let (host, gradient, state) = (patterns(len, 1), patterns(len, 2), patterns(len, 3));
+        let mut reference = Reference::new(rule, &host);
+        reference.optimizer.state_mut(0).copy_from_slice(&state);
+        reference.step(&gradient);
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
+        let mut optimizer =
+            GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(Precision::Exact);
+        gpu.write(optimizer.state(0), &state).unwrap();
+        optimizer.step(&params, &grads).unwrap();
+        let what = format!("all patterns, {rule:?}");
+        let state = optimizer.state(0).download_blocking(gpu).unwrap();
+        driver.check_exact(&what, reference.optimizer.state(0), &state);
+        driver.check_exact(&what, &reference.params, &params.download_blocking(gpu).unwrap());
     }
 }
 

@@ -74,6 +74,11 @@ impl Driver {
         check(bound, &format!("{what} on {}", self.name), expected, actual, &updates);
     }
 
+    /// Asserts equal bits.
+    pub(crate) fn check_exact(&self, what: &str, expected: &[f32], actual: &[f32]) {
+        check(Bound::EXACT, &format!("{what} on {}", self.name), expected, actual, &[]);
+    }
+
     /// The limits of this driver's device with `change` made to them, on a device of their own.
     ///
     /// One for each set of limits, kept for the life of the process: these drivers are known to

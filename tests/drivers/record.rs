@@ -1,6 +1,6 @@
 //! Steps recorded into the caller's encoder.
 
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer};
+use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, wgpu};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -15,7 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
 
 const LEN: usize = 1001;
 
-fn encoder(gpu: &Gpu) -> wgpu_optim::wgpu::CommandEncoder {
+fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
     gpu.device().create_command_encoder(&Default::default())
 }
 

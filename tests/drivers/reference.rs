@@ -32,6 +32,12 @@ pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
         .collect()
 }
 
+/// `len` numbers whose bits are all random.
+pub(crate) fn patterns(len: usize, seed: u32) -> Vec<f32> {
+    let bits = |index: u64| mix(index.wrapping_add(u64::from(seed) << 40)) as u32;
+    (0..len as u64).map(|index| f32::from_bits(bits(index))).collect()
+}
+
 /// Scatters the bits of a number over all 64 (the finaliser of SplitMix64).
 fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);

@@ -65,3 +65,13 @@ fn constants_are_those_of_the_shipped_wgsl() {
     stated(&sum, format!("const workgroup_size: u32 = {WORKGROUP_SIZE}u;"));
     stated(&residual, format!("const row_width: u32 = {ROW_WIDTH}u;"));
 }
+
+#[test]
+fn every_kernel_is_valid_and_can_be_translated() {
+    for kernel in Kernel::ALL {
+        for precision in [Precision::Native, Precision::Exact] {
+            let what = format!("{} {precision}", kernel.name());
+            crate::gpu::shader_check::translate(&what, &kernel.source(precision), &[]);
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! The noop tier: what is refused, and that nothing has changed then. The noop device stores
+//! buffers and validates calls, but runs no kernel.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use wgpu_optim::{
+    Adagrad, DownloadError, Gpu, GpuOptimizer, GpuVec, RuleError, StepError, VectorError, wgpu,
+};
+
+fn noop(limits: wgpu::Limits) -> Gpu {
+    let descriptor =
+        wgpu::DeviceDescriptor { required_limits: limits, ..wgpu::DeviceDescriptor::default() };
+    let (device, queue) = wgpu::Device::noop(&descriptor);
+    Gpu::from_wgpu(device, queue)
+}
+
+fn gpu() -> Gpu {
+    noop(wgpu::Limits::default())
+}
+
+fn buffer(gpu: &Gpu, size: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+    let descriptor = wgpu::BufferDescriptor { label: None, size, usage, mapped_at_creation: false };
+    gpu.device().create_buffer(&descriptor)
+}
+
+const ALL: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+#[test]
+fn views_are_checked_where_they_are_made() {
+    let gpu = gpu();
+    let theirs = buffer(&gpu, 64, ALL);
+    assert_eq!(GpuVec::from_buffer(&theirs, 0, 0), Err(VectorError::Empty));
+    assert_eq!(GpuVec::from_buffer(&theirs, 6, 1), Err(VectorError::Misaligned { offset: 6 }));
+    let past = VectorError::OutOfRange { start: 8, end: 17, available: 16 };
+    assert_eq!(GpuVec::from_buffer(&theirs, 32, 9), Err(past));
+    let huge = GpuVec::from_buffer(&theirs, u64::MAX - 3, usize::MAX).unwrap_err();
+    assert!(matches!(huge, VectorError::OutOfRange { .. }));
+    let plain = buffer(&gpu, 64, wgpu::BufferUsages::COPY_DST);
+    let missing = wgpu::BufferUsages::STORAGE;
+    assert_eq!(GpuVec::from_buffer(plain, 0, 4), Err(VectorError::MissingUsage { missing }));
+    assert_eq!(GpuVec::from_buffer(theirs, 32, 8).unwrap().len(), 8);
+    assert_eq!(gpu.upload(&[]), Err(VectorError::Empty));
+    assert_eq!(GpuVec::concatenate([]), Err(VectorError::Empty));
+}
+
+#[test]
+fn slices_share_memory_and_are_checked() {
+    let gpu = gpu();
+    let vector = gpu.upload(&[1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
+    let slice = vector.slice(1..4).unwrap();
+    gpu.write(&slice, &[20.0, 30.0, 40.0]).unwrap();
+    assert_eq!(vector.download_blocking(&gpu).unwrap(), [1.0, 20.0, 30.0, 40.0, 5.0]);
+    let past = VectorError::OutOfRange { start: 3, end: 6, available: 5 };
+    assert_eq!(vector.slice(3..6), Err(past));
+    assert_eq!(vector.slice(2..2), Err(VectorError::Empty));
+    let short = gpu.write(&slice, &[1.0]);
+    assert_eq!(short, Err(VectorError::Length { found: 1, expected: 3 }));
+}
+
+#[test]
+fn vectors_past_the_largest_buffer_are_several() {
+    let gpu = noop(wgpu::Limits { max_buffer_size: 1000, ..wgpu::Limits::default() });
+    let host: Vec<f32> = (0..600_u16).map(f32::from).collect();
+    let vector = gpu.upload(&host).unwrap();
+    // 1000 bytes hold 62 groups of four.
+    let sizes: Vec<_> = vector.buffers().map(|(_, bytes)| bytes).collect();
+    assert_eq!(sizes, [0..992, 0..992, 0..416]);
+    assert_eq!(vector.download_blocking(&gpu).unwrap(), host);
+    let middle = vector.slice(240..260).unwrap();
+    assert_eq!(middle.download_blocking(&gpu).unwrap(), host[240..260]);
+    let error = gpu.zeros(600).and_then(|_| GpuVec::concatenate([]));
+    assert_eq!(error, Err(VectorError::Empty));
+}
+
+#[test]
+fn an_initial_accumulator_fills_the_state() {
+    let gpu = gpu();
+    let rule = Adagrad { initial_accumulator: 0.1, ..Adagrad::default() };
+    let optimizer = GpuOptimizer::new(&gpu, rule, 7).unwrap();
+    assert_eq!(optimizer.state(0).download_blocking(&gpu).unwrap(), [0.1; 7]);
+}
+
+#[test]
+fn hyper_parameters_are_checked_when_an_optimizer_is_made() {
+    let gpu = gpu();
+    let rule = Adagrad { epsilon: -1.0, ..Adagrad::default() };
+    let error = GpuOptimizer::new(&gpu, rule, 4).unwrap_err();
+    let expected = RuleError::NotFiniteOrNegative { parameter: "epsilon", value: -1.0 };
+    assert_eq!(error, StepError::Rule(expected));
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4).unwrap();
+    optimizer.set_learning_rate(f32::INFINITY).unwrap_err();
+    assert_eq!(*optimizer.rule(), Adagrad::default());
+    optimizer.set_learning_rate(0.5).unwrap();
+    assert_eq!(optimizer.rule().learning_rate, 0.5);
+    let none = GpuOptimizer::new(&gpu, Adagrad::default(), 0).unwrap_err();
+    assert_eq!(none, StepError::State(VectorError::Empty));
+}
+
+/// Each refusal, and that the same optimizer then steps as if nothing had been asked.
+#[test]
+fn a_refused_step_changes_nothing() {
+    let gpu = gpu();
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 8).unwrap();
+    let (params, grads) = (gpu.zeros(8).unwrap(), gpu.zeros(8).unwrap());
+    let short = gpu.zeros(7).unwrap();
+    let expected = StepError::Length { vector: "grads", found: 7, expected: 8 };
+    assert_eq!(optimizer.step(&params, &short), Err(expected));
+    let expected = StepError::Length { vector: "params", found: 7, expected: 8 };
+    assert_eq!(optimizer.step(&short, &grads), Err(expected));
+
+    let arena = buffer(&gpu, 256, ALL);
+    let view = |offset| GpuVec::from_buffer(&arena, offset, 8).unwrap();
+    let expected = StepError::Overlap { first: "params", second: "grads", byte: 60 };
+    assert_eq!(optimizer.step(&view(32), &view(60)), Err(expected));
+    let expected = StepError::Overlap { first: "params", second: "grads", byte: 0 };
+    assert_eq!(optimizer.step(&view(0), &view(0)), Err(expected));
+    let state = optimizer.state(0).clone();
+    let expected = StepError::Overlap { first: "grads", second: "accumulator", byte: 0 };
+    assert_eq!(optimizer.step(&params, &state), Err(expected));
+    let half = gpu.zeros(4).unwrap();
+    let twice = GpuVec::concatenate([half.clone(), half]).unwrap();
+    let expected = StepError::Overlap { first: "params", second: "params", byte: 0 };
+    assert_eq!(optimizer.step(&twice, &grads), Err(expected));
+
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    assert!(optimizer.record(&mut encoder, &params, &short).is_err());
+    assert_eq!(optimizer.steps(), 0);
+    optimizer.step(&params, &grads).unwrap();
+    optimizer.step(&view(0), &view(32)).unwrap();
+    optimizer.record(&mut encoder, &params, &grads).unwrap();
+    assert_eq!(optimizer.steps(), 3);
+}
+
+/// Two noop devices number their buffers alike; a vector remembers where it was made.
+#[test]
+fn a_vector_of_another_instance_is_refused_even_if_the_numbers_agree() {
+    let (here, there) = (gpu(), gpu());
+    let vectors = |gpu: &Gpu| (gpu.zeros(8).unwrap(), gpu.zeros(8).unwrap());
+    let ((params, grads), (_, foreign)) = (vectors(&here), vectors(&there));
+    let mut optimizer = GpuOptimizer::new(&here, Adagrad::default(), 8).unwrap();
+    optimizer.step(&params, &grads).unwrap();
+    let expected = StepError::ForeignDevice { vector: "grads" };
+    assert_eq!(optimizer.step(&params, &foreign), Err(expected));
+    assert_eq!(foreign.download_blocking(&here), Err(DownloadError::ForeignDevice));
+    assert_eq!(here.write(&foreign, &[0.0; 8]), Err(VectorError::ForeignDevice));
+    // Two wrappers of one device are one device.
+    let again = Gpu::from_wgpu(here.device().clone(), here.queue().clone());
+    optimizer.step(&params, &again.zeros(8).unwrap()).unwrap();
+    assert_eq!(optimizer.steps(), 2);
+}
+
+#[test]
+fn usage_flags_are_named() {
+    let gpu = gpu();
+    let only_storage = buffer(&gpu, 32, wgpu::BufferUsages::STORAGE);
+    let vector = GpuVec::from_buffer(only_storage, 0, 8).unwrap();
+    let missing = wgpu::BufferUsages::COPY_SRC;
+    assert_eq!(vector.download_blocking(&gpu), Err(DownloadError::MissingUsage { missing }));
+    let missing = wgpu::BufferUsages::COPY_DST;
+    assert_eq!(gpu.write(&vector, &[0.0; 8]), Err(VectorError::MissingUsage { missing }));
+    assert_eq!(gpu.fill(&vector, 1.0), Err(VectorError::MissingUsage { missing }));
+}
+
+#[test]
+fn limits_that_are_too_low_are_named() {
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 2, ..wgpu::Limits::default() };
+    let error = GpuOptimizer::new(&noop(few), Adagrad::default(), 4).unwrap_err();
+    let limit = "max_storage_buffers_per_shader_stage";
+    assert_eq!(error, StepError::Limit { limit, needed: 3, allowed: 2 });
+    let small = wgpu::Limits { max_storage_buffer_binding_size: 128, ..wgpu::Limits::default() };
+    let error = GpuOptimizer::new(&noop(small), Adagrad::default(), 4).unwrap_err();
+    let limit = "max_storage_buffer_binding_size";
+    assert_eq!(error, StepError::Limit { limit, needed: 272, allowed: 128 });
+}
+
+#[test]
+fn a_lost_device_is_told_by_a_download() {
+    let gpu = gpu();
+    let vector = gpu.upload(&[1.0; 4]).unwrap();
+    gpu.device().destroy();
+    let error = vector.download_blocking(&gpu).unwrap_err();
+    assert!(matches!(error, DownloadError::DeviceLost | DownloadError::Rejected { .. }), "{error}");
+}
+
+/// Handles can be sent to and shared between threads.
+#[test]
+fn handles_are_send_and_sync() {
+    fn check<T: Send + Sync>() {}
+    check::<Gpu>();
+    check::<GpuVec>();
+    check::<GpuOptimizer<Adagrad>>();
+    check::<StepError>();
+}
