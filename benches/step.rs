@@ -1,0 +1,104 @@
+//! One step of Adagrad over vectors of 4,096 to 67,108,864 elements, on the CPU engine and on
+//! every GPU, beside the same traffic with additions only. Throughput counts 20 bytes an element:
+//! parameters, gradients and accumulator read, parameters and accumulator written.
+#![allow(missing_docs, reason = "criterion's macros make public functions")]
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+
+mod support;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use std::time::{Duration, Instant};
+use support::{Traffic, gpus, values};
+use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, wgpu};
+
+const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
+const BYTES_PER_ELEMENT: u64 = 20;
+
+fn throughput(len: usize) -> Throughput {
+    Throughput::Bytes(BYTES_PER_ELEMENT * len as u64)
+}
+
+fn cpu<R: Rule>(criterion: &mut Criterion, name: &str, rule: R) {
+    let mut group = criterion.benchmark_group(name);
+    for len in SIZES {
+        let (mut params, grads) = (values(len), values(len));
+        let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
+        group.throughput(throughput(len));
+        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+            bencher.iter(|| optimizer.step(&mut params, &grads).unwrap());
+        });
+    }
+}
+
+/// Submits steps and waits for all of them: what the device takes for one.
+fn gpu<R: Rule>(criterion: &mut Criterion, name: &str, gpu: &Gpu, rule: R, precision: Precision) {
+    let mut group = criterion.benchmark_group(name);
+    for len in SIZES {
+        let host = values(len);
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&host).unwrap());
+        drop(host);
+        let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
+        group.throughput(throughput(len));
+        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+            bencher.iter_custom(|steps| {
+                gpu.wait_blocking().unwrap();
+                let start = Instant::now();
+                for _ in 0..steps {
+                    optimizer.step(&params, &grads).unwrap();
+                }
+                gpu.wait_blocking().unwrap();
+                start.elapsed()
+            });
+        });
+    }
+}
+
+fn cpu_steps(criterion: &mut Criterion) {
+    cpu(criterion, "step/cpu/adagrad", Adagrad::default());
+    cpu(criterion, "step/cpu/traffic", Traffic);
+}
+
+fn gpu_steps(criterion: &mut Criterion) {
+    for (name, device) in gpus() {
+        let rule = Adagrad::default();
+        gpu(criterion, &format!("step/{name}/native"), &device, rule, Precision::Native);
+        gpu(criterion, &format!("step/{name}/exact"), &device, rule, Precision::Exact);
+        gpu(criterion, &format!("step/{name}/traffic"), &device, Traffic, Precision::Native);
+    }
+}
+
+/// Host time to encode one warm step of one dispatch, on a device that does nothing.
+fn encoding(criterion: &mut Criterion) {
+    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+    let gpu = Gpu::from_wgpu(device, queue);
+    let (params, grads) = (gpu.zeros(4096).unwrap(), gpu.zeros(4096).unwrap());
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4096).unwrap();
+    criterion.bench_function("encode/record", |bencher| {
+        bencher.iter_custom(|steps| {
+            let mut elapsed = Duration::ZERO;
+            let mut left = steps;
+            while left > 0 {
+                let steps = left.min(1000);
+                let mut encoder = gpu.device().create_command_encoder(&Default::default());
+                let start = Instant::now();
+                for _ in 0..steps {
+                    optimizer.record(&mut encoder, &params, &grads).unwrap();
+                }
+                elapsed += start.elapsed();
+                gpu.queue().submit([encoder.finish()]);
+                left -= steps;
+            }
+            elapsed
+        });
+    });
+}
+
+fn short() -> Criterion {
+    Criterion::default()
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(1))
+}
+
+criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, encoding }
+criterion_main!(benches);
