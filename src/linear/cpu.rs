@@ -44,7 +44,7 @@ impl<'a> CpuGradient<'a> {
 
     /// The sum of squared residuals over all rows.
     pub(super) fn squared_error(&mut self, parameters: &[f32]) -> f32 {
-        residuals(self.data, parameters, &mut self.residuals);
+        each_row(self.data, parameters, true, &mut self.residuals);
         sum_of_squares(&self.residuals)
     }
 }
@@ -108,27 +108,20 @@ impl pulp::NullaryFnOnce for Finish<'_> {
     }
 }
 
-/// Prediction minus target of every row.
-fn residuals(data: &Dataset, parameters: &[f32], residuals: &mut [f32]) {
-    let target = data.target();
-    each_row(data.feature_count(), residuals, |row| {
-        predict(data.row(row), parameters) - target[row]
-    });
-}
-
 /// The prediction of every row of `data`.
 pub(super) fn predictions(data: &Dataset, parameters: &[f32]) -> Vec<f32> {
     let mut values = vec![0.0; data.rows()];
-    each_row(data.feature_count(), &mut values, |row| predict(data.row(row), parameters));
+    each_row(data, parameters, false, &mut values);
     values
 }
 
-/// Fills `values` row by row; with threads where there is enough to do.
-fn each_row(columns: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + Sync) {
-    let rows_per_task = (PARALLEL_WORK / (columns + 1)).max(1);
+/// Predictions, minus the target if `residual`, row by row; with threads where there is enough
+/// to do.
+fn each_row(data: &Dataset, parameters: &[f32], residual: bool, values: &mut [f32]) {
+    let rows_per_task = (PARALLEL_WORK / parameters.len()).max(1);
     let fill = |(task, values): (usize, &mut [f32])| {
         let first = task * rows_per_task;
-        pulp::Arch::new().dispatch(Rows { first, values, value: &value });
+        pulp::Arch::new().dispatch(Rows { data, parameters, residual, first, values });
     };
     if values.len() > rows_per_task {
         values.par_chunks_mut(rows_per_task).enumerate().for_each(fill);
@@ -137,19 +130,26 @@ fn each_row(columns: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + S
     }
 }
 
-struct Rows<'a, F> {
+/// The rows of one task.
+struct Rows<'a> {
+    data: &'a Dataset,
+    parameters: &'a [f32],
+    residual: bool,
     first: usize,
     values: &'a mut [f32],
-    value: &'a F,
 }
 
-impl<F: Fn(usize) -> f32> pulp::NullaryFnOnce for Rows<'_, F> {
+impl pulp::NullaryFnOnce for Rows<'_> {
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
+        let target = self.data.target();
         for (row, value) in (self.first..).zip(self.values) {
-            *value = (self.value)(row);
+            *value = predict(self.data.row(row), self.parameters);
+            if self.residual {
+                *value -= target[row];
+            }
         }
     }
 }

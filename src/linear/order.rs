@@ -28,19 +28,27 @@ pub(super) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
 #[inline(always)]
 pub(super) fn predict(row: &[f32], parameters: &[f32]) -> f32 {
     let (weights, bias) = parameters.split_at(row.len());
-    let mut lanes = [0.0_f32; LANES];
     let (row_groups, row_rest) = row.as_chunks::<LANES>();
     let (weight_groups, weight_rest) = weights.as_chunks::<LANES>();
-    for (x, w) in row_groups.iter().zip(weight_groups) {
+    let mut lanes = products(row_groups, weight_groups);
+    for ((lane, x), w) in lanes.iter_mut().zip(row_rest).zip(weight_rest) {
+        *lane += x * w;
+    }
+    lanes[row_rest.len()] += bias[0];
+    tree(lanes)
+}
+
+/// The partial sums over whole groups of columns. On its own, so that they stay in registers:
+/// nothing here is indexed by a variable.
+#[inline(always)]
+fn products(row: &[[f32; LANES]], weights: &[[f32; LANES]]) -> [f32; LANES] {
+    let mut lanes = [0.0_f32; LANES];
+    for (x, w) in row.iter().zip(weights) {
         for lane in 0..LANES {
             lanes[lane] += x[lane] * w[lane];
         }
     }
-    for ((lane, x), w) in lanes.iter_mut().zip(row_rest).zip(weight_rest) {
-        *lane += x * w;
-    }
-    lanes[row.len() % LANES] += bias[0];
-    tree(lanes)
+    lanes
 }
 
 /// How many rows of a batch of `rows` make one run.
