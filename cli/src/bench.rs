@@ -70,7 +70,7 @@ fn measurement(device: Description, size: usize, seconds_per_step: f64) -> Measu
 
 fn table(results: &[Measurement]) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["elements", "device", "time per step", "GB/s"]);
     for Measurement { device, size, seconds_per_step, gigabytes_per_second } in results {
         table.add_row([

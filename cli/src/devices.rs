@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Error> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["name", "backend", "kind", "driver"]);
     for Listed { description, driver } in &devices {
         let Description { name, backend, kind } = description;

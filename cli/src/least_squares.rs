@@ -83,8 +83,7 @@ fn solve(gram: &Array2<f64>, moments: &Array1<f64>) -> Array1<f64> {
     // column is 0 after centring; its weight is 0.
     let sizes: Vec<f64> = gram.diag().iter().map(|&square| square.sqrt()).collect();
     let inverse = |index: usize| if sizes[index] > 0.0 { 1.0 / sizes[index] } else { 0.0 };
-    let correlation =
-        DMatrix::from_fn(count, count, |i, j| gram[[i, j]] * inverse(i) * inverse(j));
+    let correlation = DMatrix::from_fn(count, count, |i, j| gram[[i, j]] * inverse(i) * inverse(j));
     let right = DVector::from_fn(count, |i, _| moments[i] * inverse(i));
     let solution = well_conditioned(&correlation, &right)
         .unwrap_or_else(|| pseudo_inverse(correlation, &right));

@@ -94,15 +94,13 @@ impl SavedModel {
         if let Some(reason) = truncation(&bytes) {
             return Err(unusable(reason));
         }
-        let not_safetensors =
-            |error| unusable(format!("this is not a safetensors file ({error})"));
+        let not_safetensors = |error| unusable(format!("this is not a safetensors file ({error})"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(not_safetensors)?;
         let tensors = SafeTensors::deserialize(&bytes).map_err(not_safetensors)?;
-        let text = header
-            .metadata()
-            .as_ref()
-            .and_then(|metadata| metadata.get(KEY))
-            .ok_or_else(|| unusable("this is a safetensors file of another program".to_owned()))?;
+        let text =
+            header.metadata().as_ref().and_then(|metadata| metadata.get(KEY)).ok_or_else(|| {
+                unusable("this is a safetensors file of another program".to_owned())
+            })?;
         let damaged = |what: &str| unusable(format!("the model is damaged: {what}"));
         check_format(path, text)?;
         let description: ModelDescription =
@@ -146,9 +144,10 @@ fn truncation(bytes: &[u8]) -> Option<String> {
     }
     let header = rest.get(..usize::try_from(header_length).ok()?)?;
     let header: serde_json::Value = serde_json::from_slice(header).ok()?;
-    let ends = header.as_object()?.values().filter_map(|tensor| {
-        tensor.get("data_offsets")?.as_array()?.get(1)?.as_u64()
-    });
+    let ends = header
+        .as_object()?
+        .values()
+        .filter_map(|tensor| tensor.get("data_offsets")?.as_array()?.get(1)?.as_u64());
     let expected = ends.max()?.saturating_add(header_length).saturating_add(8);
     (expected > bytes.len() as u64).then(|| truncated(expected))
 }

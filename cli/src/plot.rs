@@ -6,6 +6,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
@@ -62,7 +63,7 @@ impl PlotFile {
                 std::fs::write(path, text)?;
                 return Ok(());
             }
-            draw(BitmapBackend::new(path, SIZE), picture)
+            draw(BitMapBackend::new(path, SIZE), picture)
         })
     }
 }
@@ -188,8 +189,8 @@ impl Picture for Path2d<'_> {
 
 /// From the smallest to the largest value, and a little more on both sides.
 fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
-    let (low, high) = values
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
     let margin = match 0.08 * (high - low) {
         margin if margin > 0.0 => margin,
         _ => 0.5 * high.abs().max(1e-6), // a single value

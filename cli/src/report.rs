@@ -89,7 +89,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
     let mut table = Table::new();
-    table.load_preset(presets::NOTHING);
+    table.load_style(presets::NOTHING);
     for (name, value) in [
         ("data", format!("{}: {rows} rows, {features} features", problem.source)),
         ("device", format!("{}, {} precision", outcome.device, outcome.precision)),
@@ -117,7 +117,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
     let scaled = !problem.scaling.is_identity();
     let (weights, bias) = problem.scaling.in_file_units(model);
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
     let mut header = vec![format!("weight of ({})", problem.columns.target)];
     if scaled {
         header.push("standardized".to_owned());

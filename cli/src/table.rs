@@ -83,8 +83,7 @@ pub(crate) struct Table {
 impl Table {
     /// Opens the text file at `path` and finds out about its columns.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let unopened =
-            |reason: String| TableError::Unopened { path: path.to_owned(), reason };
+        let unopened = |reason: String| TableError::Unopened { path: path.to_owned(), reason };
         let mut file = File::open(path).map_err(|error| unopened(describe(&error)))?;
         let metadata = file.metadata().map_err(|error| unopened(describe(&error)))?;
         if metadata.is_dir() {

@@ -99,7 +99,8 @@ fn binary_files_are_refused() {
 /// More than one sample, so that the seam between sample and rest is crossed.
 #[test]
 fn long_files_keep_every_row_and_their_line_numbers() {
-    let mut text: Vec<u8> = (0..20_000).flat_map(|i| format!("{i} {}\n", 2 * i).into_bytes()).collect();
+    let mut text: Vec<u8> =
+        (0..20_000).flat_map(|i| format!("{i} {}\n", 2 * i).into_bytes()).collect();
     let (_, matrix) = read(&text).unwrap();
     assert_eq!(matrix.nrows(), 20_000);
     assert!(matrix.rows().into_iter().enumerate().all(|(i, row)| row[0] == i as f32));
