@@ -69,10 +69,10 @@ pub(crate) struct FitArgs {
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
     /// The step size, before Adagrad divides it by the root of the summed squares
-    #[arg(long, default_value_t = 0.1, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.1, allow_hyphen_values = true)]
     pub(crate) learning_rate: f32,
     /// Added to the summed squares under the root
-    #[arg(long, default_value_t = 1e-6, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 1e-6, allow_hyphen_values = true)]
     pub(crate) epsilon: f32,
     /// Decides the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0)]
@@ -141,13 +141,13 @@ pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
     /// The step size
-    #[arg(long, default_value_t = 0.4, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.4, allow_hyphen_values = true)]
     pub(crate) learning_rate: f32,
     /// How many steps to take, at most a million
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
     pub(crate) steps: u32,
     /// Turn the function by this angle, counter-clockwise
-    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_negative_numbers = true)]
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) rotate: f64,
     /// Draw the path over the function's contours into FILE, an .svg or a .png
     #[arg(long, value_name = "FILE")]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Rule};
 
@@ -10,7 +10,7 @@ use crate::args::BenchArgs;
 use crate::device::{Description, Device};
 use crate::error::Error;
 use crate::interrupt;
-use crate::output;
+use crate::{output, report};
 
 /// Read parameter, gradient and accumulator; write parameter and accumulator.
 const BYTES_PER_ELEMENT: f64 = 20.0;
@@ -70,7 +70,7 @@ fn measurement(device: Description, size: usize, seconds_per_step: f64) -> Measu
 
 fn table(results: &[Measurement]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(report::STYLE);
     table.set_header(["elements", "device", "time per step", "GB/s"]);
     for Measurement { device, size, seconds_per_step, gigabytes_per_second } in results {
         table.add_row([

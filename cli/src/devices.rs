@@ -1,13 +1,13 @@
 //! `wgpu-optim devices`: what there is to run on.
 
-use comfy_table::{Table, presets};
+use comfy_table::Table;
 use serde::Serialize;
 use wgpu_optim::{Gpu, GpuRequest};
 
 use crate::args::DevicesArgs;
 use crate::device::Description;
 use crate::error::Error;
-use crate::output;
+use crate::{output, report};
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Error> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(report::STYLE);
     table.set_header(["name", "backend", "kind", "driver"]);
     for Listed { description, driver } in &devices {
         let Description { name, backend, kind } = description;

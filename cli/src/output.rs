@@ -42,9 +42,9 @@ pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(OutputError::stdout)
 }
 
-/// Writes one JSON object to standard output.
+/// Writes one JSON object to standard output, on one line.
 pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), OutputError> {
-    let text = serde_json::to_string_pretty(value)
+    let text = serde_json::to_string(value)
         .map_err(|error| OutputError::Stdout(io::Error::other(error)))?;
     print(&(text + "\n"))
 }

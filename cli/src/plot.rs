@@ -120,11 +120,9 @@ impl Picture for LossCurve<'_> {
             let dashed = ACCENT.stroke_width(2);
             let ends = [(0.0, best), (last_epoch, best)];
             chart
-                .draw_series(DashedLineSeries::new(ends.into_iter(), 8, 6, dashed))?
+                .draw_series(DashedLineSeries::new(ends, 8, 6, dashed))?
                 .label(format!("least squares, {}", tick_precise(best)))
-                .legend(move |(x, y)| {
-                    DashedPathElement::new([(x, y), (x + 24, y)].into_iter(), 6, 4, dashed)
-                });
+                .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 24, y)], 6, 4, dashed));
         }
         chart
             .configure_series_labels()
@@ -175,7 +173,7 @@ impl Picture for Path2d<'_> {
             // The library does not cut lines at the edge of the chart.
             for run in contour.split(|point| !inside(point)).filter(|run| run.len() > 1) {
                 let points = run.iter().map(|&[x, y]| (x, y));
-                chart.draw_series(LineSeries::new(points, FAINT.stroke_width(1)))?;
+                chart.draw_series(LineSeries::new(points, FAINT.mix(0.7).stroke_width(2)))?;
             }
         }
         let points = || self.path.iter().map(|&[x, y]| (x, y));

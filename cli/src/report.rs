@@ -1,12 +1,16 @@
 //! What `fit` prints: tables for people, or one JSON object for programs.
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::Serialize;
 use wgpu_optim::linear::{Trained, Training};
 use wgpu_optim::{Adagrad, Precision, Rule};
 
 use crate::device::Description;
 use crate::problem::Problem;
+
+/// A line below the header, and no others: easy to read and to search.
+pub(crate) const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// A training run and all that went into it.
 pub(crate) struct Outcome<'a> {
@@ -89,7 +93,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
     let mut table = Table::new();
-    table.load_style(presets::NOTHING);
+    table.load_style(TableStyle::new());
     for (name, value) in [
         ("data", format!("{}: {rows} rows, {features} features", problem.source)),
         ("device", format!("{}, {} precision", outcome.device, outcome.precision)),
@@ -117,7 +121,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
     let scaled = !problem.scaling.is_identity();
     let (weights, bias) = problem.scaling.in_file_units(model);
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(STYLE);
     let mut header = vec![format!("weight of ({})", problem.columns.target)];
     if scaled {
         header.push("standardized".to_owned());

@@ -15,7 +15,7 @@ const EPSILON: f32 = 1e-6;
 const CURVATURE: [f64; 2] = [0.1, 2.0];
 /// The values of the contours that are drawn.
 const LEVELS: [f64; 8] = [0.05, 0.25, 0.75, 1.5, 3.0, 5.0, 8.0, 12.0];
-const POINTS_PER_CONTOUR: u32 = 2000;
+const POINTS_PER_CONTOUR: u32 = 1000;
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
@@ -103,17 +103,19 @@ impl Valley {
         Self { sine, cosine }
     }
 
-    fn to_axes(&self, [x1, x2]: [f64; 2]) -> [f64; 2] {
+    /// u of x.
+    fn in_axes(&self, [x1, x2]: [f64; 2]) -> [f64; 2] {
         [self.cosine * x1 + self.sine * x2, self.cosine * x2 - self.sine * x1]
     }
 
-    fn from_axes(&self, [u1, u2]: [f64; 2]) -> [f64; 2] {
+    /// x of u.
+    fn at_axes(&self, [u1, u2]: [f64; 2]) -> [f64; 2] {
         [self.cosine * u1 - self.sine * u2, self.sine * u1 + self.cosine * u2]
     }
 
     fn gradient(&self, x: [f64; 2]) -> [f64; 2] {
-        let [u1, u2] = self.to_axes(x);
-        self.from_axes([2.0 * CURVATURE[0] * u1, 2.0 * CURVATURE[1] * u2])
+        let [u1, u2] = self.in_axes(x);
+        self.at_axes([2.0 * CURVATURE[0] * u1, 2.0 * CURVATURE[1] * u2])
     }
 
     /// The ellipse on which the function has the value `level`.
@@ -122,7 +124,7 @@ impl Valley {
         let point = |index: u32| {
             let turn = f64::from(index) / f64::from(POINTS_PER_CONTOUR);
             let (sine, cosine) = (std::f64::consts::TAU * turn).sin_cos();
-            self.from_axes([a * cosine, b * sine])
+            self.at_axes([a * cosine, b * sine])
         };
         (0..=POINTS_PER_CONTOUR).map(point).collect()
     }
@@ -151,7 +153,7 @@ mod tests {
     fn contours_have_their_level() {
         let valley = Valley::rotated(30.0);
         for point in valley.contour(3.0) {
-            let [u1, u2] = valley.to_axes(point);
+            let [u1, u2] = valley.in_axes(point);
             assert!((0.1 * u1 * u1 + 2.0 * u2 * u2 - 3.0).abs() < 1e-12);
         }
     }
