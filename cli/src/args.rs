@@ -39,13 +39,13 @@ pub(crate) enum Command {
 /// `fit`: train.
 #[derive(Debug, Args)]
 #[command(
-    about = "Train a linear model y = Xw + b on a table of numbers, by minibatches.
-
-DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
+    about = "Train a linear model y = Xw + b on a table of numbers, by minibatches.",
+    after_help = "DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
 any number is taken as a header; columns without a name are called x0, x1, and so on. The loss is
 half the mean squared error. Without DATA, a built-in problem with known weights is trained, and
-the true and the learned weights are shown side by side.",
-    after_help = "Example: the first 1500 rows, the last column predicted from the others, a picture of the
+the true and the learned weights are shown side by side.
+
+Example: the first 1500 rows, the last column predicted from the others, a picture of the
 loss, and the model kept for `predict`:
 
   wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors"
@@ -72,7 +72,7 @@ pub(crate) struct FitArgs {
     #[arg(long, default_value_t = 0.1, allow_hyphen_values = true)]
     pub(crate) learning_rate: f32,
     /// Added to the summed squares under the root
-    #[arg(long, default_value_t = 1e-6, allow_hyphen_values = true)]
+    #[arg(long, default_value = "1e-6", allow_hyphen_values = true)]
     pub(crate) epsilon: f32,
     /// Decides the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0)]
@@ -94,7 +94,7 @@ pub(crate) struct FitArgs {
     /// Print one JSON object instead of tables
     #[arg(long)]
     pub(crate) json: bool,
-    /// No progress bar and no notes; warnings and errors stay
+    /// No progress bar, notes or warnings; errors stay
     #[arg(long)]
     pub(crate) quiet: bool,
 }
@@ -102,12 +102,12 @@ pub(crate) struct FitArgs {
 /// `predict`: apply a saved model.
 #[derive(Debug, Args)]
 #[command(
-    about = "Apply a model that `fit --save` wrote to a table, and write one prediction per row.
-
-The answers are in the units of the file that the model was trained on. Columns are matched by
+    about = "Apply a model that `fit --save` wrote to a table, and write one prediction per row.",
+    after_help = "The answers are in the units of the file that the model was trained on. Columns are matched by
 name where both files have a header, so that their order does not matter and others may stand
-between; otherwise by position. The target's column may be there or not; it is not looked at.",
-    after_help = "Example: a CSV file of one column, headed by the target's name:
+between; otherwise by position. The target's column may be there or not; it is not looked at.
+
+Example: a CSV file of one column, headed by the target's name:
 
   wgpu-optim predict airfoil.safetensors new.csv -o answers.csv"
 )]
@@ -126,13 +126,13 @@ pub(crate) struct PredictArgs {
 /// `trace`: the textbook's experiment in two dimensions.
 #[derive(Debug, Args)]
 #[command(
-    about = "Follow an optimizer over f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2), in double precision.
-
-This is the textbook's experiment (Dive into Deep Learning, chapter on Adagrad); epsilon is 1e-6.
+    about = "Follow an optimizer over f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2), in double precision.",
+    after_help = "This is the textbook's experiment (Dive into Deep Learning, chapter on Adagrad); epsilon is 1e-6.
 --rotate turns the function: f is then 0.1 u1^2 + 2 u2^2 with u1 = x1 cos t + x2 sin t and
 u2 = x2 cos t - x1 sin t. This is a true rotation. The textbook's 0.1 (x1 + x2)^2 + 2 (x1 - x2)^2
-is twice what 45 degrees gives here, as it leaves out the division by the root of 2.",
-    after_help = "Example: a larger learning rate gets there in the same 20 steps, and a picture shows how:
+is twice what 45 degrees gives here, as it leaves out the division by the root of 2.
+
+Example: a larger learning rate gets there in the same 20 steps, and a picture shows how:
 
   $ wgpu-optim trace --learning-rate 2 --plot trace.svg
   epoch 20, x1: -0.002295, x2: -0.000000"
@@ -160,11 +160,11 @@ pub(crate) struct TraceArgs {
 /// `devices`: what there is to run on.
 #[derive(Debug, Args)]
 #[command(
-    about = "List the devices that --device can choose: every adapter that wgpu finds, and the CPU engine.
+    about = "List the devices that --device can choose: every adapter that wgpu finds, and the CPU engine.",
+    after_help = "`auto` takes the first adapter that is hardware, or else the CPU engine; `gpu` takes the first
+adapter, software drivers included.
 
-`auto` takes the first adapter that is hardware, or else the CPU engine; `gpu` takes the first
-adapter, software drivers included.",
-    after_help = "Example: see the names, then train on one of them; a part of the name is enough:
+Example: see the names, then train on one of them; a part of the name is enough:
 
   wgpu-optim devices
   wgpu-optim fit --device llvmpipe"
@@ -178,12 +178,12 @@ pub(crate) struct DevicesArgs {
 /// `bench`: how fast a step is.
 #[derive(Debug, Args)]
 #[command(
-    about = "Time one optimizer step at several vector lengths, on the CPU engine and on a device.
-
-The time is the median over repetitions. Steps on a GPU are submitted in groups, and the wait for
+    about = "Time one optimizer step at several vector lengths, on the CPU engine and on a device.",
+    after_help = "The time is the median over repetitions. Steps on a GPU are submitted in groups, and the wait for
 a group is divided among its steps. GB/s counts 20 bytes per element: a step reads parameter,
-gradient and accumulator, and writes parameter and accumulator.",
-    after_help = "Example: two lengths on the CPU engine alone:
+gradient and accumulator, and writes parameter and accumulator.
+
+Example: two lengths on the CPU engine alone:
 
   wgpu-optim bench --device cpu --sizes 65536,16777216"
 )]

@@ -26,8 +26,8 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     let rule = args.rule.rule(args.learning_rate, args.epsilon);
     rule.validate()?;
     let files = Files::prepare(args)?;
-    let problem = Problem::load(args)?;
     let device = Device::open(&args.device, args.quiet)?;
+    let problem = Problem::load(args)?;
 
     let values = problem.dataset.rows().saturating_mul(problem.dataset.feature_count());
     let sampled = values <= MOST_VALUES_TO_SAMPLE;
@@ -38,6 +38,8 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
     };
     let display = Display::new(args.quiet);
+    // Before training, so that who gives up waiting for it has no trained model to lose.
+    let best_loss = least_squares::best_loss(&problem.dataset)?;
     let engine = device.engine(args.precision.into());
     let trained = train_blocking(engine, rule, &problem.dataset, &training, |progress| {
         display.update(progress)
@@ -48,7 +50,6 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         other => other.into(),
     })?;
 
-    let best_loss = least_squares::best_loss(&problem.dataset)?;
     let outcome = Outcome {
         problem: &problem,
         trained: &trained,

@@ -48,7 +48,9 @@ impl Problem {
             Some(path) => Self::from_file(path, args)?,
             None => Self::built_in(args)?,
         };
-        problem.warn_of_constants();
+        if !args.quiet {
+            problem.warn_of_constants();
+        }
         let available = problem.dataset.rows();
         match args.rows {
             Some(0) => Err(Error::Argument(format!(

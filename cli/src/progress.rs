@@ -20,11 +20,12 @@ impl Display {
         let target =
             if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        if let Ok(style) = ProgressStyle::with_template(
-            "training {wide_bar} {percent:>3} %  {msg}  {eta_precise} left",
-        ) {
+        if let Ok(style) =
+            ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}  {eta_precise} left")
+        {
             bar.set_style(style);
         }
+        bar.set_message("finding the best possible loss");
         Self { bar }
     }
 
