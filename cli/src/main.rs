@@ -1,2 +1,91 @@
-//! x
-fn main() {}
+//! `wgpu-optim`: trains linear models from the command line. This file parses, runs and turns
+//! the outcome into an exit status; each subcommand has a file of its own.
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        reason = "a test fails by panicking"
+    )
+)]
+
+mod args;
+mod bench;
+mod delimiter;
+mod device;
+mod devices;
+mod error;
+mod fit;
+mod interrupt;
+mod least_squares;
+mod model_file;
+mod output;
+mod plot;
+mod predict;
+mod problem;
+mod progress;
+mod report;
+mod scaling;
+mod table;
+mod trace;
+
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+
+use clap::Parser;
+
+use args::{Command, CommandLine};
+use error::Error;
+
+/// Where the last panic happened.
+static FAULT: Mutex<Option<String>> = Mutex::new(None);
+
+fn main() -> ExitCode {
+    // Libraries below may panic and catch it themselves, so a panic is told only if it gets here.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string);
+        *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = place;
+    }));
+    match std::panic::catch_unwind(run) {
+        Ok(status) => status,
+        Err(_) => {
+            let place = FAULT.lock().unwrap_or_else(PoisonError::into_inner).take();
+            let place = place.unwrap_or_else(|| "an unknown place".to_owned());
+            output::error(&format!("internal fault at {place}: sorry; please report this line"));
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn run() -> ExitCode {
+    let command_line = match CommandLine::try_parse() {
+        Ok(command_line) => command_line,
+        Err(error) => {
+            // Help goes to standard output, usage errors to standard error; either may be closed.
+            let _ = error.print();
+            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+        }
+    };
+    interrupt::install();
+    match dispatch(&command_line.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let status = error.status();
+            if status != 0 {
+                output::error(&error.to_string());
+            }
+            ExitCode::from(status)
+        }
+    }
+}
+
+fn dispatch(command: &Command) -> Result<(), Error> {
+    match command {
+        Command::Fit(args) => fit::run(args),
+        Command::Predict(args) => predict::run(args),
+        Command::Trace(args) => trace::run(args),
+        Command::Devices(args) => devices::run(args),
+        Command::Bench(args) => bench::run(args),
+    }
+}

@@ -1,0 +1,292 @@
+//! The command line: names, defaults and help. The help is the manual, so it says what a user
+//! has to know and shows one worked example for each subcommand.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use wgpu_optim::{Adagrad, Precision};
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wgpu-optim",
+    version,
+    about = "Train linear models by minibatches, on any GPU that wgpu reaches or on the CPU.",
+    after_help = "Examples:
+  wgpu-optim fit                       train on a built-in problem whose answer is known
+  wgpu-optim fit data.csv --plot loss.svg
+  wgpu-optim fit -h                    all options of one subcommand
+
+Exit status: 0 done; 1 the run failed (a lost device, a full disk, a training that diverged);
+2 the input or the arguments are wrong.",
+    max_term_width = 100
+)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Fit(FitArgs),
+    Predict(PredictArgs),
+    Trace(TraceArgs),
+    Devices(DevicesArgs),
+    Bench(BenchArgs),
+}
+
+/// `fit`: train.
+#[derive(Debug, Args)]
+#[command(
+    about = "Train a linear model y = Xw + b on a table of numbers, by minibatches.",
+    after_help = "DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
+any number is taken as a header; columns without a name are called x0, x1, and so on. The loss is
+half the mean squared error. Without DATA, a built-in problem with known weights is trained, and
+the true and the learned weights are shown side by side.
+
+Example: the first 1500 rows, the last column predicted from the others, a picture of the
+loss, and the model kept for `predict`:
+
+  wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors"
+)]
+pub(crate) struct FitArgs {
+    /// The table to train on; without it, a built-in problem
+    pub(crate) data: Option<PathBuf>,
+    /// The column to predict: its name in the header, or its index counted from 0 (a name goes
+    /// before an index) [default: the last column]
+    #[arg(long, value_name = "NAME|INDEX", requires = "data")]
+    pub(crate) target: Option<String>,
+    /// Train on the first N rows only; columns are still standardized over all rows
+    #[arg(long, value_name = "N")]
+    pub(crate) rows: Option<usize>,
+    /// How many times to go through the rows
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) epochs: u32,
+    /// Rows per step; more than there are means all of them
+    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) batch_size: usize,
+    #[command(flatten)]
+    pub(crate) rule: RuleArgs,
+    /// The step size, before Adagrad divides it by the root of the summed squares
+    #[arg(long, default_value_t = 0.1, allow_hyphen_values = true)]
+    pub(crate) learning_rate: f32,
+    /// Added to the summed squares under the root
+    #[arg(long, default_value = "1e-6", allow_hyphen_values = true)]
+    pub(crate) epsilon: f32,
+    /// Decides the weights to start from and the order of the rows
+    #[arg(long, default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// Which columns to scale to mean 0 and standard deviation 1 before training
+    #[arg(long, value_enum, default_value_t = Standardize::All)]
+    pub(crate) standardize: Standardize,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// The device's own arithmetic, or the same bits on every device
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Native)]
+    pub(crate) precision: PrecisionArg,
+    /// Draw the loss against the epoch into FILE, an .svg or a .png
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Write the model, with its column names and scaling, to FILE
+    #[arg(long, value_name = "MODEL.safetensors")]
+    pub(crate) save: Option<PathBuf>,
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress bar, notes or warnings; errors stay
+    #[arg(long)]
+    pub(crate) quiet: bool,
+}
+
+/// `predict`: apply a saved model.
+#[derive(Debug, Args)]
+#[command(
+    about = "Apply a model that `fit --save` wrote to a table, and write one prediction per row.",
+    after_help = "The answers are in the units of the file that the model was trained on. Columns are matched by
+name where both files have a header, so that their order does not matter and others may stand
+between; otherwise by position. The target's column may be there or not; it is not looked at.
+
+Example: a CSV file of one column, headed by the target's name:
+
+  wgpu-optim predict airfoil.safetensors new.csv -o answers.csv"
+)]
+pub(crate) struct PredictArgs {
+    /// The model file
+    pub(crate) model: PathBuf,
+    /// The table to predict for
+    pub(crate) data: PathBuf,
+    /// Where to write the answers [default: standard output]
+    #[arg(short, long, value_name = "FILE.csv")]
+    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+}
+
+/// `trace`: the textbook's experiment in two dimensions.
+#[derive(Debug, Args)]
+#[command(
+    about = "Follow an optimizer over f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2), in double precision.",
+    after_help = "This is the textbook's experiment (Dive into Deep Learning, chapter on Adagrad); epsilon is 1e-6.
+--rotate turns the function: f is then 0.1 u1^2 + 2 u2^2 with u1 = x1 cos t + x2 sin t and
+u2 = x2 cos t - x1 sin t. This is a true rotation. The textbook's 0.1 (x1 + x2)^2 + 2 (x1 - x2)^2
+is twice what 45 degrees gives here, as it leaves out the division by the root of 2.
+
+Example: a larger learning rate gets there in the same 20 steps, and a picture shows how:
+
+  $ wgpu-optim trace --learning-rate 2 --plot trace.svg
+  epoch 20, x1: -0.002295, x2: -0.000000"
+)]
+pub(crate) struct TraceArgs {
+    #[command(flatten)]
+    pub(crate) rule: RuleArgs,
+    /// The step size
+    #[arg(long, default_value_t = 0.4, allow_hyphen_values = true)]
+    pub(crate) learning_rate: f32,
+    /// How many steps to take, at most a million
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    pub(crate) steps: u32,
+    /// Turn the function by this angle, counter-clockwise
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true)]
+    pub(crate) rotate: f64,
+    /// Draw the path over the function's contours into FILE, an .svg or a .png
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Print one JSON object, with every point of the path
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `devices`: what there is to run on.
+#[derive(Debug, Args)]
+#[command(
+    about = "List the devices that --device can choose: every adapter that wgpu finds, and the CPU engine.",
+    after_help = "`auto` takes the first adapter that is hardware, or else the CPU engine; `gpu` takes the first
+adapter, software drivers included.
+
+Example: see the names, then train on one of them; a part of the name is enough:
+
+  wgpu-optim devices
+  wgpu-optim fit --device llvmpipe"
+)]
+pub(crate) struct DevicesArgs {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// `bench`: how fast a step is.
+#[derive(Debug, Args)]
+#[command(
+    about = "Time one optimizer step at several vector lengths, on the CPU engine and on a device.",
+    after_help = "The time is the median over repetitions. Steps on a GPU are submitted in groups, and the wait for
+a group is divided among its steps. GB/s counts 20 bytes per element: a step reads parameter,
+gradient and accumulator, and writes parameter and accumulator.
+
+Example: two lengths on the CPU engine alone:
+
+  wgpu-optim bench --device cpu --sizes 65536,16777216"
+)]
+pub(crate) struct BenchArgs {
+    #[command(flatten)]
+    pub(crate) device: DeviceArgs,
+    /// Vector lengths, in elements, separated by commas
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "4096,1048576,16777216",
+        value_parser = clap::value_parser!(u64).range(1..=1 << 32)
+    )]
+    pub(crate) sizes: Vec<u64>,
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Which update rule to use.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RuleArgs {
+    /// The update rule
+    #[arg(long, value_enum, default_value_t = Optimizer::Adagrad)]
+    pub(crate) optimizer: Optimizer,
+}
+
+impl RuleArgs {
+    /// The rule with these hyper-parameters, which are not yet validated.
+    pub(crate) fn rule(self, learning_rate: f32, epsilon: f32) -> Adagrad {
+        match self.optimizer {
+            Optimizer::Adagrad => Adagrad { learning_rate, epsilon, ..Adagrad::default() },
+        }
+    }
+}
+
+/// What to run on.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct DeviceArgs {
+    /// `auto`: a hardware GPU, or else the CPU engine; `cpu`: the CPU engine; `gpu`: any wgpu
+    /// adapter, software drivers included; or a part of an adapter's name, whatever the case
+    #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
+    pub(crate) device: String,
+}
+
+/// The update rules there are.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Optimizer {
+    Adagrad,
+}
+
+/// Which columns are standardised.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Standardize {
+    /// Every column, the target too
+    All,
+    /// Every column but the target
+    Features,
+    /// No column
+    None,
+}
+
+/// [`Precision`] as an argument.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum PrecisionArg {
+    /// The device's own arithmetic, the fastest
+    Native,
+    /// Every operation rounded once, to nearest: the same bits on every device
+    Exact,
+}
+
+impl From<PrecisionArg> for Precision {
+    fn from(argument: PrecisionArg) -> Self {
+        match argument {
+            PrecisionArg::Native => Self::Native,
+            PrecisionArg::Exact => Self::Exact,
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("give at least 1".to_owned()),
+        Ok(number) => Ok(number),
+        Err(error) => Err(format!("{error}: give a whole number of at least 1")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_do_not_contradict_each_other() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_an_example() {
+        for subcommand in CommandLine::command().get_subcommands() {
+            let help = subcommand.clone().render_help().to_string();
+            assert!(help.contains("Example"), "{help}");
+        }
+    }
+}

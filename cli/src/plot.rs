@@ -1,0 +1,246 @@
+//! Pictures, as SVG or PNG by the extension of the file. The font is inside the program, so that
+//! they look the same everywhere.
+
+use std::error::Error as StdError;
+use std::ops::Range;
+use std::path::Path;
+
+use plotters::coord::Shift;
+use plotters::element::DashedPathElement;
+use plotters::prelude::*;
+use plotters::style::{FontStyle, register_font};
+
+use crate::error::Error;
+use crate::output::{OutputError, OutputFile};
+
+const SIZE: (u32, u32) = (900, 560);
+const FONT: &str = "sans-serif";
+const LINE: RGBColor = RGBColor(31, 90, 166);
+const ACCENT: RGBColor = RGBColor(200, 60, 30);
+const FAINT: RGBColor = RGBColor(150, 160, 170);
+
+type DrawResult = Result<(), Box<dyn StdError>>;
+
+/// A picture that can be drawn on any backend.
+pub(crate) trait Picture {
+    /// Draws on `area`, which is white.
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
+    where
+        B::ErrorType: 'static;
+}
+
+/// A picture's file, known to be writable and of a known format.
+pub(crate) struct PlotFile {
+    file: OutputFile,
+    vector: bool,
+}
+
+impl PlotFile {
+    /// Checks the extension and that the path can be written.
+    pub(crate) fn prepare(path: &Path, inputs: &[&Path]) -> Result<Self, Error> {
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
+        let vector = match extension.as_str() {
+            "svg" => true,
+            "png" => false,
+            _ => {
+                return Err(Error::Argument(format!(
+                    "--plot {}: pictures are .svg or .png: give a name that ends so",
+                    path.display()
+                )));
+            }
+        };
+        Ok(Self { file: OutputFile::prepare(path, inputs)?, vector })
+    }
+
+    /// Draws the picture and puts it in place.
+    pub(crate) fn write(&self, picture: &impl Picture) -> Result<(), OutputError> {
+        self.file.write(|path| {
+            register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+                .map_err(|_| "the font inside the program is damaged")?;
+            if self.vector {
+                let mut text = String::new();
+                draw(SVGBackend::with_string(&mut text, SIZE), picture)?;
+                std::fs::write(path, text)?;
+                return Ok(());
+            }
+            draw(BitMapBackend::new(path, SIZE), picture)
+        })
+    }
+}
+
+fn draw<B: DrawingBackend>(backend: B, picture: &impl Picture) -> DrawResult
+where
+    B::ErrorType: 'static,
+{
+    let area = backend.into_drawing_area();
+    area.fill(&WHITE)?;
+    picture.draw(&area)?;
+    area.present()?;
+    Ok(())
+}
+
+/// Loss against epoch.
+pub(crate) struct LossCurve<'a> {
+    /// Epoch and loss.
+    pub(crate) points: &'a [(f64, f64)],
+    /// The least-squares loss, drawn as a dashed line.
+    pub(crate) best: Option<f64>,
+}
+
+impl Picture for LossCurve<'_> {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
+    where
+        B::ErrorType: 'static,
+    {
+        let last_epoch = self.points.last().map_or(1.0, |&(epoch, _)| epoch);
+        let losses = self.points.iter().map(|&(_, loss)| loss);
+        let mut chart = ChartBuilder::on(area)
+            .margin(18)
+            .caption("Training loss", (FONT, 24))
+            .x_label_area_size(52)
+            .y_label_area_size(86)
+            .build_cartesian_2d(0.0..last_epoch, padded(losses.chain(self.best)))?;
+        chart
+            .configure_mesh()
+            .x_desc("epoch")
+            .y_desc("half the mean squared error")
+            .axis_desc_style((FONT, 18))
+            .label_style((FONT, 15))
+            .x_label_formatter(&|epoch| tick(*epoch))
+            .y_label_formatter(&|loss| tick(*loss))
+            .light_line_style(WHITE)
+            .bold_line_style(FAINT.mix(0.35))
+            .draw()?;
+        let line = LINE.stroke_width(2);
+        chart
+            .draw_series(LineSeries::new(self.points.iter().copied(), line))?
+            .label("loss")
+            .legend(move |(x, y)| PathElement::new([(x, y), (x + 24, y)], line));
+        if let Some(best) = self.best {
+            let dashed = ACCENT.stroke_width(2);
+            let ends = [(0.0, best), (last_epoch, best)];
+            chart
+                .draw_series(DashedLineSeries::new(ends, 8, 6, dashed))?
+                .label(format!("least squares, {}", tick_precise(best)))
+                .legend(move |(x, y)| DashedPathElement::new([(x, y), (x + 24, y)], 6, 4, dashed));
+        }
+        chart
+            .configure_series_labels()
+            .position(SeriesLabelPosition::UpperRight)
+            .margin(14)
+            .legend_area_size(34)
+            .label_font((FONT, 16))
+            .background_style(WHITE.mix(0.9))
+            .border_style(FAINT)
+            .draw()?;
+        Ok(())
+    }
+}
+
+/// The path of an optimizer over the contours of a function of two variables.
+pub(crate) struct Path2d<'a> {
+    pub(crate) title: String,
+    pub(crate) path: &'a [[f64; 2]],
+    /// Closed curves of equal value.
+    pub(crate) contours: &'a [Vec<[f64; 2]>],
+}
+
+impl Picture for Path2d<'_> {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
+    where
+        B::ErrorType: 'static,
+    {
+        let coordinates = |axis: usize| self.path.iter().map(move |point| point[axis]).chain([0.0]);
+        let (x_range, y_range) = (padded(coordinates(0)), padded(coordinates(1)));
+        let mut chart = ChartBuilder::on(area)
+            .margin(18)
+            .caption(&self.title, (FONT, 22))
+            .x_label_area_size(52)
+            .y_label_area_size(76)
+            .build_cartesian_2d(x_range.clone(), y_range.clone())?;
+        chart
+            .configure_mesh()
+            .disable_mesh()
+            .x_desc("x1")
+            .y_desc("x2")
+            .axis_desc_style((FONT, 18))
+            .label_style((FONT, 15))
+            .x_label_formatter(&|value| tick(*value))
+            .y_label_formatter(&|value| tick(*value))
+            .draw()?;
+        let inside = |&[x, y]: &[f64; 2]| x_range.contains(&x) && y_range.contains(&y);
+        for contour in self.contours {
+            // The library does not cut lines at the edge of the chart.
+            for run in contour.split(|point| !inside(point)).filter(|run| run.len() > 1) {
+                let points = run.iter().map(|&[x, y]| (x, y));
+                chart.draw_series(LineSeries::new(points, FAINT.mix(0.7).stroke_width(2)))?;
+            }
+        }
+        let points = || self.path.iter().map(|&[x, y]| (x, y));
+        chart.draw_series(LineSeries::new(points(), LINE.stroke_width(2)))?;
+        chart.draw_series(points().map(|point| Circle::new(point, 4, LINE.filled())))?;
+        let minimum = Cross::new((0.0, 0.0), 6, ACCENT.stroke_width(2));
+        chart.draw_series([minimum])?;
+        Ok(())
+    }
+}
+
+/// From the smallest to the largest value, and a little more on both sides.
+fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
+    let (low, high) =
+        values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
+    let margin = match 0.08 * (high - low) {
+        margin if margin > 0.0 => margin,
+        _ => 0.5 * high.abs().max(1e-6), // a single value
+    };
+    low - margin..high + margin
+}
+
+/// A number at an axis: as short as it can be.
+fn tick(value: f64) -> String {
+    // Steps of an axis add up to 0.30000000000000004 and its like.
+    let rounded = (value * 1e9).round() / 1e9;
+    if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) && rounded != 0.0 {
+        return format!("{value:.2e}");
+    }
+    if rounded == 0.0 { "0".to_owned() } else { format!("{rounded}") }
+}
+
+fn tick_precise(value: f64) -> String {
+    crate::report::significant(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_short() {
+        let ticks = [0.1 + 0.2, -1e-17, 2.0, 1e7, -0.5].map(tick);
+        assert_eq!(ticks, ["0.3", "0", "2", "1.00e7", "-0.5"]);
+    }
+
+    #[test]
+    fn both_formats_are_what_their_names_say() {
+        let directory = tempfile::tempdir().unwrap();
+        let curve = LossCurve { points: &[(0.0, 1.0), (1.0, 0.5), (2.0, 0.3)], best: Some(0.2) };
+        for (name, start) in [("a.svg", b"<svg".as_slice()), ("a.PNG", b"\x89PNG")] {
+            let path = directory.path().join(name);
+            PlotFile::prepare(&path, &[]).unwrap().write(&curve).unwrap();
+            assert!(std::fs::read(&path).unwrap().starts_with(start));
+        }
+        assert!(PlotFile::prepare(Path::new("a.jpg"), &[]).is_err());
+        assert!(PlotFile::prepare(Path::new("svg"), &[]).is_err());
+    }
+
+    /// One point, all points equal, and a run that ends where it began.
+    #[test]
+    fn flat_curves_can_be_drawn() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("flat.svg");
+        for points in [&[(0.0, 0.0)][..], &[(0.0, 0.3), (1.0, 0.3)]] {
+            let curve = LossCurve { points, best: None };
+            PlotFile::prepare(&path, &[]).unwrap().write(&curve).unwrap();
+        }
+    }
+}

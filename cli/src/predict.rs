@@ -1,0 +1,106 @@
+//! `wgpu-optim predict`: applies a saved model to a table.
+
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+
+use wgpu_optim::Precision;
+use wgpu_optim::data::ColumnScale;
+use wgpu_optim::linear::predict_blocking;
+
+use crate::args::PredictArgs;
+use crate::device::Device;
+use crate::error::Error;
+use crate::model_file::{ModelDescription, SavedModel};
+use crate::output::{OutputError, OutputFile};
+use crate::problem::list;
+use crate::table::Table;
+
+/// Runs the subcommand.
+pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
+    let inputs = [args.model.as_path(), args.data.as_path()];
+    let file = args.output.as_deref().map(|path| OutputFile::prepare(path, &inputs)).transpose()?;
+    let SavedModel { model, description } = SavedModel::load(&args.model)?;
+    let table = Table::open(&args.data)?;
+    let columns = match_columns(&description, &args.model, &table)?;
+    let (mut features, _) = table.read(&columns, None)?;
+    description.scaling.apply(&mut features);
+    // Standard output has the answers, so standard error may tell which device was chosen.
+    let device = Device::open(&args.device, false)?;
+    let scaled = predict_blocking(device.engine(Precision::Native), &model, features.view())?;
+    let scale = ColumnScale::from(description.scaling.target);
+    let answers = scaled.into_iter().map(|value| scale.restore(value));
+
+    match file {
+        Some(file) => file.write(|path| {
+            let file = std::fs::File::create(path)?;
+            Ok(write_column(BufWriter::new(file), &description.target, answers)?)
+        })?,
+        None => write_column(BufWriter::new(io::stdout().lock()), &description.target, answers)
+            .map_err(OutputError::stdout)?,
+    }
+    Ok(())
+}
+
+/// CSV of one column. Numbers are written so that they read back to the same f64.
+fn write_column(
+    mut writer: impl Write,
+    header: &str,
+    answers: impl Iterator<Item = f64>,
+) -> io::Result<()> {
+    if header.contains([',', '"', '\n', '\r']) {
+        writeln!(writer, "\"{}\"", header.replace('"', "\"\""))?;
+    } else {
+        writeln!(writer, "{header}")?;
+    }
+    for answer in answers {
+        writeln!(writer, "{answer}")?;
+    }
+    writer.flush()
+}
+
+/// Where in the table the model's columns are: by name if both have names, else by position.
+fn match_columns(
+    model: &ModelDescription,
+    model_path: &Path,
+    table: &Table,
+) -> Result<Vec<usize>, Error> {
+    let (names, data, model_name) = (table.names(), table.path().display(), model_path.display());
+    if model.named && table.has_header() {
+        let find = |column: &String| names.iter().position(|name| name == column);
+        let missing: Vec<String> =
+            model.columns.iter().filter(|column| find(column).is_none()).cloned().collect();
+        if missing.is_empty() {
+            return Ok(model.columns.iter().filter_map(find).collect());
+        }
+        return Err(Error::Argument(format!(
+            "{data}: the model {model_name} needs columns that are missing here: {}; there are: {}",
+            list(&missing),
+            list(names)
+        )));
+    }
+    let (count, needed) = (names.len(), model.columns.len());
+    if count == needed {
+        Ok((0..count).collect())
+    } else if count == needed + 1 {
+        Ok((0..count).filter(|&index| index != model.target_index).collect())
+    } else {
+        Err(Error::Argument(format!(
+            "{data}: there are {count} columns, but the model {model_name} needs {needed}, or {} \
+             with the target: {}",
+            needed + 1,
+            list(&model.columns)
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_are_quoted_where_they_must() {
+        let mut text = Vec::new();
+        write_column(&mut text, "level, \"dB\"", [1.5, -2e-9].into_iter()).unwrap();
+        assert_eq!(String::from_utf8(text).unwrap(), "\"level, \"\"dB\"\"\"\n1.5\n-0.000000002\n");
+    }
+}

@@ -1,0 +1,186 @@
+//! What `fit` prints: tables for people, or one JSON object for programs.
+
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
+use serde::Serialize;
+use wgpu_optim::linear::{Trained, Training};
+use wgpu_optim::{Adagrad, Precision, Rule};
+
+use crate::device::Description;
+use crate::problem::Problem;
+
+/// A line below the header, and no others: easy to read and to search.
+pub(crate) const STYLE: TableStyle =
+    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
+/// A training run and all that went into it.
+pub(crate) struct Outcome<'a> {
+    pub(crate) problem: &'a Problem,
+    pub(crate) trained: &'a Trained,
+    /// The loss of the least-squares fit.
+    pub(crate) best_loss: Option<f64>,
+    pub(crate) device: Description,
+    pub(crate) training: &'a Training,
+    pub(crate) rule: &'a Adagrad,
+    pub(crate) precision: Precision,
+}
+
+/// The object that `--json` prints. The names are a contract.
+#[derive(Serialize)]
+pub(crate) struct JsonReport<'a> {
+    device: &'a Description,
+    precision: String,
+    rows: usize,
+    features: usize,
+    epochs: u32,
+    batch_size: usize,
+    optimizer: &'static str,
+    learning_rate: f32,
+    epsilon: f32,
+    seed: u64,
+    loss: f64,
+    loss_history: Vec<(f64, f64)>,
+    seconds_per_epoch: f64,
+    /// Null for tables that are too wide for it.
+    least_squares_loss: Option<f64>,
+    /// As f64, which holds every f32 exactly and is written so that it reads back the same.
+    weights: Vec<f64>,
+    bias: f64,
+    weights_bits: Vec<String>,
+    bias_bits: String,
+}
+
+impl<'a> JsonReport<'a> {
+    /// What is to be said of `outcome`.
+    pub(crate) fn new(outcome: &'a Outcome<'_>) -> Self {
+        let Outcome { trained, training, rule, .. } = outcome;
+        let model = &trained.model;
+        let bits = |value: &f32| format!("{:08x}", value.to_bits());
+        Self {
+            device: &outcome.device,
+            precision: outcome.precision.to_string(),
+            rows: outcome.problem.dataset.rows(),
+            features: outcome.problem.dataset.feature_count(),
+            epochs: training.epochs,
+            batch_size: training.batch_size,
+            optimizer: Adagrad::NAME,
+            learning_rate: rule.learning_rate,
+            epsilon: rule.epsilon,
+            seed: training.seed,
+            loss: trained.loss,
+            loss_history: trained.history.iter().map(|point| (point.epoch, point.loss)).collect(),
+            seconds_per_epoch: trained.seconds_per_epoch,
+            least_squares_loss: outcome.best_loss,
+            weights: model.weights.iter().copied().map(f64::from).collect(),
+            bias: f64::from(model.bias),
+            weights_bits: model.weights.iter().map(bits).collect(),
+            bias_bits: bits(&model.bias),
+        }
+    }
+}
+
+/// A short table of the run, and one of the weights.
+pub(crate) fn tables(outcome: &Outcome<'_>) -> String {
+    format!("{}\n\n{}\n", run_table(outcome), weight_table(outcome))
+}
+
+fn run_table(outcome: &Outcome<'_>) -> String {
+    let Outcome { problem, trained, training, rule, .. } = outcome;
+    let best = match outcome.best_loss {
+        Some(loss) => format!("{} (least squares)", significant(loss)),
+        None => "not computed for so many features".to_owned(),
+    };
+    let (rows, features) = (problem.dataset.rows(), problem.dataset.feature_count());
+    let batch = training.batch_size.min(rows);
+    let epochs = training.epochs;
+    let mut table = Table::new();
+    table.load_style(TableStyle::new());
+    for (name, value) in [
+        ("data", format!("{}: {rows} rows, {features} features", problem.source)),
+        ("device", format!("{}, {} precision", outcome.device, outcome.precision)),
+        (
+            "training",
+            format!(
+                "{} at {}, batches of {batch}, epochs {epochs}, seed {}",
+                Adagrad::NAME,
+                rule.learning_rate,
+                training.seed
+            ),
+        ),
+        ("loss", significant(trained.loss)),
+        ("best possible loss", best),
+        ("seconds per epoch", significant(trained.seconds_per_epoch)),
+    ] {
+        table.add_row([name, &value]);
+    }
+    table.trim_fmt()
+}
+
+fn weight_table(outcome: &Outcome<'_>) -> String {
+    let Outcome { problem, trained, .. } = outcome;
+    let model = &trained.model;
+    let scaled = !problem.scaling.is_identity();
+    let (weights, bias) = problem.scaling.in_file_units(model);
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    let mut header = vec![format!("weight of ({})", problem.columns.target)];
+    if scaled {
+        header.push("standardized".to_owned());
+    }
+    header.push(if problem.truth.is_some() { "learned" } else { "original units" }.to_owned());
+    if problem.truth.is_some() {
+        header.push("true".to_owned());
+    }
+    table.set_header(header);
+
+    let names = problem.columns.features.iter().map(String::as_str).chain(["(bias)"]);
+    let standardized = model.weights.iter().copied().chain([model.bias]);
+    let restored = weights.into_iter().chain([bias]);
+    for (index, ((name, value), restored)) in names.zip(standardized).zip(restored).enumerate() {
+        let mut row = vec![name.to_owned()];
+        if scaled {
+            row.push(format!("{value:.6}"));
+        }
+        row.push(significant(restored));
+        if let Some((weights, bias)) = &problem.truth {
+            row.push(significant(f64::from(weights.get(index).copied().unwrap_or(*bias))));
+        }
+        table.add_row(row);
+    }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// Six significant digits; in powers of ten where they would be lost behind zeros.
+pub(crate) fn significant(value: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    match exponent {
+        -4..6 => format!("{value:.*}", usize::try_from(5 - exponent).unwrap_or(0)),
+        _ => format!("{value:.5e}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::significant;
+
+    #[test]
+    fn six_significant_digits() {
+        let cases = [
+            (0.241_687_955, "0.241688"),
+            (-2.382_563_4, "-2.38256"),
+            (124_835.94, "124836"),
+            (0.000_123_456_78, "0.000123457"),
+            (0.000_012_345_678, "1.23457e-5"),
+            (12_345_678.0, "1.23457e7"),
+            (0.0, "0"),
+        ];
+        for (value, expected) in cases {
+            assert_eq!(significant(value), expected);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Tables of numbers in delimited text. The delimiter and the header are found from the first
+//! lines; rows are then parsed as they are read, so that memory holds the numbers and not the
+//! text.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use csv::ByteRecord;
+use ndarray::{Array1, Array2};
+
+use crate::delimiter::{Delimiter, SingleBlanks};
+use crate::error::Error;
+use crate::interrupt;
+
+/// How much of a file is looked at to find its delimiter.
+const SAMPLE_BYTES: u64 = 1 << 16;
+/// Rows between two looks at whether the user wants to stop.
+const ROWS_PER_CHECK: usize = 4096;
+/// How much of a wrong text an error shows.
+const SHOWN_CHARACTERS: usize = 40;
+
+/// Why a table could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TableError {
+    #[error("{}: {reason}: give the path of a text file", path.display())]
+    Unopened { path: PathBuf, reason: String },
+    #[error("{}: reading failed: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error(
+        "{}: this is not plain text: save the table as CSV in UTF-8",
+        path.display()
+    )]
+    NotText { path: PathBuf },
+    #[error("{}: the file is empty: give one with at least one row of numbers", path.display())]
+    Empty { path: PathBuf },
+    #[error(
+        "{}: there is a header (line {line}) but no row of numbers below it: add rows",
+        path.display()
+    )]
+    HeaderOnly { path: PathBuf, line: u64 },
+    #[error(
+        "{}, line {line}: {found} columns, but line {first} has {expected}: \
+         add or remove values, or delete the line",
+        path.display()
+    )]
+    Ragged { path: PathBuf, line: u64, found: usize, first: u64, expected: usize },
+    #[error(
+        "{}, line {line}, column {column} ({name}): {text} {problem}",
+        path.display()
+    )]
+    NotANumber {
+        path: PathBuf,
+        line: u64,
+        column: usize,
+        name: String,
+        text: String,
+        problem: &'static str,
+    },
+    #[error(
+        "{}, line {line}: columns {first} and {second} are both called {name:?}: rename one",
+        path.display()
+    )]
+    SameName { path: PathBuf, line: u64, first: usize, second: usize, name: String },
+    #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
+    OutOfMemory { path: PathBuf, rows: usize },
+}
+
+/// An open table whose columns are known and whose rows are yet to be read.
+pub(crate) struct Table {
+    path: PathBuf,
+    names: Vec<String>,
+    has_header: bool,
+    /// The line of the header or of the first row, counted from 1.
+    first_line: u64,
+    /// The first row, where there is no header: it has been read already.
+    first_row: Option<ByteRecord>,
+    reader: csv::Reader<Box<dyn Read>>,
+    /// A guess from the size of the file and the length of its first lines.
+    expected_rows: usize,
+}
+
+impl Table {
+    /// Opens the text file at `path` and finds out about its columns.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let unopened = |reason: String| TableError::Unopened { path: path.to_owned(), reason };
+        let mut file = File::open(path).map_err(|error| unopened(describe(&error)))?;
+        let metadata = file.metadata().map_err(|error| unopened(describe(&error)))?;
+        if metadata.is_dir() {
+            return Err(unopened("this is a directory".to_owned()).into());
+        }
+        let mut sample = Vec::new();
+        file.by_ref()
+            .take(SAMPLE_BYTES)
+            .read_to_end(&mut sample)
+            .map_err(|error| unreadable(path, &error))?;
+        let complete = (sample.len() as u64) < SAMPLE_BYTES;
+        if sample.starts_with(b"\xEF\xBB\xBF") {
+            sample.drain(..3); // the byte order mark that spreadsheets write
+        }
+        if sample.contains(&0) {
+            return Err(TableError::NotText { path: path.to_owned() }.into());
+        }
+        let expected_rows = expected_rows(&sample, metadata.len());
+        let delimiter = Delimiter::detect(&sample, complete);
+        let reader = reader(delimiter, io::Cursor::new(sample).chain(file));
+        Self::from_reader(path, reader, expected_rows)
+    }
+
+    fn from_reader(
+        path: &Path,
+        mut reader: csv::Reader<Box<dyn Read>>,
+        expected_rows: usize,
+    ) -> Result<Self, Error> {
+        let path = path.to_owned();
+        let mut first = ByteRecord::new();
+        if !next_row(&path, &mut reader, &mut first)? {
+            return Err(TableError::Empty { path }.into());
+        }
+        let first_line = line_before(&reader);
+        let has_header = is_header(&first);
+        let names: Vec<String> =
+            first.iter().enumerate().map(|(index, field)| name(index, field, has_header)).collect();
+        for (second, name) in names.iter().enumerate() {
+            if let Some(first) = names[..second].iter().position(|other| other == name) {
+                let (first, second, name) = (first + 1, second + 1, name.clone());
+                return Err(
+                    TableError::SameName { path, line: first_line, first, second, name }.into()
+                );
+            }
+        }
+        let first_row = (!has_header).then_some(first);
+        Ok(Self { path, names, has_header, first_line, first_row, reader, expected_rows })
+    }
+
+    /// The name of each column: of the header, or `x` with its index, counted from 0.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Whether the first line is a header.
+    pub(crate) fn has_header(&self) -> bool {
+        self.has_header
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads all rows: the columns `features`, in this order, as a matrix of one row each, and
+    /// the column `target`, which stays empty without one. Other columns may hold anything.
+    pub(crate) fn read(
+        mut self,
+        features: &[usize],
+        target: Option<usize>,
+    ) -> Result<(Array2<f32>, Array1<f32>), Error> {
+        let mut matrix: Vec<f32> = Vec::new();
+        let mut answers: Vec<f32> = Vec::new();
+        let mut rows = 0;
+        let reserve = |vector: &mut Vec<f32>, per_row: usize, rows: usize| {
+            vector.try_reserve(rows.saturating_mul(per_row))
+        };
+        let expected = self.expected_rows;
+        let reserved = reserve(&mut matrix, features.len(), expected)
+            .and_then(|()| reserve(&mut answers, usize::from(target.is_some()), expected));
+        if reserved.is_err() {
+            return Err(TableError::OutOfMemory { path: self.path, rows: expected }.into());
+        }
+        let mut record = self.first_row.take().unwrap_or_default();
+        let mut ready = !self.has_header || next_row(&self.path, &mut self.reader, &mut record)?;
+        while ready {
+            self.check_width(&record)?;
+            for &column in features {
+                matrix.push(self.number(&record, column)?);
+            }
+            if let Some(column) = target {
+                answers.push(self.number(&record, column)?);
+            }
+            rows += 1;
+            if rows % ROWS_PER_CHECK == 0 {
+                interrupt::check()?;
+            }
+            ready = next_row(&self.path, &mut self.reader, &mut record)?;
+        }
+        if rows == 0 {
+            return Err(TableError::HeaderOnly { path: self.path, line: self.first_line }.into());
+        }
+        let matrix = Array2::from_shape_vec((rows, features.len()), matrix)
+            .map_err(|error| Error::Run(error.to_string()))?;
+        Ok((matrix, Array1::from_vec(answers)))
+    }
+
+    fn check_width(&self, record: &ByteRecord) -> Result<(), TableError> {
+        let (found, expected) = (record.len(), self.names.len());
+        if found == expected {
+            return Ok(());
+        }
+        let line = line_before(&self.reader);
+        Err(TableError::Ragged {
+            path: self.path.clone(),
+            line,
+            found,
+            first: self.first_line,
+            expected,
+        })
+    }
+
+    #[inline]
+    fn number(&self, record: &ByteRecord, column: usize) -> Result<f32, TableError> {
+        let field = record[column].trim_ascii();
+        match parse(field) {
+            Some(value) if value.is_finite() => Ok(value),
+            parsed => Err(self.not_a_number(column, field, parsed)),
+        }
+    }
+
+    #[cold]
+    fn not_a_number(&self, column: usize, field: &[u8], parsed: Option<f32>) -> TableError {
+        let text = String::from_utf8_lossy(field);
+        let problem = if field.is_empty() {
+            "is no number: fill the value in, or delete the line"
+        } else if parsed.is_some_and(f32::is_nan) {
+            "stands for a missing value: fill it in, or delete the line"
+        } else if parsed.is_some() && text.contains(|character: char| character.is_ascii_digit()) {
+            "is beyond the largest number that fits (3.4e38): scale the column"
+        } else if parsed.is_some() {
+            "is infinite: give a finite number, or delete the line"
+        } else if parse(text.replace(',', ".").as_bytes()).is_some() {
+            "is no number: write a decimal point instead of the comma"
+        } else {
+            "is no number: correct it, or delete the line or the column"
+        };
+        let mut shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
+        if shown.len() < text.len() {
+            shown.push_str("...");
+        }
+        TableError::NotANumber {
+            path: self.path.clone(),
+            line: line_before(&self.reader),
+            column: column + 1,
+            name: self.names[column].clone(),
+            text: format!("{shown:?}"),
+            problem,
+        }
+    }
+}
+
+/// A csv reader that leaves the raggedness, the header and the trimming to this module.
+fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Box<dyn Read>> {
+    // With a line end behind the last row too, the reader always stands behind the row's line.
+    let text = text.chain(io::Cursor::new(b"\n"));
+    let text: Box<dyn Read> = match delimiter {
+        Delimiter::Blanks => Box::new(SingleBlanks::new(text)),
+        Delimiter::Tab | Delimiter::Semicolon | Delimiter::Comma => Box::new(text),
+    };
+    csv::ReaderBuilder::new()
+        .delimiter(delimiter.byte())
+        // A carriage return before it is trimmed with the last field.
+        .terminator(csv::Terminator::Any(b'\n'))
+        .has_headers(false)
+        .flexible(true)
+        .buffer_capacity(1 << 18)
+        .from_reader(text)
+}
+
+/// Reads the next row that is not blank; false at the end.
+fn next_row(
+    path: &Path,
+    reader: &mut csv::Reader<Box<dyn Read>>,
+    record: &mut ByteRecord,
+) -> Result<bool, TableError> {
+    loop {
+        match reader.read_byte_record(record) {
+            Ok(false) => return Ok(false),
+            Ok(true) if record.len() == 1 && record[0].trim_ascii().is_empty() => {}
+            Ok(true) => return Ok(true),
+            Err(error) => {
+                let reason = error.to_string();
+                return Err(TableError::Unreadable { path: path.to_owned(), reason });
+            }
+        }
+    }
+}
+
+/// The line of the row that was just read. The csv crate counts a row's line from the blank
+/// lines before it, so this counts back from the line behind it.
+fn line_before(reader: &csv::Reader<Box<dyn Read>>) -> u64 {
+    reader.position().line() - 1
+}
+
+/// A first row without any number is a header. One that has both is read as data, so that a
+/// wrong value in the first row is found rather than taken for a name.
+fn is_header(first: &ByteRecord) -> bool {
+    first.iter().all(|field| parse(field.trim_ascii()).is_none())
+}
+
+fn name(index: usize, field: &[u8], has_header: bool) -> String {
+    let field = String::from_utf8_lossy(field.trim_ascii()).into_owned();
+    if has_header && !field.is_empty() { field } else { format!("x{index}") }
+}
+
+fn parse(field: &[u8]) -> Option<f32> {
+    std::str::from_utf8(field).ok()?.parse().ok()
+}
+
+fn expected_rows(sample: &[u8], bytes: u64) -> usize {
+    let lines = sample.iter().filter(|&&byte| byte == b'\n').count().max(1);
+    // A little more than proportional: growing the vector later would double it.
+    let rows = bytes as f64 / sample.len().max(1) as f64 * lines as f64 * 1.02;
+    rows as usize + 1
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> TableError {
+    TableError::Unreadable { path: path.to_owned(), reason: describe(error) }
+}
+
+/// The usual errors in words, without the number of the operating system.
+fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+#[path = "table_tests.rs"]
+mod tests;

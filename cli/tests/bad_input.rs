@@ -1,0 +1,206 @@
+//! Bad input: a clear message, the right exit status, and nothing lost or half-written.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and a skipped one says so"
+)]
+
+mod common;
+
+use common::{Workplace, text};
+
+/// `fit` on a file of this content, asking for every output, on the CPU engine.
+#[track_caller]
+fn fit_fails(content: &[u8], extra: &[&str], parts: &[&str]) {
+    let place = Workplace::new();
+    place.file("data.csv", content);
+    let mut arguments = vec!["fit", "data.csv", "--device", "cpu"];
+    arguments.extend(["--plot", "loss.svg", "--save", "model.safetensors"]);
+    arguments.extend(extra);
+    place.fail(2, &arguments, parts);
+}
+
+const GOOD: &[u8] = b"a,b,y\n1,2,3\n2,1,4\n3,5,5\n4,3,6\n";
+
+#[test]
+fn missing_file() {
+    Workplace::new().fail(2, &["fit", "no.csv"], &["no.csv", "no such file"]);
+    Workplace::new().fail(2, &["fit", "."], &["is a directory"]);
+}
+
+#[test]
+fn empty_file() {
+    fit_fails(b"", &[], &["data.csv", "empty"]);
+    fit_fails(b"\n \r\n", &[], &["data.csv", "empty"]);
+}
+
+#[test]
+fn header_only() {
+    fit_fails(b"a,b,y\n", &[], &["data.csv", "header", "no row"]);
+}
+
+#[test]
+fn ragged_row() {
+    fit_fails(b"a,b,y\n1,2,3\n\n4,5\n", &[], &["data.csv, line 4", "2 columns", "has 3"]);
+}
+
+#[test]
+fn wrong_numbers() {
+    let place = ["data.csv, line 3", "column 2 (b)"];
+    for (wrong, problem) in
+        [("oops", "no number"), ("NaN", "missing value"), ("inf", "infinite"), ("", "no number")]
+    {
+        let content = format!("a,b,y\n1,2,3\n4,{wrong},6\n");
+        let quoted = format!("{wrong:?}");
+        fit_fails(content.as_bytes(), &[], &[place[0], place[1], &quoted, problem]);
+    }
+}
+
+#[test]
+fn one_column() {
+    fit_fails(b"y\n1\n2\n", &[], &["only one column", "\"y\""]);
+}
+
+#[test]
+fn unknown_target() {
+    fit_fails(GOOD, &["--target", "z"], &["--target z", "a, b, y", "0 to 2"]);
+    fit_fails(GOOD, &["--target", "3"], &["--target 3", "a, b, y"]);
+    Workplace::new().fail(2, &["fit", "--target", "y"], &["DATA"]);
+}
+
+#[test]
+fn rows_out_of_range() {
+    fit_fails(GOOD, &["--rows", "0"], &["--rows 0", "from 1 to 4"]);
+    fit_fails(GOOD, &["--rows", "5"], &["--rows 5", "only 4 rows"]);
+}
+
+#[test]
+fn settings_of_zero() {
+    fit_fails(GOOD, &["--batch-size", "0"], &["--batch-size", "at least 1"]);
+    fit_fails(GOOD, &["--epochs", "0"], &["--epochs", "0"]);
+}
+
+#[test]
+fn hyper_parameters() {
+    for wrong in ["nan", "inf", "-inf", "-0.1"] {
+        fit_fails(GOOD, &["--learning-rate", wrong], &["learning_rate", "finite"]);
+        fit_fails(GOOD, &["--epsilon", wrong], &["epsilon", "finite"]);
+        Workplace::new().fail(2, &["trace", "--learning-rate", wrong], &["learning_rate"]);
+    }
+    fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
+}
+
+#[test]
+fn unknown_device() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD);
+    let arguments = ["fit", "data.csv", "--device", "no such adapter"];
+    place.fail(2, &arguments, &["no such adapter", "auto, cpu, gpu"]);
+}
+
+#[test]
+fn other_picture_formats() {
+    let place = Workplace::new();
+    for plot in ["loss.jpg", "loss", "svg"] {
+        place.fail(2, &["fit", "--plot", plot], &[plot, ".svg or .png"]);
+        place.fail(2, &["trace", "--plot", plot], &[plot, ".svg or .png"]);
+    }
+}
+
+/// The data has an error too: the path is looked at first, before any work.
+#[test]
+fn outputs_that_cannot_be_written_are_found_before_training() {
+    let place = Workplace::new();
+    place.file("data.csv", "a,b\n1,oops\n");
+    for option in ["--plot", "--save"] {
+        let arguments = ["fit", "data.csv", option, "no/such/directory.svg"];
+        place.fail(2, &arguments, &["no/such/directory.svg", "does not exist"]);
+        let arguments = ["fit", "data.csv", option, "data.csv/loss.svg"];
+        place.fail(2, &arguments, &["data.csv/loss.svg"]);
+    }
+    place.fail(2, &["fit", "data.csv", "--save", "."], &["directory"]);
+    place.fail(2, &["fit", "data.csv", "--plot", "a.svg", "--save", "a.svg"], &["same file"]);
+    place.fail(2, &["predict", "m", "data.csv", "-o", "no/a.csv"], &["no/a.csv"]);
+}
+
+#[test]
+fn the_input_is_never_overwritten() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD);
+    place.fail(2, &["fit", "data.csv", "--save", "./data.csv"], &["is the input"]);
+    assert_eq!(place.read("data.csv"), GOOD);
+}
+
+/// Without standardization, at this rate the first step throws the weight to about 1e30, and its
+/// predictions to 1e36, whose squares no f32 holds.
+#[test]
+fn a_diverging_run() {
+    let place = Workplace::new();
+    // 200 rows: the first epoch has a sample of the loss in its middle.
+    place.file("data.csv", format!("a,y\n{}", "1e6,1\n-1e6,2\n2e6,1\n-2e6,2\n".repeat(50)));
+    let arguments = [
+        "fit",
+        "data.csv",
+        "--device",
+        "cpu",
+        "--standardize",
+        "none",
+        "--learning-rate",
+        "1e30",
+        "--plot",
+        "loss.svg",
+        "--save",
+        "model.safetensors",
+        "--json",
+    ];
+    place.fail(1, &arguments, &["diverged", "epoch 1", "learning rate may be too high"]);
+}
+
+#[test]
+fn a_constant_column_is_a_warning() {
+    let place = Workplace::new();
+    place.file("data.csv", "a,b,y\n1,7,3\n2,7,4\n3,7,6\n");
+    let output = place.run(&["fit", "data.csv", "--device", "cpu", "--json"]);
+    assert_eq!(output.status.code(), Some(0));
+    let message = text(&output.stderr);
+    assert!(message.contains("warning") && message.contains("\"b\" is constant"), "{message}");
+    let report = common::json(&text(&output.stdout));
+    assert!(report["least_squares_loss"].is_f64());
+}
+
+/// Not an error: a batch larger than the data is all of the data.
+#[test]
+fn a_batch_larger_than_the_data() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD);
+    let fit = |batch| {
+        let arguments = ["fit", "data.csv", "--device", "cpu", "--json", "--batch-size", batch];
+        common::json(&place.succeed(&arguments))["weights_bits"].clone()
+    };
+    assert_eq!(fit("1000000"), fit("4"));
+    assert_ne!(fit("1"), fit("4"));
+}
+
+#[test]
+fn unusable_models() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD).file("not.safetensors", GOOD).file("empty.safetensors", "");
+    place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
+    let model = place.read("m.safetensors");
+    place.file("cut.safetensors", &model[..model.len() - 1]);
+    place.file("short.safetensors", &model[..40]);
+    place.file("other.csv", "a,c\n1,2\n").file("three.csv", "1,2,3,4\n").file("one.csv", "1\n2\n");
+    let predict = |model, data, parts: &[&str]| {
+        place.fail(2, &["predict", model, data, "-o", "out.csv", "--device", "cpu"], parts);
+    };
+    predict("no.safetensors", "data.csv", &["no.safetensors", "no such file"]);
+    predict("not.safetensors", "data.csv", &["not.safetensors", "not a safetensors file"]);
+    predict("empty.safetensors", "data.csv", &["empty.safetensors", "is empty"]);
+    predict("cut.safetensors", "data.csv", &["cut.safetensors", "truncated"]);
+    predict("short.safetensors", "data.csv", &["short.safetensors", "truncated"]);
+    predict("m.safetensors", "other.csv", &["other.csv", "missing here: b", "there are: a, c"]);
+    predict("m.safetensors", "three.csv", &["three.csv", "4 columns", "needs 2", "a, b"]);
+    predict("m.safetensors", "one.csv", &["one.csv", "1 columns", "needs 2"]);
+}

@@ -1,0 +1,206 @@
+//! The other subcommands, and how the program behaves among other programs.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, and a skipped one says so"
+)]
+
+mod common;
+
+use common::{Workplace, json, text};
+
+/// The lines that Dive into Deep Learning prints.
+#[test]
+fn the_textbooks_traces() {
+    let place = Workplace::new();
+    assert_eq!(place.succeed(&["trace"]), "epoch 20, x1: -2.382563, x2: -0.158591\n");
+    assert_eq!(
+        place.succeed(&["trace", "--learning-rate", "2"]),
+        "epoch 20, x1: -0.002295, x2: -0.000000\n"
+    );
+}
+
+/// The first step of Adagrad is the learning rate times the gradient's sign, but for epsilon:
+/// at 45 degrees the gradient in (-5, -2) is (-6.7, 5.3), so x1 grows and x2 falls by 0.4.
+#[test]
+fn a_rotated_trace() {
+    let place = Workplace::new();
+    let one = place.succeed(&["trace", "--rotate", "45", "--steps", "1"]);
+    assert_eq!(one, "epoch 1, x1: -4.600000, x2: -2.400000\n");
+    let none = place.succeed(&["trace", "--rotate", "45", "--steps", "0"]);
+    assert_eq!(none, "epoch 0, x1: -5.000000, x2: -2.000000\n");
+}
+
+#[test]
+fn a_trace_as_json_and_as_a_picture() {
+    let place = Workplace::new();
+    let report = json(&place.succeed(&["trace", "--json", "--plot", "path.svg"]));
+    let path = report["path"].as_array().unwrap();
+    assert_eq!(path.len(), 21);
+    assert_eq!(path[0], serde_json::json!([-5.0, -2.0]));
+    assert_eq!(path[20], serde_json::json!([report["x1"], report["x2"]]));
+    assert!(text(&place.read("path.svg")).trim_end().ends_with("</svg>"));
+}
+
+#[test]
+fn the_cpu_engine_is_always_listed() {
+    let place = Workplace::new();
+    let report = json(&place.succeed(&["devices", "--json"]));
+    let devices = report["devices"].as_array().unwrap();
+    assert!(devices.iter().any(|device| device["kind"] == "cpu"), "{report}");
+    assert!(place.succeed(&["devices"]).contains("CPU engine"));
+}
+
+#[test]
+fn bench_measures_each_size() {
+    let place = Workplace::new();
+    let arguments = ["bench", "--device", "cpu", "--sizes", "1,4096", "--json"];
+    let report = json(&place.succeed(&arguments));
+    let results = report["results"].as_array().unwrap();
+    let sizes: Vec<_> = results.iter().map(|result| result["size"].as_u64().unwrap()).collect();
+    assert_eq!(sizes, [1, 4096]);
+    for result in results {
+        let seconds = result["seconds_per_step"].as_f64().unwrap();
+        let rate = result["gigabytes_per_second"].as_f64().unwrap();
+        let bytes = 20.0 * result["size"].as_f64().unwrap();
+        assert!((rate * seconds * 1e9 / bytes - 1.0).abs() < 1e-9, "{result}");
+    }
+    place.fail(2, &["bench", "--sizes", "0"], &["--sizes"]);
+    place.fail(2, &["bench", "--sizes", "4096,many"], &["many"]);
+}
+
+#[test]
+fn help_shows_an_example_for_each_subcommand() {
+    let place = Workplace::new();
+    for subcommand in ["fit", "predict", "trace", "devices", "bench"] {
+        let help = place.succeed(&[subcommand, "-h"]);
+        assert!(help.contains(&format!("wgpu-optim {subcommand}")), "{help}");
+        assert!(help.contains("Example"), "{help}");
+    }
+    place.fail(2, &[], &["Usage"]);
+    place.fail(2, &["fly"], &["fly"]);
+}
+
+/// A loader that finds no driver is what a machine without any looks like.
+#[test]
+fn without_any_driver_auto_uses_the_cpu_engine_and_says_so() {
+    let place = Workplace::new();
+    let without = |arguments: &[&str]| {
+        let mut command = place.command(arguments);
+        for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
+            command.env(variable, "/nonexistent/driver.json");
+        }
+        command.output().unwrap()
+    };
+    let output = without(&["fit"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("using the CPU engine"));
+    if cfg!(target_os = "linux") {
+        let output = without(&["fit", "--device", "gpu"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("--device cpu"), "{}", text(&output.stderr));
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use super::*;
+    use std::process::{Child, Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    fn start(place: &Workplace, arguments: &[&str]) -> Child {
+        Command::new(assert_cmd::cargo::cargo_bin("wgpu-optim"))
+            .current_dir(place.directory.path())
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let place = Workplace::new();
+        place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
+        place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
+        let rows: String = (0..200_000).map(|row| format!("{row}\n")).collect();
+        place.file("rows.csv", format!("a\n{rows}"));
+        let runs: [&[&str]; 3] = [
+            &["predict", "m.safetensors", "rows.csv", "--device", "cpu"],
+            &["fit", "data.csv", "--device", "cpu"],
+            &["trace", "--json", "--steps", "100000"],
+        ];
+        for arguments in runs {
+            let mut child = start(&place, arguments);
+            drop(child.stdout.take()); // the reader goes away before anything is written
+            let output = child.wait_with_output().unwrap();
+            assert_eq!(text(&output.stderr), "", "{arguments:?}");
+            assert_eq!(output.status.code(), Some(0), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_a_failure() {
+        if !std::path::Path::new("/dev/full").exists() {
+            eprintln!("SKIPPED: this system has no /dev/full");
+            return;
+        }
+        let full = std::fs::File::create("/dev/full").unwrap();
+        let place = Workplace::new();
+        let output = Command::new(assert_cmd::cargo::cargo_bin("wgpu-optim"))
+            .current_dir(place.directory.path())
+            .arg("trace")
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("standard output"), "{}", text(&output.stderr));
+    }
+
+    /// A pipe is written to, and not replaced by a file.
+    #[test]
+    fn pipes_are_written_to() {
+        let place = Workplace::new();
+        place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
+        let pipe = place.directory.path().join("pipe");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let reader = Command::new("cat").arg(&pipe).stdout(Stdio::piped()).spawn().unwrap();
+        place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "pipe"]);
+        let model = reader.wait_with_output().unwrap().stdout;
+        place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "file"]);
+        assert_eq!(model, place.read("file"));
+        assert_eq!(place.names(), ["data.csv", "file", "pipe"]);
+    }
+
+    #[test]
+    fn an_interrupt_stops_a_run_within_a_second_and_writes_nothing() {
+        let place = Workplace::new();
+        let arguments = [
+            "fit",
+            "--device",
+            "cpu",
+            "--epochs",
+            "1000000",
+            "--plot",
+            "loss.svg",
+            "--save",
+            "model.safetensors",
+            "--json",
+        ];
+        let mut child = start(&place, &arguments);
+        std::thread::sleep(Duration::from_millis(700));
+        assert!(child.try_wait().unwrap().is_none(), "the run is too short to be interrupted");
+        let sent = Instant::now();
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+        let output = child.wait_with_output().unwrap();
+        assert!(sent.elapsed() < Duration::from_secs(1), "{:?}", sent.elapsed());
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output.stderr).contains("interrupted"), "{}", text(&output.stderr));
+        assert_eq!(text(&output.stdout), "");
+        assert!(place.names().is_empty(), "{:?}", place.names());
+    }
+}
