@@ -85,8 +85,8 @@ fn match_columns(
         Ok((0..count).filter(|&index| index != model.target_index).collect())
     } else {
         Err(Error::Argument(format!(
-            "{data}: there are {count} columns, but the model {model_name} needs {needed}, or {} \
-             with the target: {}",
+            "{data}: the model {model_name} needs {needed} columns, or {} with the target, and not \
+             {count}: {}",
             needed + 1,
             list(&model.columns)
         )))

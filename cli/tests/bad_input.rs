@@ -201,6 +201,6 @@ fn unusable_models() {
     predict("cut.safetensors", "data.csv", &["cut.safetensors", "truncated"]);
     predict("short.safetensors", "data.csv", &["short.safetensors", "truncated"]);
     predict("m.safetensors", "other.csv", &["other.csv", "missing here: b", "there are: a, c"]);
-    predict("m.safetensors", "three.csv", &["three.csv", "4 columns", "needs 2", "a, b"]);
-    predict("m.safetensors", "one.csv", &["one.csv", "1 columns", "needs 2"]);
+    predict("m.safetensors", "three.csv", &["three.csv", "needs 2 columns", "not 4", "a, b"]);
+    predict("m.safetensors", "one.csv", &["one.csv", "needs 2 columns", "not 1"]);
 }
