@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::errors::TrainError;
-use super::trainer::Training;
+use super::training::Training;
 
 /// The batches of a run over `rows` rows, epoch by epoch.
 #[derive(Clone, Copy, Debug)]

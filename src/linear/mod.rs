@@ -25,9 +25,11 @@ mod gpu;
 mod model;
 mod order;
 mod trainer;
+mod training;
 
 pub use errors::TrainError;
 pub use model::LinearModel;
-pub use trainer::{Engine, LossPoint, Progress, Trained, Training, predict, train};
+pub use trainer::{Engine, predict, train};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{predict_blocking, train_blocking};
+pub use training::{LossPoint, Progress, Trained, Training};

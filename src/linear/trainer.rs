@@ -10,6 +10,7 @@ use super::cpu::{self, CpuGradient};
 use super::errors::TrainError;
 use super::gpu::{self, GpuWorker};
 use super::model::LinearModel;
+use super::training::{LossPoint, Progress, Trained, Training};
 use crate::cpu::CpuOptimizer;
 use crate::data::{Dataset, epoch_order, initial_weights};
 use crate::gpu::{Gpu, Wait};
@@ -31,61 +32,6 @@ pub enum Engine<'a> {
         /// The arithmetic of gradients and steps.
         precision: Precision,
     },
-}
-
-/// How to train.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Training {
-    /// How often every row is visited; at least 1. Default 2.
-    pub epochs: u32,
-    /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
-    pub batch_size: usize,
-    /// Decides initial weights and the order of rows. Default 0.
-    pub seed: u64,
-    /// Examples between two samples of the loss over all rows; with 0, the loss is sampled when
-    /// an epoch ends. Default 100.
-    pub evaluate_every: usize,
-}
-
-impl Default for Training {
-    fn default() -> Self {
-        Self { epochs: 2, batch_size: 10, seed: 0, evaluate_every: 100 }
-    }
-}
-
-/// A sample of the loss: half the mean squared error over all rows.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct LossPoint {
-    /// Epochs trained so far; 0 before the first step.
-    pub epoch: f64,
-    /// The loss.
-    pub loss: f64,
-}
-
-/// How far a run has come.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Progress {
-    /// Examples trained so far, over all epochs; on a GPU, handed to the device.
-    pub examples: u64,
-    /// Examples of the whole run.
-    pub total: u64,
-    /// The epochs trained when `loss` was sampled.
-    pub epoch: f64,
-    /// The newest loss that is known.
-    pub loss: f64,
-}
-
-/// The result of a run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Trained {
-    /// The model.
-    pub model: LinearModel,
-    /// The loss at the end.
-    pub loss: f64,
-    /// All samples of the loss, the first before the first step and the last at the end.
-    pub history: Vec<LossPoint>,
-    /// Wall-clock seconds an epoch, sampling of the loss included, compilation and upload not.
-    pub seconds_per_epoch: f64,
 }
 
 /// Trains `y = X w + b` on `data` by `rule`, and calls `observe` with each new sample of the loss
