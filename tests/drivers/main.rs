@@ -12,6 +12,7 @@
 mod boundaries;
 mod driver;
 mod errors;
+mod golden;
 mod linear;
 mod memory;
 mod properties;
@@ -26,9 +27,10 @@ type Check = (&'static str, fn(&Driver));
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
-    let suites: [&[Check]; 6] = [
+    let suites: [&[Check]; 7] = [
         boundaries::CHECKS,
         errors::CHECKS,
+        golden::CHECKS,
         linear::CHECKS,
         memory::CHECKS,
         properties::CHECKS,
