@@ -119,6 +119,7 @@ pub use gpu::{
     AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, RequestError, StepError,
     VectorError,
 };
+pub use ndarray;
 pub use numerics::Precision;
 pub use rules::{Adagrad, EpsilonPlacement, Rule, RuleError, WeightDecay};
 pub use wgpu;

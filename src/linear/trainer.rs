@@ -274,12 +274,18 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
     }
 
     fn finish(self, model: LinearModel, seconds_per_epoch: f64) -> Result<Trained, TrainError> {
-        let ends = self.history.first().zip(self.history.last());
-        let (first, last) = ends.map_or((f64::NAN, f64::NAN), |(a, b)| (a.loss, b.loss));
-        let finite = model.parameters().iter().all(|value| value.is_finite());
-        if !finite || last > DIVERGED * first.max(f64::MIN_POSITIVE) {
-            let epoch = whole(self.total as f64 / self.rows);
-            return Err(TrainError::Diverged { epoch, loss: last });
+        let first = self.history.first().map_or(f64::NAN, |point| point.loss);
+        let last = self.history.last().map_or(f64::NAN, |point| point.loss);
+        if !model.parameters().iter().all(|value| value.is_finite()) {
+            return Err(TrainError::Diverged {
+                epoch: whole(self.total as f64 / self.rows),
+                loss: last,
+            });
+        }
+        // A run may leap far away and come back; what counts is from where on it did not.
+        let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
+        if let Some(point) = self.history.iter().rev().take_while(far).last() {
+            return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
         }
         Ok(Trained { model, loss: last, history: self.history, seconds_per_epoch })
     }
@@ -288,4 +294,28 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
 /// The epoch, counted from 1, that was under way after `epochs` epochs.
 fn whole(epochs: f64) -> u32 {
     epochs.ceil().max(1.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(losses: &[f64]) -> Result<Trained, TrainError> {
+        let mut record =
+            Record::new(10, 10 * (losses.len() as u64 - 1), |_| ControlFlow::Continue(()));
+        record.history = (0..)
+            .zip(losses)
+            .map(|(epoch, &loss)| LossPoint { epoch: f64::from(epoch), loss })
+            .collect();
+        record.finish(LinearModel { weights: vec![1.0], bias: 0.0 }, 0.0)
+    }
+
+    #[test]
+    fn divergence_is_told_from_where_it_did_not_come_back() {
+        assert_eq!(finish(&[1.0, 0.5, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        // Far away, and back.
+        assert_eq!(finish(&[1.0, 1e9, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        let error = finish(&[1.0, 1e9, 0.2, 2e9, 3e9]);
+        assert_eq!(error, Err(TrainError::Diverged { epoch: 3, loss: 3e9 }));
+    }
 }

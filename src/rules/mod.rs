@@ -20,7 +20,12 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     const NAME: &'static str;
     /// The names of the state vectors, one f32 per parameter each, in the order of their bindings.
     const STATE: &'static [&'static str];
-    /// The WGSL of the update: a struct `Hyper` and a function `update`.
+    /// The WGSL of the update: a struct `Hyper`, whose members are of type `Scalar` or u32, and
+    /// `fn update(hyper: Hyper, x: Real, gradient: Real, state: ptr<function, State>) -> Real`.
+    ///
+    /// `Real` is four numbers and `Scalar` one; the arithmetic is `add`, `sub`, `mul`, `div`,
+    /// `square_root`, `negate` and `splat`, since operators would not be exact. `State` has one
+    /// member of type `Real` for each name in [`Rule::STATE`].
     const SHADER: &'static str;
 
     /// One element of every state vector: `[T; N]` with `N` the length of [`Rule::STATE`].
