@@ -16,8 +16,8 @@ use crate::table::{Expected, Row};
 
 const APFLOAT: &str = "rustc_apfloat";
 
-/// Pairs at full size: 6.7 * 10^8 results of the five operations.
-const PAIRS: u64 = 1 << 27;
+/// Pairs at full size: 1.7 * 10^8 results of the five operations.
+const PAIRS: u64 = 1 << 25;
 
 /// Operands in a task for a thread.
 const RUN: usize = 1 << 13;
