@@ -3,7 +3,7 @@
 pub(crate) const USAGE: &str = "\
 Proves the exact arithmetic on every driver, and prints a table.
 
-  --share N      run 1/N of each count (default 1)
+  --share N      run about 1/N of each count (default 1), but each kind of case
   --driver NAME  only the adapter whose name contains NAME, or lavapipe; may be repeated;
                  its absence is an error
 ";
