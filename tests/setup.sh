@@ -1,0 +1,33 @@
+# Sourced: installs what the tests need where apt is at hand, and points the Vulkan loader at both
+# software drivers, lavapipe and SwiftShader (from Chromium's package).
+
+lavapipe=/usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json
+swiftshader=/usr/lib/chromium/vk_swiftshader_icd.json
+
+missing=()
+[ -e "$lavapipe" ] || missing+=(mesa-vulkan-drivers)
+[ -e "$swiftshader" ] || missing+=(chromium)
+ldconfig -p 2>/dev/null | grep -q 'libvulkan\.so\.1' || missing+=(libvulkan1)
+# Rust links with the C compiler.
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+
+if [ "${#missing[@]}" -gt 0 ]; then
+    if command -v apt-get >/dev/null; then
+        as_root=()
+        [ "$(id -u)" -eq 0 ] || as_root=(sudo)
+        echo "Installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        "${as_root[@]}" apt-get update -qq
+        "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "These are missing here: ${missing[*]} (their names on Debian)." >&2
+        echo "Install the Vulkan loader, Mesa's lavapipe and SwiftShader, or go on without." >&2
+    fi
+fi
+
+# Added to the drivers that the loader finds by itself, so that a hardware GPU is tested too.
+if [ -e "$swiftshader" ]; then
+    export VK_ADD_DRIVER_FILES="$swiftshader${VK_ADD_DRIVER_FILES:+:$VK_ADD_DRIVER_FILES}"
+fi
+# Mesa complains where there is none.
+export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"
