@@ -2,7 +2,8 @@
 //!
 //! Every operation errs by all that it may, and each one in a direction of its own: all
 //! combinations of directions are tried on every input, subnormals flushed or kept.
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the figures of docs/numerics.md, with --nocapture")]
 
 use wgpu_optim::numerics::{
     Bound, Errors, StepBound, StepInput, UNIT, accumulator_growth, gradient_error,
@@ -315,7 +316,6 @@ fn a_hundred_steps_stay_within_the_accumulated_bound() {
                 epsilon: 1e-6,
                 weight_decay: 0.01,
             };
-            let start = input.accumulator;
             let mut ideal = widened(&input);
             let mut errors = Errors::default();
             let mut directions = Random(u64::from(trial));
@@ -333,7 +333,7 @@ fn a_hundred_steps_stay_within_the_accumulated_bound() {
                 assert!(x_error <= errors.parameter, "{rule:?}, step {step}, {trial}");
                 assert!(s_error <= errors.accumulator, "{rule:?}, step {step}, {trial}");
                 if !matches!(rule.weight_decay, WeightDecay::L2(_)) {
-                    assert!(s_error <= accumulator_growth(step) * ideal.accumulator, "{start}");
+                    assert!(s_error <= accumulator_growth(step) * ideal.accumulator);
                 }
                 worst = worst.max(if step == 100 { x_error / errors.parameter } else { 0.0 });
             }
