@@ -3,17 +3,19 @@
 
 mod bound;
 mod real;
+mod step_bound;
 mod ulp;
 
 pub use bound::{Bound, BoundError, Mismatch};
 pub use real::Real;
+pub use step_bound::{Errors, StepBound, StepInput, UNIT, accumulator_growth, gradient_error};
 pub use ulp::{canonical, ulp, ulp_distance};
 
 /// How the arithmetic of a step rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// The device's own f32 arithmetic: fastest, and within the bound of [`Bound`] of the
-    /// correctly rounded result.
+    /// The device's own f32 arithmetic: fastest, and within the derived [`StepBound`] of the
+    /// exact result.
     #[default]
     Native,
     /// Every operation rounded once, to nearest even, subnormals kept, every NaN the one

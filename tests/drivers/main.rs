@@ -15,6 +15,7 @@ mod errors;
 mod golden;
 mod linear;
 mod memory;
+mod native_bound;
 mod properties;
 mod record;
 mod reference;
@@ -30,13 +31,14 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
     (golden::CHECKS, ANY),
     (linear::CHECKS, ANY),
     (memory::CHECKS, memory::runs_on),
+    (native_bound::CHECKS, ANY),
     (properties::CHECKS, ANY),
     (record::CHECKS, ANY),
 ];
