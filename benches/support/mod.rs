@@ -1,12 +1,12 @@
 //! What the benchmarks share: devices, data, and the limit that memory sets.
 
 use wgpu_optim::numerics::Real;
-use wgpu_optim::{Gpu, GpuRequest, Rule, RuleError};
+use wgpu_optim::{Gpu, GpuRequest, Rule, RuleError, wgpu};
 
 /// Every adapter that the Vulkan loader, Metal or DirectX finds.
-pub fn gpus() -> Vec<(String, Gpu)> {
+pub(crate) fn gpus() -> Vec<(String, Gpu)> {
     let adapters = pollster::block_on(Gpu::adapters(&GpuRequest::default()));
-    let open = |info: wgpu_optim::wgpu::AdapterInfo| {
+    let open = |info: wgpu::AdapterInfo| {
         let gpu = Gpu::request_blocking(&GpuRequest::named(info.name.clone())).ok()?;
         Some((short_name(&info.name), gpu))
     };
@@ -20,7 +20,7 @@ fn short_name(name: &str) -> String {
 }
 
 /// Numbers between 0.5 and 1.5, none like its neighbour.
-pub fn values(len: usize) -> Vec<f32> {
+pub(crate) fn values(len: usize) -> Vec<f32> {
     (0..len as u32)
         .map(|index| 0.5 + (index.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0)
         .collect()
@@ -28,7 +28,7 @@ pub fn values(len: usize) -> Vec<f32> {
 
 /// The traffic of Adagrad with additions only: what memory alone allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Traffic;
+pub(crate) struct Traffic;
 
 impl Rule for Traffic {
     const NAME: &'static str = "traffic";

@@ -11,7 +11,7 @@ use crate::driver::Driver;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("golden files of PyTorch, optax and Keras, native", |driver| {
-        parity(driver, Precision::Native)
+        parity(driver, Precision::Native);
     }),
     ("golden files of PyTorch, optax and Keras, exact", |driver| parity(driver, Precision::Exact)),
 ];
