@@ -1,7 +1,10 @@
 //! An optimizer over slices.
 
-use super::sweep::{Slices, sweep};
-use crate::rules::{Rule, RuleError};
+use super::scan::scan;
+use super::sweep::{Slices, Treatment, sweep};
+use crate::rules::{
+    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError,
+};
 
 /// Applies a rule to a parameter vector in host memory.
 ///
@@ -22,6 +25,10 @@ pub struct CpuOptimizer<R: Rule> {
     len: usize,
     state: Vec<Vec<f32>>,
     steps: u64,
+    guard: GradientGuard,
+    report: GuardReport,
+    /// Scratch memory of the scan.
+    sums: Vec<f32>,
 }
 
 /// Why the CPU engine refused.
@@ -31,6 +38,10 @@ pub enum CpuError {
     /// A hyper-parameter is outside its domain.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// The gradients are not finite, and the guard's policy is [`NonFinite::Report`]. No
+    /// parameter, no state and no step count has changed.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
     /// A slice has another length than the optimizer was made for.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
@@ -52,14 +63,27 @@ impl<R: Rule> CpuOptimizer<R> {
         rule.validate()?;
         let initial = rule.initial_state();
         let state = initial.as_ref().iter().map(|&value| vec![value; len]).collect();
-        Ok(Self { rule, len, state, steps: 0 })
+        let (guard, report) = Default::default();
+        Ok(Self { rule, len, state, steps: 0, guard, report, sums: Vec::new() })
+    }
+
+    /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
+    /// none.
+    ///
+    /// # Errors
+    /// [`CpuError::Rule`] if `max_norm` is outside its domain.
+    pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, CpuError> {
+        guard.validate()?;
+        (self.guard, self.report) = (guard, GuardReport::default());
+        Ok(self)
     }
 
     /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
     /// are only read.
     ///
     /// # Errors
-    /// [`CpuError::Length`]; nothing has changed then.
+    /// [`CpuError::Length`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
+    /// it; nothing but its report has changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
         let expected = self.len;
         for (slice, found) in [("params", params.len()), ("grads", grads.len())] {
@@ -67,11 +91,50 @@ impl<R: Rule> CpuOptimizer<R> {
                 return Err(CpuError::Length { slice, found, expected });
             }
         }
+        let decision = self.decide(grads)?;
         self.steps += 1;
+        if decision.skip {
+            return Ok(());
+        }
         let uniforms = self.rule.uniforms(self.steps);
         let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
-        sweep(&self.rule, &uniforms, Slices { params, grads, state });
+        let treatment =
+            Treatment { scale: decision.scale, only_finite: self.guard.skips_elements() };
+        sweep(&self.rule, &uniforms, Slices { params, grads, state }, treatment);
         Ok(())
+    }
+
+    /// What the guard makes of the gradients.
+    fn decide(&mut self, grads: &[f32]) -> Result<Decision, GradientError> {
+        if !self.guard.scans() {
+            return Ok(Decision::default());
+        }
+        let found = scan(&self.guard, grads, &mut self.sums);
+        let decision = self.guard.decide(&found, &mut self.report);
+        if decision.skip && self.guard.non_finite == NonFinite::Report {
+            return Err(match found.first {
+                Some(first) => GradientError::NonFinite { count: found.count, first },
+                None => GradientError::NormOverflow,
+            });
+        }
+        Ok(decision)
+    }
+
+    /// The guard over the gradients.
+    #[must_use]
+    pub fn guard(&self) -> &GradientGuard {
+        &self.guard
+    }
+
+    /// What the guard has seen since it was set or its report was cleared.
+    #[must_use]
+    pub fn report(&self) -> GuardReport {
+        self.report
+    }
+
+    /// Empties the report.
+    pub fn clear_report(&mut self) {
+        self.report = GuardReport::default();
     }
 
     /// Sets the base learning rate from the next step on.
@@ -109,7 +172,7 @@ impl<R: Rule> CpuOptimizer<R> {
         &mut self.state[index]
     }
 
-    /// How many steps have been taken.
+    /// How many steps have been taken, those that a guard skipped included.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps

@@ -3,6 +3,7 @@
 
 mod bound;
 mod real;
+pub(crate) mod sum;
 mod ulp;
 
 pub use bound::{Bound, BoundError, Mismatch};
