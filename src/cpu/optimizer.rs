@@ -195,3 +195,78 @@ impl<R: Rule> CpuOptimizer<R> {
         self.len == 0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Adagrad;
+
+    fn guarded(non_finite: NonFinite, max_norm: Option<f32>) -> CpuOptimizer<Adagrad> {
+        let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
+        let guard = GradientGuard { non_finite, max_norm };
+        CpuOptimizer::new(rule, 3).unwrap().with_guard(guard).unwrap()
+    }
+
+    const BAD: [f32; 3] = [3.0, f32::NAN, 4.0];
+
+    /// x = 1 - 0.5 * 3 / sqrt(9) = 0.5.
+    #[test]
+    fn an_element_is_skipped_alone() {
+        let mut optimizer = guarded(NonFinite::SkipElement, None);
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5, 1.0, 0.5], &[9.0, 0.0, 16.0][..]));
+        assert_eq!(optimizer.report(), GuardReport::default());
+    }
+
+    /// The norm of (3, 4) is 5, so that both are halved: s = (1.5^2, 2^2).
+    #[test]
+    fn a_skipped_element_is_zero_in_the_norm() {
+        let mut optimizer = guarded(NonFinite::SkipElement, Some(2.5));
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5, 1.0, 0.5], &[2.25, 0.0, 4.0][..]));
+        let expected =
+            GuardReport { non_finite: 1, first: Some(1), skipped_steps: 0, norm: Some(5.0) };
+        assert_eq!(optimizer.report(), expected);
+        optimizer.clear_report();
+        assert_eq!(optimizer.report(), GuardReport::default());
+    }
+
+    #[test]
+    fn a_skipped_step_changes_nothing_and_counts() {
+        let mut optimizer = guarded(NonFinite::SkipStep, None);
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0), optimizer.steps()), ([1.0; 3], &[0.0; 3][..], 1));
+        optimizer.step(&mut x, &[3.0; 3]).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5; 3], &[9.0; 3][..]));
+        assert_eq!(optimizer.report().skipped_steps, 1);
+    }
+
+    #[test]
+    fn a_reported_step_is_an_error_and_changes_nothing() {
+        let mut optimizer = guarded(NonFinite::Report, Some(1e20));
+        let mut x = [1.0; 3];
+        let error = optimizer.step(&mut x, &[f32::INFINITY, 0.0, f32::NAN]).unwrap_err();
+        assert_eq!(error, CpuError::Gradient(GradientError::NonFinite { count: 2, first: 0 }));
+        let error = optimizer.step(&mut x, &[1e30; 3]).unwrap_err();
+        assert_eq!(error, CpuError::Gradient(GradientError::NormOverflow));
+        assert_eq!((x, optimizer.state(0), optimizer.steps()), ([1.0; 3], &[0.0; 3][..], 0));
+        assert_eq!(optimizer.report().skipped_steps, 2);
+        optimizer.step(&mut x, &[3.0; 3]).unwrap();
+        assert_eq!((x, optimizer.steps()), ([0.5; 3], 1));
+    }
+
+    /// An infinite gradient makes the norm infinite, the scale 0, and itself NaN.
+    #[test]
+    fn propagation_is_what_the_formula_gives() {
+        let mut optimizer = guarded(NonFinite::Propagate, Some(1.0));
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &[f32::INFINITY, 1.0, 1.0]).unwrap();
+        assert!(x[0].is_nan());
+        assert_eq!(optimizer.state(0)[1..], [0.0; 2]);
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert!(x.iter().all(|x| x.is_nan()), "a NaN norm makes every gradient NaN");
+    }
+}

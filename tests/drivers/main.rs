@@ -13,6 +13,7 @@ mod boundaries;
 mod driver;
 mod errors;
 mod golden;
+mod guard;
 mod linear;
 mod memory;
 mod properties;
@@ -27,10 +28,11 @@ type Check = (&'static str, fn(&Driver));
 
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
-    let suites: [&[Check]; 7] = [
+    let suites: [&[Check]; 8] = [
         boundaries::CHECKS,
         errors::CHECKS,
         golden::CHECKS,
+        guard::CHECKS,
         linear::CHECKS,
         memory::CHECKS,
         properties::CHECKS,

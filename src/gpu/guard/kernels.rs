@@ -155,10 +155,9 @@ pub(super) fn bind(
     layout: &wgpu::BindGroupLayout,
     buffers: &[wgpu::BindingResource<'_>],
 ) -> wgpu::BindGroup {
-    let entries = (0..).zip(buffers).map(|(binding, resource)| wgpu::BindGroupEntry {
-        binding,
-        resource: resource.clone(),
-    });
+    let entries = (0..)
+        .zip(buffers)
+        .map(|(binding, resource)| wgpu::BindGroupEntry { binding, resource: resource.clone() });
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some(label),
         layout,
