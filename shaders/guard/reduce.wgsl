@@ -11,6 +11,18 @@ override with_norm: bool;
 var<workgroup> sums: array<Real, workgroup_size>;
 var<workgroup> tallies: array<vec4<u32>, workgroup_size>;
 
+// A part of a tree over 64: eight values, `stride` apart, into the first.
+fn fold(first: u32, stride: u32) {
+    for (var half = 4u; half > 0u; half /= 2u) {
+        for (var k = 0u; k < half; k++) {
+            let here = first + stride * k;
+            let there = here + stride * half;
+            if (with_norm) { sums[here] = add(sums[here], sums[there]); }
+            tallies[here] = join(tallies[here], tallies[there]);
+        }
+    }
+}
+
 @compute @workgroup_size(workgroup_size)
 fn reduce(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -34,14 +46,12 @@ fn reduce(
     }
     sums[lane] = sum;
     tallies[lane] = tally;
-    for (var half = workgroup_size / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            if (with_norm) { sums[lane] = add(sums[lane], sums[lane + half]); }
-            tallies[lane] = join(tallies[lane], tallies[lane + half]);
-        }
-    }
+    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
+    workgroupBarrier();
+    if (lane < 8u) { fold(lane, 8u); }
+    workgroupBarrier();
     if (lane == 0u && begin < end) {
+        fold(0u, 1u);
         var total = sums[0];
         total = add(total, total.zwzw);
         total = add(total, total.yyyy);

@@ -40,6 +40,19 @@ var<workgroup> sums: array<Real, workgroup_size>;
 var<workgroup> counts: array<u32, workgroup_size>;
 var<workgroup> firsts: array<u32, workgroup_size>;
 
+// A part of a tree over 64: eight values, `stride` apart, into the first.
+fn fold(first: u32, stride: u32) {
+    for (var half = 4u; half > 0u; half /= 2u) {
+        for (var k = 0u; k < half; k++) {
+            let here = first + stride * k;
+            let there = here + stride * half;
+            if (with_norm) { sums[here] = add(sums[here], sums[there]); }
+            counts[here] += counts[there];
+            firsts[here] = min(firsts[here], firsts[there]);
+        }
+    }
+}
+
 @compute @workgroup_size(workgroup_size)
 fn scan(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -86,15 +99,12 @@ fn scan(
     sums[lane] = sum;
     counts[lane] = count;
     firsts[lane] = first;
-    for (var half = workgroup_size / 2u; half > 0u; half /= 2u) {
-        workgroupBarrier();
-        if (lane < half) {
-            if (with_norm) { sums[lane] = add(sums[lane], sums[lane + half]); }
-            counts[lane] += counts[lane + half];
-            firsts[lane] = min(firsts[lane], firsts[lane + half]);
-        }
-    }
+    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
+    workgroupBarrier();
+    if (lane < 8u) { fold(lane, 8u); }
+    workgroupBarrier();
     if (lane == 0u) {
+        fold(0u, 1u);
         let block_number = piece.first_block + number;
         var result = Partial(no_tally, 0u);
         if (counts[0] > 0u) {
