@@ -46,7 +46,7 @@ pub(super) fn sweep<R: Rule>(
     let Treatment { scale, only_finite } = treatment;
     match (scale, only_finite) {
         (None, false) => {
-            sweep_all(&Sweep::<R, false, false> { rule, uniforms, scale: 1.0 }, slices)
+            sweep_all(&Sweep::<R, false, false> { rule, uniforms, scale: 1.0 }, slices);
         }
         (None, true) => sweep_all(&Sweep::<R, false, true> { rule, uniforms, scale: 1.0 }, slices),
         (Some(scale), false) => {

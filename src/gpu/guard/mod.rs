@@ -279,9 +279,8 @@ impl<R: Rule> GpuOptimizer<R> {
         let Some(prepass) = &self.prepass else { return Ok(GuardReport::default()) };
         let size = size_of::<Outcome>() as u64;
         let readback = Readback::start(&self.gpu, &prepass.outcome, 0, size)?;
-        let outcome = readback
-            .read(&self.gpu, wait, |bytes| bytemuck::pod_read_unaligned::<Outcome>(bytes))
-            .await?;
+        let outcome =
+            readback.read(&self.gpu, wait, bytemuck::pod_read_unaligned::<Outcome>).await?;
         Ok(outcome.report())
     }
 }
