@@ -1,15 +1,21 @@
 //! One step of Adagrad over vectors of 4,096 to 67,108,864 elements, on the CPU engine and on
 //! every GPU, beside the same traffic with additions only. Throughput counts 20 bytes an element:
-//! parameters, gradients and accumulator read, parameters and accumulator written.
+//! parameters, gradients and accumulator read, parameters and accumulator written. The group `guard`
+//! is what each policy about gradients that are not finite, and clipping, costs beside that.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
 mod support;
+#[path = "support/traffic.rs"]
+mod traffic;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::time::{Duration, Instant};
-use support::{Traffic, gpus, values};
-use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, wgpu};
+use support::gpus;
+use traffic::{Traffic, values};
+use wgpu_optim::{
+    Adagrad, CpuOptimizer, Gpu, GpuOptimizer, GradientGuard, NonFinite, Precision, Rule, wgpu,
+};
 
 const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
 const BYTES_PER_ELEMENT: u64 = 20;
@@ -67,6 +73,62 @@ fn gpu_steps(criterion: &mut Criterion) {
     }
 }
 
+/// The policies of a guard, and the lengths at which their cost is told.
+const GUARDS: [(&str, NonFinite, Option<f32>); 5] = [
+    ("default", NonFinite::Propagate, None),
+    ("skip element", NonFinite::SkipElement, None),
+    ("skip step", NonFinite::SkipStep, None),
+    ("clip", NonFinite::Propagate, Some(1.0)),
+    ("clip, skip element", NonFinite::SkipElement, Some(1.0)),
+];
+const GUARDED_SIZES: [usize; 2] = [1 << 20, 1 << 24];
+
+/// What a guard over the gradients costs beside the same step without.
+fn guards(criterion: &mut Criterion) {
+    let rule = Adagrad::default();
+    for len in GUARDED_SIZES {
+        let mut group = criterion.benchmark_group(format!("guard/cpu/{len}"));
+        group.throughput(throughput(len));
+        let (mut params, grads) = (values(len), values(len));
+        for (name, non_finite, max_norm) in GUARDS {
+            let guard = GradientGuard { non_finite, max_norm };
+            let mut optimizer = CpuOptimizer::new(rule, len).unwrap().with_guard(guard).unwrap();
+            group.bench_function(name, |bencher| {
+                bencher.iter(|| optimizer.step(&mut params, &grads).unwrap());
+            });
+        }
+    }
+    for (device, gpu) in gpus() {
+        for (len, precision) in GUARDED_SIZES
+            .into_iter()
+            .flat_map(|len| [Precision::Native, Precision::Exact].map(|p| (len, p)))
+        {
+            let mut group = criterion.benchmark_group(format!("guard/{device}/{precision}/{len}"));
+            group.throughput(throughput(len));
+            let host = values(len);
+            let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&host).unwrap());
+            for (name, non_finite, max_norm) in GUARDS {
+                let optimizer = GpuOptimizer::new(&gpu, rule, len).unwrap();
+                let mut optimizer = optimizer
+                    .with_precision(precision)
+                    .with_guard(GradientGuard { non_finite, max_norm })
+                    .unwrap();
+                group.bench_function(name, |bencher| {
+                    bencher.iter_custom(|steps| {
+                        gpu.wait_blocking().unwrap();
+                        let start = Instant::now();
+                        for _ in 0..steps {
+                            optimizer.step(&params, &grads).unwrap();
+                        }
+                        gpu.wait_blocking().unwrap();
+                        start.elapsed()
+                    });
+                });
+            }
+        }
+    }
+}
+
 /// Host time to encode one warm step of one dispatch, on a device that does nothing.
 fn encoding(criterion: &mut Criterion) {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
@@ -100,5 +162,5 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, encoding }
+criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, guards, encoding }
 criterion_main!(benches);

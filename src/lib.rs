@@ -116,12 +116,15 @@ pub mod rules;
 
 pub use cpu::{CpuError, CpuOptimizer};
 pub use gpu::{
-    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, RequestError, StepError,
-    VectorError,
+    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, ReportError, RequestError,
+    StepError, VectorError,
 };
 pub use ndarray;
 pub use numerics::Precision;
-pub use rules::{Adagrad, EpsilonPlacement, Rule, RuleError, WeightDecay};
+pub use rules::{
+    Adagrad, EpsilonPlacement, GradientError, GradientGuard, GuardReport, NonFinite, Rule,
+    RuleError, WeightDecay,
+};
 pub use wgpu;
 
 /// The README's example, compiled as a test.

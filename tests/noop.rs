@@ -3,7 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::{
-    Adagrad, DownloadError, Gpu, GpuOptimizer, GpuVec, RuleError, StepError, VectorError, wgpu,
+    Adagrad, DownloadError, Gpu, GpuOptimizer, GpuVec, GradientGuard, GuardReport, NonFinite,
+    RuleError, StepError, VectorError, wgpu,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -248,4 +249,47 @@ fn handles_are_send_and_sync() {
     check::<GpuVec>();
     check::<GpuOptimizer<Adagrad>>();
     check::<StepError>();
+}
+
+/// Whatever the guard refuses, it names; and a device without room for it still steps without.
+#[test]
+fn a_guard_is_checked_where_it_is_set() {
+    let gpu = gpu();
+    let guard = GradientGuard { max_norm: Some(-1.0), ..GradientGuard::default() };
+    let wrong = RuleError::NotFiniteOrNotPositive { parameter: "max_norm", value: -1.0 };
+    let make = |gpu: &Gpu| GpuOptimizer::new(gpu, Adagrad::default(), 10_000).unwrap();
+    let error = make(&gpu).with_guard(guard).unwrap_err();
+    assert_eq!(error, StepError::Rule(wrong));
+    let skip = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: None };
+    // One more than Adagrad's three vectors, and a third bind group.
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 3, ..wgpu::Limits::default() };
+    let error = make(&noop(few)).with_guard(skip).unwrap_err();
+    let limit = "max_storage_buffers_per_shader_stage";
+    assert_eq!(error, StepError::Limit { limit, needed: 4, allowed: 3 });
+    let two = noop(wgpu::Limits { max_bind_groups: 2, ..wgpu::Limits::default() });
+    let error = make(&two).with_guard(skip).unwrap_err();
+    assert_eq!(error, StepError::Limit { limit: "max_bind_groups", needed: 3, allowed: 2 });
+    // Skipping elements needs none of it.
+    let elements = GradientGuard { non_finite: NonFinite::SkipElement, max_norm: None };
+    let mut optimizer = make(&two).with_guard(elements).unwrap();
+    optimizer.step(&two.zeros(10_000).unwrap(), &two.zeros(10_000).unwrap()).unwrap();
+    assert_eq!(optimizer.report_blocking(), Ok(GuardReport::default()));
+}
+
+#[test]
+fn a_guarded_step_that_is_refused_changes_nothing() {
+    let gpu = gpu();
+    let guard = GradientGuard { non_finite: NonFinite::Report, max_norm: Some(1.0) };
+    let optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 10_000).unwrap();
+    let mut optimizer = optimizer.with_guard(guard).unwrap();
+    assert_eq!(*optimizer.guard(), guard);
+    let (params, grads) = (gpu.zeros(10_000).unwrap(), gpu.zeros(10_000).unwrap());
+    let error = optimizer.step(&params, &gpu.zeros(9_999).unwrap()).unwrap_err();
+    assert!(matches!(error, StepError::Length { .. }));
+    assert_eq!(optimizer.steps(), 0);
+    optimizer.step(&params, &grads).unwrap();
+    assert_eq!(optimizer.steps(), 1);
+    // The noop device runs nothing: the report is as it was made.
+    assert_eq!(optimizer.check_gradients_blocking(), Ok(GuardReport::default()));
+    optimizer.clear_report().unwrap();
 }

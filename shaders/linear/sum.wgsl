@@ -1,6 +1,6 @@
 // Sums of blocks of 4096 values, or of their squares: value i of a block belongs to partial sum
 // i % 256; then a tree over the 256. 64 invocations a block, four partial sums each. Twin:
-// `block_sum` in src/linear/order.rs.
+// `block_sum` in src/numerics/sum.rs.
 //
 // Shapes: values `rows`; sums one value a block, from `output` on.
 

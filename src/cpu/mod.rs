@@ -5,6 +5,7 @@
 //! of the result: every element is computed alone.
 
 mod optimizer;
+mod scan;
 mod sweep;
 
 pub use optimizer::{CpuError, CpuOptimizer};

@@ -1,7 +1,10 @@
 //! An optimizer over slices.
 
-use super::sweep::{Slices, sweep};
-use crate::rules::{Rule, RuleError};
+use super::scan::scan;
+use super::sweep::{Slices, Treatment, sweep};
+use crate::rules::{
+    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError,
+};
 
 /// Applies a rule to a parameter vector in host memory.
 ///
@@ -22,6 +25,10 @@ pub struct CpuOptimizer<R: Rule> {
     len: usize,
     state: Vec<Vec<f32>>,
     steps: u64,
+    guard: GradientGuard,
+    report: GuardReport,
+    /// Scratch memory of the scan.
+    sums: Vec<f32>,
 }
 
 /// Why the CPU engine refused.
@@ -37,6 +44,10 @@ pub enum CpuError {
         /// The optimizer's length, in elements.
         len: usize,
     },
+    /// The gradients are not finite, and the guard's policy is [`NonFinite::Report`]. No
+    /// parameter, no state and no step count has changed.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
     /// A slice has another length than the optimizer was made for.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
@@ -68,14 +79,27 @@ impl<R: Rule> CpuOptimizer<R> {
         let initial = rule.initial_state();
         let state = initial.as_ref().iter().map(|&value| filled(value, len));
         let state = state.collect::<Result<_, _>>()?;
-        Ok(Self { rule, len, state, steps: 0 })
+        let (guard, report) = Default::default();
+        Ok(Self { rule, len, state, steps: 0, guard, report, sums: Vec::new() })
+    }
+
+    /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
+    /// none.
+    ///
+    /// # Errors
+    /// [`CpuError::Rule`] if `max_norm` is outside its domain.
+    pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, CpuError> {
+        guard.validate()?;
+        (self.guard, self.report) = (guard, GuardReport::default());
+        Ok(self)
     }
 
     /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
     /// are only read.
     ///
     /// # Errors
-    /// [`CpuError::Length`]; nothing has changed then.
+    /// [`CpuError::Length`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
+    /// it; nothing but its report has changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
         let expected = self.len;
         for (slice, found) in [("params", params.len()), ("grads", grads.len())] {
@@ -83,11 +107,50 @@ impl<R: Rule> CpuOptimizer<R> {
                 return Err(CpuError::Length { slice, found, expected });
             }
         }
+        let decision = self.decide(grads)?;
         self.steps += 1;
+        if decision.skip {
+            return Ok(());
+        }
         let uniforms = self.rule.uniforms(self.steps);
         let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
-        sweep(&self.rule, &uniforms, Slices { params, grads, state });
+        let treatment =
+            Treatment { scale: decision.scale, only_finite: self.guard.skips_elements() };
+        sweep(&self.rule, &uniforms, Slices { params, grads, state }, treatment);
         Ok(())
+    }
+
+    /// What the guard makes of the gradients.
+    fn decide(&mut self, grads: &[f32]) -> Result<Decision, GradientError> {
+        if !self.guard.scans() {
+            return Ok(Decision::default());
+        }
+        let found = scan(&self.guard, grads, &mut self.sums);
+        let decision = self.guard.decide(&found, &mut self.report);
+        if decision.skip && self.guard.non_finite == NonFinite::Report {
+            return Err(match found.first {
+                Some(first) => GradientError::NonFinite { count: found.count, first },
+                None => GradientError::NormOverflow,
+            });
+        }
+        Ok(decision)
+    }
+
+    /// The guard over the gradients.
+    #[must_use]
+    pub fn guard(&self) -> &GradientGuard {
+        &self.guard
+    }
+
+    /// What the guard has seen since it was set or its report was cleared.
+    #[must_use]
+    pub fn report(&self) -> GuardReport {
+        self.report
+    }
+
+    /// Empties the report.
+    pub fn clear_report(&mut self) {
+        self.report = GuardReport::default();
     }
 
     /// Sets the base learning rate from the next step on.
@@ -125,7 +188,7 @@ impl<R: Rule> CpuOptimizer<R> {
         &mut self.state[index]
     }
 
-    /// How many steps have been taken.
+    /// How many steps have been taken, those that a guard skipped included.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
@@ -146,5 +209,80 @@ impl<R: Rule> CpuOptimizer<R> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Adagrad;
+
+    fn guarded(non_finite: NonFinite, max_norm: Option<f32>) -> CpuOptimizer<Adagrad> {
+        let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
+        let guard = GradientGuard { non_finite, max_norm };
+        CpuOptimizer::new(rule, 3).unwrap().with_guard(guard).unwrap()
+    }
+
+    const BAD: [f32; 3] = [3.0, f32::NAN, 4.0];
+
+    /// x = 1 - 0.5 * 3 / sqrt(9) = 0.5.
+    #[test]
+    fn an_element_is_skipped_alone() {
+        let mut optimizer = guarded(NonFinite::SkipElement, None);
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5, 1.0, 0.5], &[9.0, 0.0, 16.0][..]));
+        assert_eq!(optimizer.report(), GuardReport::default());
+    }
+
+    /// The norm of (3, 4) is 5, so that both are halved: s = (1.5^2, 2^2).
+    #[test]
+    fn a_skipped_element_is_zero_in_the_norm() {
+        let mut optimizer = guarded(NonFinite::SkipElement, Some(2.5));
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5, 1.0, 0.5], &[2.25, 0.0, 4.0][..]));
+        let expected =
+            GuardReport { non_finite: 1, first: Some(1), skipped_steps: 0, norm: Some(5.0) };
+        assert_eq!(optimizer.report(), expected);
+        optimizer.clear_report();
+        assert_eq!(optimizer.report(), GuardReport::default());
+    }
+
+    #[test]
+    fn a_skipped_step_changes_nothing_and_counts() {
+        let mut optimizer = guarded(NonFinite::SkipStep, None);
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert_eq!((x, optimizer.state(0), optimizer.steps()), ([1.0; 3], &[0.0; 3][..], 1));
+        optimizer.step(&mut x, &[3.0; 3]).unwrap();
+        assert_eq!((x, optimizer.state(0)), ([0.5; 3], &[9.0; 3][..]));
+        assert_eq!(optimizer.report().skipped_steps, 1);
+    }
+
+    #[test]
+    fn a_reported_step_is_an_error_and_changes_nothing() {
+        let mut optimizer = guarded(NonFinite::Report, Some(1e20));
+        let mut x = [1.0; 3];
+        let error = optimizer.step(&mut x, &[f32::INFINITY, 0.0, f32::NAN]).unwrap_err();
+        assert_eq!(error, CpuError::Gradient(GradientError::NonFinite { count: 2, first: 0 }));
+        let error = optimizer.step(&mut x, &[1e30; 3]).unwrap_err();
+        assert_eq!(error, CpuError::Gradient(GradientError::NormOverflow));
+        assert_eq!((x, optimizer.state(0), optimizer.steps()), ([1.0; 3], &[0.0; 3][..], 0));
+        assert_eq!(optimizer.report().skipped_steps, 2);
+        optimizer.step(&mut x, &[3.0; 3]).unwrap();
+        assert_eq!((x, optimizer.steps()), ([0.5; 3], 1));
+    }
+
+    /// An infinite gradient makes the norm infinite, the scale 0, and itself NaN.
+    #[test]
+    fn propagation_is_what_the_formula_gives() {
+        let mut optimizer = guarded(NonFinite::Propagate, Some(1.0));
+        let mut x = [1.0; 3];
+        optimizer.step(&mut x, &[f32::INFINITY, 1.0, 1.0]).unwrap();
+        assert!(x[0].is_nan());
+        assert_eq!(optimizer.state(0)[1..], [0.0; 2]);
+        optimizer.step(&mut x, &BAD).unwrap();
+        assert!(x.iter().all(|x| x.is_nan()), "a NaN norm makes every gradient NaN");
     }
 }

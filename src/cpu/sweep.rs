@@ -26,19 +26,66 @@ impl<'a> Slices<'a> {
     }
 }
 
-/// Applies `rule` to every element.
-pub(super) fn sweep<R: Rule>(rule: &R, uniforms: &R::Uniforms, slices: Slices<'_>) {
+/// What becomes of a gradient before the rule sees it. By default nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Treatment {
+    /// What it is multiplied by.
+    pub(super) scale: Option<f32>,
+    /// Whether an element keeps parameter and state if it is not finite.
+    pub(super) only_finite: bool,
+}
+
+/// Applies `rule` to every element. Each treatment is a loop of its own, so that it costs the
+/// others nothing.
+pub(super) fn sweep<R: Rule>(
+    rule: &R,
+    uniforms: &R::Uniforms,
+    slices: Slices<'_>,
+    treatment: Treatment,
+) {
+    let Treatment { scale, only_finite } = treatment;
+    match (scale, only_finite) {
+        (None, false) => {
+            sweep_all(&Sweep::<R, false, false> { rule, uniforms, scale: 1.0 }, slices);
+        }
+        (None, true) => sweep_all(&Sweep::<R, false, true> { rule, uniforms, scale: 1.0 }, slices),
+        (Some(scale), false) => {
+            sweep_all(&Sweep::<R, true, false> { rule, uniforms, scale }, slices);
+        }
+        (Some(scale), true) => {
+            sweep_all(&Sweep::<R, true, true> { rule, uniforms, scale }, slices);
+        }
+    }
+}
+
+/// What is the same for every element.
+#[derive(Debug)]
+struct Sweep<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
+    rule: &'a R,
+    uniforms: &'a R::Uniforms,
+    /// Unused unless `SCALED`.
+    scale: f32,
+}
+
+fn sweep_all<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
+    sweep: &Sweep<'_, R, SCALED, ONLY_FINITE>,
+    slices: Slices<'_>,
+) {
     let tasks = slices.params.len() / ELEMENTS_PER_THREAD;
     // The number of threads is asked for only when there is work for more than one: asking
     // starts the pool.
     let threads = if tasks > 1 { tasks.min(rayon::current_num_threads()) } else { 1 };
-    sweep_threads(rule, uniforms, slices, threads);
+    sweep_threads(sweep, slices, threads);
 }
 
 /// Splits the work into `threads` runs of nearly equal length.
-fn sweep_threads<R: Rule>(rule: &R, uniforms: &R::Uniforms, slices: Slices<'_>, threads: usize) {
+fn sweep_threads<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
+    sweep: &Sweep<'_, R, SCALED, ONLY_FINITE>,
+    slices: Slices<'_>,
+    threads: usize,
+) {
     if threads <= 1 {
-        pulp::Arch::new().dispatch(Pass { rule, uniforms, slices });
+        pulp::Arch::new().dispatch(Pass { sweep, slices });
         return;
     }
     let left_threads = threads / 2;
@@ -46,26 +93,37 @@ fn sweep_threads<R: Rule>(rule: &R, uniforms: &R::Uniforms, slices: Slices<'_>, 
     let middle = (slices.params.len() / threads * left_threads) & !15;
     let (left, right) = slices.split_at(middle);
     rayon::join(
-        || sweep_threads(rule, uniforms, left, left_threads),
-        || sweep_threads(rule, uniforms, right, threads - left_threads),
+        || sweep_threads(sweep, left, left_threads),
+        || sweep_threads(sweep, right, threads - left_threads),
     );
 }
 
 /// The loop that is compiled once for each instruction set.
-struct Pass<'a, R: Rule> {
-    rule: &'a R,
-    uniforms: &'a R::Uniforms,
+struct Pass<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
+    sweep: &'a Sweep<'a, R, SCALED, ONLY_FINITE>,
     slices: Slices<'a>,
 }
 
-impl<R: Rule> pulp::NullaryFnOnce for Pass<'_, R> {
+impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> pulp::NullaryFnOnce
+    for Pass<'_, R, SCALED, ONLY_FINITE>
+{
     type Output = ();
 
     #[inline(always)]
     fn call(self) {
-        let Self { rule, uniforms, slices } = self;
+        let Self { sweep, slices } = self;
         // By value: the compiler may then take the choices of formula out of the loop.
-        let (rule, uniforms) = (*rule, *uniforms);
+        let (rule, uniforms, scale) = (*sweep.rule, *sweep.uniforms, sweep.scale);
+        let update = |x: f32, gradient: f32, state: &mut R::State<f32>| {
+            let before = *state;
+            let g = if SCALED { gradient * scale } else { gradient };
+            let updated = canonical(rule.update(&uniforms, x, g, state));
+            let kept = ONLY_FINITE && !gradient.is_finite();
+            *state = <R::State<f32> as StateElement<f32>>::from_fn(|k| {
+                if kept { before.as_ref()[k] } else { canonical(state.as_ref()[k]) }
+            });
+            if kept { x } else { updated }
+        };
         let len = slices.params.len();
         let (params, grads) = (slices.params, &slices.grads[..len]);
         match <[_; 1]>::try_from(slices.state) {
@@ -73,22 +131,17 @@ impl<R: Rule> pulp::NullaryFnOnce for Pass<'_, R> {
                 let state = &mut state[..len];
                 for ((x, &g), s) in params.iter_mut().zip(grads).zip(state) {
                     let mut element = <R::State<f32> as StateElement<f32>>::from_fn(|_| *s);
-                    *x = canonical(rule.update(&uniforms, *x, g, &mut element));
-                    *s = canonical(element.as_ref()[0]);
+                    *x = update(*x, g, &mut element);
+                    *s = element.as_ref()[0];
                 }
             }
             Err(mut state) => {
                 for index in 0..len {
                     let mut element =
                         <R::State<f32> as StateElement<f32>>::from_fn(|k| state[k][index]);
-                    params[index] = canonical(rule.update(
-                        &uniforms,
-                        params[index],
-                        grads[index],
-                        &mut element,
-                    ));
+                    params[index] = update(params[index], grads[index], &mut element);
                     for (vector, &value) in state.iter_mut().zip(element.as_ref()) {
-                        vector[index] = canonical(value);
+                        vector[index] = value;
                     }
                 }
             }

@@ -1,6 +1,6 @@
 //! What can go wrong on a GPU, one narrow enum for each kind of call.
 
-use crate::rules::RuleError;
+use crate::rules::{GradientError, RuleError};
 
 /// Why no GPU could be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -134,12 +134,12 @@ pub enum StepError {
         /// The first byte that both claim.
         byte: u64,
     },
-    /// The device's limits are too low for this rule.
-    #[error("the device allows {limit} of {allowed}, but this rule needs {needed}")]
+    /// The device's limits are too low for this rule, or for its guard over a vector so long.
+    #[error("the device allows {limit} of {allowed}, but this optimizer needs {needed}")]
     Limit {
         /// The limit's name.
         limit: &'static str,
-        /// What the rule needs.
+        /// What the optimizer needs.
         needed: u64,
         /// What the device was opened with.
         allowed: u64,
@@ -201,6 +201,18 @@ pub enum DownloadError {
         /// wgpu's words.
         message: String,
     },
+}
+
+/// Why [`super::GpuOptimizer::check_gradients`] did not find all well.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// Gradients were not finite, or their norm was not.
+    #[error(transparent)]
+    Gradient(#[from] GradientError),
+    /// The report could not be read back.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
 }
 
 /// What an error scope caught, before it is told as the error of a call.

@@ -5,6 +5,7 @@
 
 mod context;
 mod errors;
+mod guard;
 mod optimizer;
 mod plan;
 mod readback;
@@ -16,7 +17,7 @@ mod step_kernel;
 mod vector;
 
 pub use context::{AdapterKind, Gpu, GpuRequest};
-pub use errors::{DownloadError, RequestError, StepError, VectorError};
+pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
 pub use optimizer::GpuOptimizer;
 pub use vector::GpuVec;
 

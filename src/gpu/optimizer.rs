@@ -1,14 +1,15 @@
 //! An optimizer over vectors in device memory.
 
 use super::context::Gpu;
-use super::errors::{Caught, StepError};
+use super::errors::StepError;
+use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
 use super::scope::caught;
 use super::slots::{SLOT_BYTES, Slot};
-use super::step_kernel::{StepKernels, Variant, bind, chunk_words};
+use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{Rule, StateElement};
+use crate::rules::{GradientGuard, Rule, StateElement};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -22,7 +23,7 @@ const KEPT_BINDINGS: usize = 4;
 /// [`GpuOptimizer::forget_bindings`] or newer pairs take their place.
 #[derive(Debug)]
 pub struct GpuOptimizer<R: Rule> {
-    gpu: Gpu,
+    pub(super) gpu: Gpu,
     rule: R,
     len: usize,
     precision: Precision,
@@ -32,22 +33,26 @@ pub struct GpuOptimizer<R: Rule> {
     /// The uniforms of the last step, and where they are: steps with the same ones share them.
     uniforms: Option<(R::Uniforms, Slot)>,
     /// Most recently used first.
-    bindings: Vec<Bindings>,
+    pub(super) bindings: Vec<Bindings>,
+    pub(super) guard: GradientGuard,
+    /// What the guard needs if it looks at the gradients before the step.
+    pub(super) prepass: Option<Prepass>,
 }
 
 /// The dispatches of a step over one pair of vectors.
 #[derive(Debug)]
-struct Bindings {
+pub(super) struct Bindings {
     params: GpuVec,
     grads: GpuVec,
+    /// Those of the guard before those of the step.
     dispatches: Vec<BoundDispatch>,
 }
 
 #[derive(Debug)]
-struct BoundDispatch {
-    pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
-    grid: [u32; 2],
+pub(super) struct BoundDispatch {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) bind_group: wgpu::BindGroup,
+    pub(super) grid: [u32; 2],
 }
 
 impl<R: Rule> GpuOptimizer<R> {
@@ -84,6 +89,8 @@ impl<R: Rule> GpuOptimizer<R> {
             kernels: StepKernels::new(&gpu.device().limits()),
             uniforms: None,
             bindings: Vec::new(),
+            guard: GradientGuard::default(),
+            prepass: None,
         })
     }
 
@@ -164,7 +171,7 @@ impl<R: Rule> GpuOptimizer<R> {
         self.precision
     }
 
-    /// How many steps have been submitted or recorded.
+    /// How many steps have been submitted or recorded, those that a guard skipped included.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
@@ -198,6 +205,9 @@ impl<R: Rule> GpuOptimizer<R> {
             timestamp_writes: None,
         });
         pass.set_bind_group(1, &slot.bind_group, &[slot.offset()]);
+        if let Some(prepass) = &self.prepass {
+            pass.set_bind_group(DECISION_GROUP, &prepass.decision, &[]);
+        }
         for dispatch in &bindings.dispatches {
             pass.set_pipeline(&dispatch.pipeline);
             pass.set_bind_group(0, &dispatch.bind_group, &[]);
@@ -241,7 +251,7 @@ impl<R: Rule> GpuOptimizer<R> {
         Ok(())
     }
 
-    fn bind(&self, params: &GpuVec, grads: &GpuVec) -> Result<Bindings, Caught> {
+    fn bind(&self, params: &GpuVec, grads: &GpuVec) -> Result<Bindings, StepError> {
         let device = self.gpu.device();
         let vectors: Vec<&GpuVec> = [params, grads].into_iter().chain(&self.state).collect();
         let spans: Vec<_> = vectors.iter().map(|vector| vector.spans()).collect();
@@ -265,13 +275,24 @@ impl<R: Rule> GpuOptimizer<R> {
         })?;
         let mut bound = Vec::new();
         for (offset, dispatch) in (0..).step_by(stride as usize).zip(&dispatches) {
-            let variant =
-                Variant { precision: self.precision, access: dispatch.access, grads_writable };
+            let variant = Variant {
+                precision: self.precision,
+                access: dispatch.access,
+                grads_writable,
+                guarded: Guarded {
+                    decided: self.prepass.is_some(),
+                    only_finite: self.guard.skips_elements(),
+                },
+            };
             let pipeline = self.kernels.pipeline(&self.gpu, &self.rule, variant)?;
             let bind_group = caught(device, || {
                 bind::<R>(device, variant, dispatch, (&chunks, offset), &vectors)
             })?;
             bound.push(BoundDispatch { pipeline, bind_group, grid: dispatch.grid });
+        }
+        if let Some(prepass) = &self.prepass {
+            // Behind the step's own, which have found out whether the buffers are usable.
+            bound.splice(0..0, prepass.bind(&self.gpu, self.precision, grads)?);
         }
         Ok(Bindings { params: params.clone(), grads: grads.clone(), dispatches: bound })
     }
@@ -324,4 +345,37 @@ fn check_limits<R: Rule>(limits: &wgpu::Limits) -> Result<(), StepError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Adagrad, NonFinite};
+
+    /// No guard and no pass before the step: one dispatch for an aligned vector of any length.
+    #[test]
+    fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::Error>> {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        let gpu = Gpu::from_wgpu(device, queue);
+        let clip = Some(1.0);
+        let counts = [
+            (NonFinite::Propagate, None, [1, 1]),
+            (NonFinite::SkipElement, None, [1, 1]),
+            // A scan and a decision; past 4096 elements a reduction of their partials.
+            (NonFinite::SkipStep, None, [3, 4]),
+            (NonFinite::Propagate, clip, [3, 4]),
+        ];
+        for (non_finite, max_norm, expected) in counts {
+            for (len, expected) in [4096, 4097].into_iter().zip(expected) {
+                let (params, grads) = (gpu.zeros(len)?, gpu.zeros(len)?);
+                let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), len)?;
+                if non_finite != NonFinite::Propagate || max_norm.is_some() {
+                    optimizer = optimizer.with_guard(GradientGuard { non_finite, max_norm })?;
+                }
+                optimizer.step(&params, &grads)?;
+                assert_eq!(optimizer.bindings[0].dispatches.len(), expected, "{non_finite:?}");
+            }
+        }
+        Ok(())
+    }
 }

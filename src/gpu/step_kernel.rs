@@ -3,6 +3,7 @@
 
 use super::context::Gpu;
 use super::errors::Caught;
+use super::guard::{OUTCOME, decision_layout};
 use super::plan::{Access, Dispatch, DispatchLimits};
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -26,6 +27,43 @@ pub(crate) struct Variant {
     /// Whether the gradients are bound read_write, because they share a buffer with a vector that
     /// is: WebGPU allows one buffer only one kind of binding in a dispatch. Never written.
     pub(crate) grads_writable: bool,
+    pub(crate) guarded: Guarded,
+}
+
+/// What a step kernel does for a guard. By default nothing, and its WGSL is that of no guard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Guarded {
+    /// Whether it obeys a decision: to change nothing, or to scale the gradients.
+    pub(crate) decided: bool,
+    /// Whether an element keeps parameter and state if its gradient is not finite.
+    pub(crate) only_finite: bool,
+}
+
+impl Guarded {
+    /// Makes an expanded harness do it.
+    fn apply(self, mut harness: String, names: &[&str]) -> String {
+        let mut gradient = "gradient";
+        if self.decided {
+            let bounds = "if (index >= chunk.threads";
+            harness = harness.replace(bounds, &format!("{bounds} || is_skipped()"));
+            gradient = "clipped(gradient)";
+        }
+        let call = if self.only_finite {
+            format!("update_finite(hyper, x, gradient, {gradient}, &state)")
+        } else {
+            format!("update(hyper, x, {gradient}, &state)")
+        };
+        harness = harness.replace("update(hyper, x, gradient, &state)", &call);
+        if self.decided {
+            harness =
+                [&harness, OUTCOME, include_str!("../../shaders/guard/decided.wgsl")].join("\n");
+        }
+        if self.only_finite {
+            let text = include_str!("../../shaders/guard/only_finite.wgsl");
+            harness = [harness, expand_state(text, names)].join("\n");
+        }
+        harness
+    }
 }
 
 /// The whole WGSL of `R`'s step kernel.
@@ -38,6 +76,7 @@ pub(crate) fn source<R: Rule>(variant: Variant) -> String {
     if variant.grads_writable {
         harness = harness.replace("var<storage, read> grads", "var<storage, read_write> grads");
     }
+    let harness = variant.guarded.apply(harness, R::STATE);
     [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
 }
 
@@ -134,9 +173,12 @@ impl StepKernels {
                 source: wgpu::ShaderSource::Wgsl(source::<R>(variant).into()),
             });
             let vectors = Self::layout::<R>(device, variant);
+            let decision = variant.guarded.decided.then(|| decision_layout(device));
+            let mut groups = vec![Some(&vectors), Some(&uniforms)];
+            groups.extend(decision.as_ref().map(Some));
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
                 label: Some(&label),
-                bind_group_layouts: &[Some(&vectors), Some(&uniforms)],
+                bind_group_layouts: &groups,
                 immediate_size: 0,
             });
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -13,8 +13,43 @@ fn parse(variant: Variant) -> naga::Module {
     naga::front::wgsl::parse_str(&source::<Adagrad>(variant)).unwrap()
 }
 
-const NATIVE: Variant =
-    Variant { precision: Precision::Native, access: Access::Vector, grads_writable: false };
+const NATIVE: Variant = Variant {
+    precision: Precision::Native,
+    access: Access::Vector,
+    grads_writable: false,
+    guarded: Guarded { decided: false, only_finite: false },
+};
+
+/// Every choice for a guard, the default first.
+const GUARDED: [Guarded; 4] = [
+    Guarded { decided: false, only_finite: false },
+    Guarded { decided: false, only_finite: true },
+    Guarded { decided: true, only_finite: false },
+    Guarded { decided: true, only_finite: true },
+];
+
+/// No guard, no cost: the kernel is the shipped files and nothing else. With one, every word that
+/// a guard puts in has found its place.
+#[test]
+fn without_a_guard_the_kernel_is_the_shipped_text() {
+    assert_eq!(Guarded::default(), GUARDED[0]);
+    let arithmetic = include_str!("../../shaders/arithmetic/native.wgsl");
+    for (access, harness) in [
+        (Access::Vector, include_str!("../../shaders/step.wgsl")),
+        (Access::Scalar, include_str!("../../shaders/step_unaligned.wgsl")),
+    ] {
+        let harness = expand_state(harness, Adagrad::STATE);
+        let shipped = [arithmetic, Adagrad::SHADER, &harness].join("\n");
+        assert_eq!(source::<Adagrad>(Variant { access, ..NATIVE }), shipped);
+        for guarded in GUARDED {
+            let text = source::<Adagrad>(Variant { access, guarded, ..NATIVE });
+            let has = |word: &str| text.contains(word);
+            assert_eq!(has("|| is_skipped()"), guarded.decided);
+            assert_eq!(has("clipped(gradient)"), guarded.decided);
+            assert_eq!(has("update_finite(hyper, x, gradient, "), guarded.only_finite);
+        }
+    }
+}
 
 /// The struct of a uniform in the shipped WGSL: its size and its members' names and offsets.
 fn uniform_struct(module: &naga::Module, name: &str) -> (u32, Vec<(String, u32)>) {
@@ -50,8 +85,10 @@ fn uniforms_have_the_layout_of_the_shipped_wgsl() {
 
 #[test]
 fn bindings_are_those_of_the_shipped_wgsl() {
-    for grads_writable in [false, true] {
-        let module = parse(Variant { grads_writable, ..NATIVE });
+    for (grads_writable, guarded) in
+        [false, true].into_iter().flat_map(|writable| GUARDED.map(|guarded| (writable, guarded)))
+    {
+        let module = parse(Variant { grads_writable, guarded, ..NATIVE });
         let mut found = Vec::new();
         for (_, global) in module.global_variables.iter() {
             let place = global.binding.unwrap();
@@ -67,8 +104,12 @@ fn bindings_are_those_of_the_shipped_wgsl() {
             ("accumulator", 0, FIRST_STATE_BINDING, true),
             ("hyper", 1, 0, false),
         ];
-        let expected: Vec<_> =
-            expected.map(|(name, g, b, writable)| (name.to_owned(), g, b, writable)).to_vec();
+        let decision = ("outcome", crate::gpu::guard::DECISION_GROUP, 0, false);
+        let expected: Vec<_> = expected
+            .into_iter()
+            .chain(guarded.decided.then_some(decision))
+            .map(|(name, g, b, writable)| (name.to_owned(), g, b, writable))
+            .collect();
         assert_eq!(found, expected);
     }
 }
@@ -80,9 +121,12 @@ fn every_variant_is_valid_and_can_be_translated() {
     for precision in [Precision::Native, Precision::Exact] {
         for access in [Access::Vector, Access::Scalar] {
             for grads_writable in [false, true] {
-                let variant = Variant { precision, access, grads_writable };
-                let what = format!("{variant:?}");
-                crate::gpu::shader_check::translate(&what, &source::<Adagrad>(variant), &constants);
+                for guarded in GUARDED {
+                    let variant = Variant { precision, access, grads_writable, guarded };
+                    let what = format!("{variant:?}");
+                    let text = source::<Adagrad>(variant);
+                    crate::gpu::shader_check::translate(&what, &text, &constants);
+                }
             }
         }
     }

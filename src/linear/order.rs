@@ -2,27 +2,12 @@
 
 use std::ops::Range;
 
+pub(super) use crate::numerics::sum::{BLOCK, sum_of_squares, tree};
+
 /// Partial sums of a prediction.
 pub(super) const LANES: usize = 32;
 /// Partial sums of a gradient over the rows of a batch.
 pub(super) const RUNS: usize = 32;
-/// Values in a block of a sum of squares.
-pub(super) const BLOCK: usize = 4096;
-/// Partial sums of a block.
-const BLOCK_LANES: usize = 256;
-
-/// A tree over partial sums; their number is a power of two.
-#[inline(always)]
-pub(super) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
-    let mut half = N / 2;
-    while half > 0 {
-        for index in 0..half {
-            sums[index] += sums[index + half];
-        }
-        half /= 2;
-    }
-    sums[0]
-}
 
 /// The prediction for one row; `parameters` are the weights and, behind them, the bias.
 #[inline(always)]
@@ -62,41 +47,12 @@ pub(super) fn run_rows(run: usize, rows: usize) -> Range<usize> {
     (run * length).min(rows)..((run + 1) * length).min(rows)
 }
 
-/// The sum of the squares of `values`.
-pub(super) fn sum_of_squares(values: &[f32]) -> f32 {
-    let mut sums: Vec<f32> =
-        values.chunks(BLOCK).map(|block| block_sum(block, |value| value * value)).collect();
-    while sums.len() > 1 {
-        sums = sums.chunks(BLOCK).map(|block| block_sum(block, |value| value)).collect();
-    }
-    sums.first().copied().unwrap_or(0.0)
-}
-
-#[inline(always)]
-fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; BLOCK_LANES];
-    for group in block.chunks(BLOCK_LANES) {
-        for (lane, &value) in lanes.iter_mut().zip(group) {
-            *lane += term(value);
-        }
-    }
-    tree(lanes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// 2^24 + 1 rounds back to 2^24, so the result tells in which order the terms were added.
     const BIG: f32 = 16_777_216.0;
-
-    #[test]
-    fn a_tree_adds_the_upper_half_to_the_lower() {
-        // (BIG + 1) + (-BIG + 1): 1 is lost on the left, and -BIG + 1 is exact.
-        assert_eq!(tree([BIG, -BIG, 1.0, 1.0]), 1.0);
-        // (BIG - BIG) + (1 + 1).
-        assert_eq!(tree([BIG, 1.0, -BIG, 1.0]), 2.0);
-    }
 
     #[test]
     fn columns_32_apart_share_a_partial_sum() {
@@ -121,19 +77,5 @@ mod tests {
         );
         assert_eq!((run_rows(0, 1500), run_rows(31, 1500)), (0..47, 1457..1500));
         assert_eq!((run_rows(24, 49), run_rows(25, 49)), (48..49, 49..49));
-    }
-
-    #[test]
-    fn squares_are_summed_block_by_block() {
-        // 5000 values: lane 0 of block 0 holds values 0, 256, ...; the second block has its own.
-        let mut values = vec![0.0; 5000];
-        (values[0], values[256], values[4096]) = (4096.0, 1.0, 1.0);
-        // In block 0, 4096^2 = BIG swallows the 1; the other 1 is in block 1, and swallowed too.
-        assert_eq!(sum_of_squares(&values), BIG);
-        values[1] = 1.0;
-        values[256] = 0.0;
-        (values[0], values[1], values[4096]) = (0.0, 1.0, 4.0);
-        assert_eq!(sum_of_squares(&values), 17.0);
-        assert_eq!(sum_of_squares(&[]), 0.0);
     }
 }

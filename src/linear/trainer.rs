@@ -150,7 +150,7 @@ async fn run<R: Rule>(
 
 /// One of the two engines at work.
 enum Worker<'a, R: Rule> {
-    Cpu(CpuWorker<'a, R>),
+    Cpu(Box<CpuWorker<'a, R>>),
     Gpu(Box<GpuWorker<R>>),
 }
 
@@ -172,13 +172,13 @@ impl<'a, R: Rule> Worker<'a, R> {
     ) -> Result<Self, TrainError> {
         let parameters = model.parameters();
         Ok(match engine {
-            Engine::Cpu => Self::Cpu(CpuWorker {
+            Engine::Cpu => Self::Cpu(Box::new(CpuWorker {
                 computation: CpuGradient::new(data),
                 optimizer: CpuOptimizer::new(rule, parameters.len())?,
                 gradient: vec![0.0; parameters.len()],
                 parameters,
                 squared_errors: Vec::new(),
-            }),
+            })),
             Engine::Gpu { gpu, precision } => {
                 Self::Gpu(Box::new(GpuWorker::new(gpu, precision, rule, data, batch_size, model)?))
             }
@@ -195,7 +195,7 @@ impl<'a, R: Rule> Worker<'a, R> {
     fn step(&mut self, batch: &Batch, order: &[u32]) -> Result<(), TrainError> {
         match self {
             Self::Cpu(worker) => {
-                let CpuWorker { computation, optimizer, parameters, gradient, .. } = worker;
+                let CpuWorker { computation, optimizer, parameters, gradient, .. } = &mut **worker;
                 computation.batch(&order[batch.rows.clone()], parameters, gradient);
                 Ok(optimizer.step(parameters, gradient)?)
             }
@@ -205,7 +205,8 @@ impl<'a, R: Rule> Worker<'a, R> {
 
     fn evaluate(&mut self) -> Result<(), TrainError> {
         match self {
-            Self::Cpu(CpuWorker { computation, parameters, squared_errors, .. }) => {
+            Self::Cpu(worker) => {
+                let CpuWorker { computation, parameters, squared_errors, .. } = &mut **worker;
                 squared_errors.push(computation.squared_error(parameters));
                 Ok(())
             }

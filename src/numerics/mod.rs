@@ -4,6 +4,7 @@
 mod bound;
 mod real;
 mod step_bound;
+pub(crate) mod sum;
 mod ulp;
 
 pub use bound::{Bound, BoundError, Mismatch};

@@ -5,8 +5,12 @@
 //! [`crate::GpuOptimizer`]) bring the loop, the threads and the memory.
 
 mod adagrad;
+mod guard;
 
 pub use adagrad::{Adagrad, AdagradUniforms, EpsilonPlacement, WeightDecay};
+pub use guard::{GradientError, GradientGuard, GuardReport, NonFinite};
+
+pub(crate) use guard::{Decision, Scan};
 
 use crate::numerics::Real;
 
@@ -95,6 +99,14 @@ pub enum RuleError {
         /// What it was set to.
         value: f32,
     },
+    /// NaN, infinite, negative or zero.
+    #[error("{parameter} is {value}: give a finite number above 0")]
+    NotFiniteOrNotPositive {
+        /// The field's name.
+        parameter: &'static str,
+        /// What it was set to.
+        value: f32,
+    },
     /// Positive, but subnormal, so that some devices would round it to zero.
     #[error(
         "{parameter} is {value:e}, which some devices flush to zero: \
@@ -115,6 +127,15 @@ pub(crate) fn at_least_zero(parameter: &'static str, value: f32) -> Result<(), R
         Ok(())
     } else {
         Err(RuleError::NotFiniteOrNegative { parameter, value })
+    }
+}
+
+/// Checks that `value` is finite and above 0.
+pub(crate) fn above_zero(parameter: &'static str, value: f32) -> Result<(), RuleError> {
+    if value.is_finite() && value > 0.0 {
+        Ok(())
+    } else {
+        Err(RuleError::NotFiniteOrNotPositive { parameter, value })
     }
 }
 

@@ -13,6 +13,7 @@ mod boundaries;
 mod driver;
 mod errors;
 mod golden;
+mod guard;
 mod linear;
 mod memory;
 mod native_bound;
@@ -31,11 +32,12 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-const SUITES: [Suite; 9] = [
+const SUITES: [Suite; 10] = [
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
     (golden::CHECKS, ANY),
+    (guard::CHECKS, ANY),
     (linear::CHECKS, ANY),
     (memory::CHECKS, memory::runs_on),
     (native_bound::CHECKS, ANY),

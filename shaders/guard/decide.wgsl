@@ -1,0 +1,52 @@
+// Decides what becomes of the step, and keeps the report: one invocation. Twin:
+// `GradientGuard::decide` in src/rules/guard.rs.
+//
+// Shapes: partials 1, the whole vector's; `Policy` mirrors the struct of that name in
+// src/gpu/guard/outcome.rs.
+
+struct Policy {
+    max_norm: u32,  // the bits of an f32
+    with_norm: u32, // 1: the norm is limited
+    skip_step: u32, // 1: a step with anything not finite is skipped
+    padding: u32,
+}
+
+@group(0) @binding(0) var<uniform> policy: Policy;
+@group(0) @binding(1) var<storage, read> partials: array<Partial>;
+@group(0) @binding(2) var<storage, read_write> outcome: Outcome;
+
+const nan_bits: u32 = 0x7fc00000u;
+
+@compute @workgroup_size(1)
+fn decide() {
+    let whole = partials[0];
+    var finite = whole.tally.x == 0u && whole.tally.y == 0u;
+    if (!finite && all(outcome.first == vec2<u32>(no_index))) { outcome.first = whole.tally.zw; }
+    let low = outcome.non_finite.x + whole.tally.x;
+    let carry = select(0u, 1u, low < whole.tally.x);
+    outcome.non_finite = vec2<u32>(low, outcome.non_finite.y + whole.tally.y + carry);
+
+    outcome.clip = 0u;
+    if (policy.with_norm != 0u) {
+        // What is not finite is told by its bits, and no arithmetic is asked for it.
+        let sum = whole.sum & magnitude_bits;
+        var norm = select(infinity_bits, nan_bits, sum > infinity_bits);
+        var scale = select(0u, nan_bits, sum > infinity_bits);
+        if (sum < infinity_bits) {
+            let root = square_root(from_bits(vec4<u32>(sum)));
+            norm = to_bits(root).x;
+            scale = to_bits(div(from_bits(vec4<u32>(policy.max_norm)), root)).x;
+        }
+        outcome.norm = norm;
+        // Bits of numbers that are not negative are ordered as the numbers; NaN is above all.
+        if (norm > policy.max_norm) {
+            outcome.clip = 1u;
+            outcome.scale = scale;
+        }
+        finite = finite && norm < infinity_bits;
+    }
+    outcome.skip = select(0u, 1u, !finite && policy.skip_step != 0u);
+    let skipped = outcome.skipped.x + outcome.skip;
+    outcome.skipped.y += select(0u, 1u, skipped < outcome.skip);
+    outcome.skipped.x = skipped;
+}

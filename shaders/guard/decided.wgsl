@@ -1,0 +1,11 @@
+// Appended to a step kernel that obeys a decision: `Outcome` from outcome.wgsl, as decide.wgsl
+// has left it.
+
+@group(2) @binding(0) var<storage, read> outcome: Outcome;
+
+fn is_skipped() -> bool { return outcome.skip != 0u; }
+
+fn clipped(gradient: Real) -> Real {
+    if (outcome.clip == 0u) { return gradient; }
+    return mul(gradient, from_bits(vec4<u32>(outcome.scale)));
+}

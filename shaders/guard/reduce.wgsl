@@ -1,0 +1,60 @@
+// Sums blocks of 4096 partials by the rule of scan.wgsl: one partial for each. 64 invocations a
+// block, four partial sums each. Twin: `sum_of_blocks` in src/numerics/sum.rs.
+//
+// Shapes: partials any number; reduced one for 4096 of them.
+
+@group(0) @binding(0) var<storage, read> partials: array<Partial>;
+@group(0) @binding(1) var<storage, read_write> reduced: array<Partial>;
+
+override with_norm: bool;
+
+var<workgroup> sums: array<Real, workgroup_size>;
+var<workgroup> tallies: array<vec4<u32>, workgroup_size>;
+
+// A part of a tree over 64: eight values, `stride` apart, into the first.
+fn fold(first: u32, stride: u32) {
+    for (var half = 4u; half > 0u; half /= 2u) {
+        for (var k = 0u; k < half; k++) {
+            let here = first + stride * k;
+            let there = here + stride * half;
+            if (with_norm) { sums[here] = add(sums[here], sums[there]); }
+            tallies[here] = join(tallies[here], tallies[there]);
+        }
+    }
+}
+
+@compute @workgroup_size(workgroup_size)
+fn reduce(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let block = group.y * groups.x + group.x;
+    let begin = block * block_size;
+    let end = min(begin + block_size, arrayLength(&partials));
+
+    var sum = from_bits(vec4<u32>());
+    var tally = no_tally;
+    for (var at = begin + 4u * lane; at < end; at += lane_count) {
+        var bits = vec4<u32>();
+        for (var k = 0u; k < min(4u, end - at); k++) {
+            let one = partials[at + k];
+            bits[k] = one.sum;
+            tally = join(tally, one.tally);
+        }
+        if (with_norm) { sum = add(sum, from_bits(bits)); }
+    }
+    sums[lane] = sum;
+    tallies[lane] = tally;
+    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
+    workgroupBarrier();
+    if (lane < 8u) { fold(lane, 8u); }
+    workgroupBarrier();
+    if (lane == 0u && begin < end) {
+        fold(0u, 1u);
+        var total = sums[0];
+        total = add(total, total.zwzw);
+        total = add(total, total.yyyy);
+        reduced[block] = Partial(tallies[0], to_bits(total).x);
+    }
+}

@@ -1,0 +1,96 @@
+//! Sums in the canonical order that [`crate::linear`] defines, on the CPU.
+
+/// Values in a block of a sum.
+pub(crate) const BLOCK: usize = 4096;
+/// Partial sums of a block.
+const LANES: usize = 256;
+
+/// A tree over partial sums; their number is a power of two.
+#[inline(always)]
+pub(crate) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
+    let mut half = N / 2;
+    while half > 0 {
+        for index in 0..half {
+            sums[index] += sums[index + half];
+        }
+        half /= 2;
+    }
+    sums[0]
+}
+
+/// The sum of the squares of `values`.
+pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
+    let mut sums: Vec<f32> =
+        values.chunks(BLOCK).map(|block| block_sum(block, |value| value * value)).collect();
+    sum_of_blocks(&mut sums)
+}
+
+/// The sum of what blocks came to; what is left in `sums` is of no use.
+pub(crate) fn sum_of_blocks(sums: &mut Vec<f32>) -> f32 {
+    while sums.len() > 1 {
+        let blocks = sums.len().div_ceil(BLOCK);
+        for block in 0..blocks {
+            let end = sums.len().min((block + 1) * BLOCK);
+            sums[block] = block_sum(&sums[block * BLOCK..end], |value| value);
+        }
+        sums.truncate(blocks);
+    }
+    sums.first().copied().unwrap_or(0.0)
+}
+
+/// The sum of the terms of at most [`BLOCK`] values.
+#[inline(always)]
+pub(crate) fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (groups, rest) = block.as_chunks::<LANES>();
+    for group in groups {
+        for lane in 0..LANES {
+            lanes[lane] += term(group[lane]);
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane += term(value);
+    }
+    tree(lanes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2^24 + 1 rounds back to 2^24, so the result tells in which order the terms were added.
+    const BIG: f32 = 16_777_216.0;
+
+    #[test]
+    fn a_tree_adds_the_upper_half_to_the_lower() {
+        // (BIG + 1) + (-BIG + 1): 1 is lost on the left, and -BIG + 1 is exact.
+        assert_eq!(tree([BIG, -BIG, 1.0, 1.0]), 1.0);
+        // (BIG - BIG) + (1 + 1).
+        assert_eq!(tree([BIG, 1.0, -BIG, 1.0]), 2.0);
+    }
+
+    #[test]
+    fn squares_are_summed_block_by_block() {
+        // 5000 values: lane 0 of block 0 holds values 0, 256, ...; the second block has its own.
+        let mut values = vec![0.0; 5000];
+        (values[0], values[256], values[4096]) = (4096.0, 1.0, 1.0);
+        // In block 0, 4096^2 = BIG swallows the 1; the other 1 is in block 1, and swallowed too.
+        assert_eq!(sum_of_squares(&values), BIG);
+        values[1] = 1.0;
+        values[256] = 0.0;
+        (values[0], values[1], values[4096]) = (0.0, 1.0, 4.0);
+        assert_eq!(sum_of_squares(&values), 17.0);
+        assert_eq!(sum_of_squares(&[]), 0.0);
+    }
+
+    /// 4097 blocks: block 4096 is the first of the second level's second block.
+    #[test]
+    fn blocks_are_summed_by_the_same_rule() {
+        let mut sums = vec![0.0; 4097];
+        // Lane 0 of block 0 holds sums 0 and 256; sum 4096 stands alone.
+        (sums[0], sums[256], sums[4096]) = (BIG, 1.0, 1.0);
+        assert_eq!(sum_of_blocks(&mut sums.clone()), BIG);
+        (sums[256], sums[1]) = (-BIG, 1.0);
+        assert_eq!(sum_of_blocks(&mut sums), 2.0);
+    }
+}

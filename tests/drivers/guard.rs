@@ -1,0 +1,360 @@
+//! Gradients that are not finite, and clipping: every policy against the CPU engine, and against
+//! what its definition gives by hand.
+
+use wgpu_optim::{
+    Adagrad, CpuError, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientError, GradientGuard,
+    GuardReport, NonFinite, Precision, ReportError, WeightDecay, wgpu,
+};
+
+use crate::Check;
+use crate::driver::Driver;
+use crate::reference::values;
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("guard: every bad value at every place under every policy", every_value),
+    ("guard: a skipped step touches no bit, and the next one works", skipped),
+    ("guard: clipping 3-4-5 by hand", by_hand),
+    ("guard: the norm is that of the canonical order however the vector lies", layouts),
+    ("guard: lowered limits, pieces smaller than a block", lowered_limits),
+    ("guard: a norm that overflows", overflow),
+    ("guard: good and bad steps recorded in one encoder", recorded),
+    ("guard: two levels of blocks", two_levels),
+];
+
+const POLICIES: [NonFinite; 4] =
+    [NonFinite::Propagate, NonFinite::SkipElement, NonFinite::SkipStep, NonFinite::Report];
+/// Both infinities, quiet and signalling NaN of either sign, with payloads.
+const BAD: [u32; 7] =
+    [0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7f80_0001, 0xff80_0001, 0x7fd5_5555, 0xffff_ffff];
+
+fn rule() -> Adagrad {
+    let weight_decay = WeightDecay::Decoupled(0.3);
+    Adagrad { learning_rate: 0.1, initial_accumulator: 0.01, weight_decay, ..Adagrad::default() }
+}
+
+/// A device's optimizer and its twin, stepped side by side.
+struct Pair<'a> {
+    driver: &'a Driver,
+    gpu: &'a Gpu,
+    params: GpuVec,
+    optimizer: GpuOptimizer<Adagrad>,
+    host: Vec<f32>,
+    twin: CpuOptimizer<Adagrad>,
+}
+
+impl<'a> Pair<'a> {
+    fn new(
+        driver: &'a Driver,
+        gpu: &'a Gpu,
+        precision: Precision,
+        guard: GradientGuard,
+        len: usize,
+    ) -> Self {
+        let host = values(len, 1, 5);
+        let params = gpu.upload(&host).unwrap();
+        let optimizer = GpuOptimizer::new(gpu, rule(), len).unwrap();
+        // The precision after the guard: neither may forget the other.
+        let optimizer = optimizer.with_guard(guard).unwrap().with_precision(precision);
+        let twin = CpuOptimizer::new(rule(), len).unwrap().with_guard(guard).unwrap();
+        Self { driver, gpu, params, optimizer, host, twin }
+    }
+
+    /// Steps both, the device with the gradients where `grads` has them.
+    fn step(&mut self, grads: &GpuVec, host: &[f32]) {
+        self.optimizer.step(&self.params, grads).unwrap();
+        self.step_twin(host);
+    }
+
+    fn step_twin(&mut self, grads: &[f32]) {
+        match self.twin.step(&mut self.host, grads) {
+            // The device's host cannot know of it, and counts the step.
+            Err(CpuError::Gradient(_)) => self.twin.set_steps(self.twin.steps() + 1),
+            other => other.unwrap(),
+        }
+    }
+
+    /// Asserts that both have come to the same parameters, state and report.
+    fn check(&self, what: &str) {
+        let Self { driver, gpu, twin, .. } = self;
+        let what = format!("{what}, {:?}, {}", twin.guard(), self.optimizer.precision());
+        let report = self.optimizer.report_blocking().unwrap();
+        let expected = twin.report();
+        if self.optimizer.precision() == Precision::Exact || driver.rounds_correctly() {
+            let state = self.optimizer.state(0).download_blocking(gpu).unwrap();
+            driver.check_exact(&what, twin.state(0), &state);
+            driver.check_exact(&what, &self.host, &self.params.download_blocking(gpu).unwrap());
+            let bits = |report: &GuardReport| report.norm.map(f32::to_bits);
+            assert_eq!(bits(&report), bits(&expected), "{what}: norm");
+        }
+        let counts = |r: &GuardReport| (r.non_finite, r.first, r.skipped_steps);
+        assert_eq!(counts(&report), counts(&expected), "{what} on {}", driver.name);
+        assert_eq!(self.optimizer.steps(), twin.steps(), "{what}");
+    }
+}
+
+/// All guards that differ.
+fn guards(max_norm: f32) -> Vec<GradientGuard> {
+    let with = |max_norm| POLICIES.map(|non_finite| GradientGuard { non_finite, max_norm });
+    [with(None), with(Some(max_norm))].concat()
+}
+
+/// `content` at element `offset` of a buffer without any usage but those of a gradient.
+fn caller(gpu: &Gpu, content: &[f32], offset: usize) -> GpuVec {
+    let mut host = vec![f32::NAN; offset + content.len() + 5];
+    host[offset..offset + content.len()].copy_from_slice(content);
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("a caller's gradients"),
+        size: 4 * host.len() as u64,
+        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
+        mapped_at_creation: false,
+    });
+    let whole = GpuVec::from_buffer(&buffer, 0, host.len()).unwrap();
+    gpu.write(&whole, &host).unwrap();
+    GpuVec::from_buffer(buffer, 4 * offset as u64, content.len()).unwrap()
+}
+
+/// The same values in several buffers of ours, cut at `cuts`.
+fn several(gpu: &Gpu, content: &[f32], cuts: &[usize]) -> GpuVec {
+    let ends = cuts.iter().copied().chain([content.len()]);
+    let mut first = 0;
+    let parts = ends.map(|end| {
+        let part = gpu.upload(&content[first..end]).unwrap();
+        first = end;
+        part
+    });
+    GpuVec::concatenate(parts.collect::<Vec<_>>()).unwrap()
+}
+
+fn every_value(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = 4099;
+    for precision in [Precision::Native, Precision::Exact] {
+        for guard in guards(20.0) {
+            // Native NaN is not what IEEE says everywhere: WGSL lets a device assume it absent.
+            if guard.non_finite == NonFinite::Propagate && precision == Precision::Native {
+                continue;
+            }
+            let mut pair = Pair::new(driver, gpu, precision, guard, len);
+            for (round, &bits) in (0..).zip(&BAD) {
+                let mut gradient = values(len, 50 + round, 5);
+                let places = [0, len - 1, 2000, 4095, 4096, 1, 4097];
+                gradient[places[round as usize]] = f32::from_bits(bits);
+                if round % 2 == 1 {
+                    gradient[1234] = f32::from_bits(bits);
+                }
+                let (unaligned, cut) = (caller(gpu, &gradient, 3), several(gpu, &gradient, &[7]));
+                pair.step(if round % 2 == 0 { &unaligned } else { &cut }, &gradient);
+                // A good one in between, so that nothing of a bad step stays behind.
+                let good = values(len, 90 + round, 5);
+                pair.step(&gpu.upload(&good).unwrap(), &good);
+            }
+            pair.check("every bad value");
+            let report = pair.optimizer.report_blocking().unwrap();
+            let counted = if guard.max_norm.is_some() || skips(guard) { 10 } else { 0 };
+            assert_eq!(report.non_finite, counted, "{guard:?}");
+            assert_eq!(report.skipped_steps, if skips(guard) { 7 } else { 0 }, "{guard:?}");
+        }
+    }
+}
+
+fn skips(guard: GradientGuard) -> bool {
+    matches!(guard.non_finite, NonFinite::SkipStep | NonFinite::Report)
+}
+
+fn bits(values: &[f32]) -> Vec<u32> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+/// Parameters and state of all kinds of bits, NaN and subnormals included, stay as they are.
+fn skipped(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = 1003;
+    let odd = crate::reference::patterns(len, 4);
+    for non_finite in [NonFinite::SkipStep, NonFinite::Report] {
+        for precision in [Precision::Native, Precision::Exact] {
+            let guard = GradientGuard { non_finite, max_norm: None };
+            let params = gpu.upload(&odd).unwrap();
+            let mut optimizer = GpuOptimizer::new(gpu, rule(), len)
+                .unwrap()
+                .with_precision(precision)
+                .with_guard(guard)
+                .unwrap();
+            gpu.write(optimizer.state(0), &odd).unwrap();
+            let mut gradient = vec![1.0; len];
+            gradient[len - 1] = f32::NEG_INFINITY;
+            let grads = gpu.upload(&gradient).unwrap();
+            optimizer.step(&params, &grads).unwrap();
+            assert_eq!(bits(&params.download_blocking(gpu).unwrap()), bits(&odd));
+            assert_eq!(bits(&optimizer.state(0).download_blocking(gpu).unwrap()), bits(&odd));
+
+            let error = optimizer.check_gradients_blocking().unwrap_err();
+            let expected = GradientError::NonFinite { count: 1, first: len as u64 - 1 };
+            assert_eq!(error, ReportError::Gradient(expected));
+            optimizer.clear_report().unwrap();
+            assert_eq!(optimizer.report_blocking().unwrap(), GuardReport::default());
+            gradient[len - 1] = 1.0;
+            gpu.write(&grads, &gradient).unwrap();
+            optimizer.step(&params, &grads).unwrap();
+            assert_ne!(bits(&params.download_blocking(gpu).unwrap()), bits(&odd));
+            assert_eq!(optimizer.check_gradients_blocking(), Ok(GuardReport::default()));
+        }
+    }
+    // An element that is skipped keeps its bits too, and so does its state.
+    let guard = GradientGuard { non_finite: NonFinite::SkipElement, max_norm: Some(1.0) };
+    let params = gpu.upload(&[1.0; 9]).unwrap();
+    let mut optimizer = GpuOptimizer::new(gpu, rule(), 9).unwrap().with_guard(guard).unwrap();
+    let mut gradient = [1.0; 9];
+    gradient[8] = f32::NAN;
+    optimizer.step(&params, &gpu.upload(&gradient).unwrap()).unwrap();
+    let stepped = params.download_blocking(gpu).unwrap();
+    assert_eq!(stepped[8].to_bits(), 1.0_f32.to_bits());
+    assert!(stepped[..8].iter().all(|&x| x < 1.0));
+    assert_eq!(optimizer.state(0).download_blocking(gpu).unwrap()[8], 0.01);
+}
+
+/// Gradients (3, 4): the norm is 5. With max_norm 2.5 they become (1.5, 2), so that s is (2.25, 4)
+/// and x = 1 - 0.5 * g / sqrt(s), which is 0.5 for both: Adagrad's first step knows no scale.
+fn by_hand(driver: &Driver) {
+    let gpu = driver.gpu();
+    let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
+    let grads = gpu.upload(&[3.0, 4.0]).unwrap();
+    // And 5 is let through at 5, where s is (9, 16).
+    for (max_norm, expected) in [(2.5, [2.25, 4.0]), (5.0, [9.0, 16.0]), (100.0, [9.0, 16.0])] {
+        for precision in [Precision::Native, Precision::Exact] {
+            for non_finite in POLICIES {
+                let guard = GradientGuard { non_finite, max_norm: Some(max_norm) };
+                let params = gpu.upload(&[1.0; 2]).unwrap();
+                let mut optimizer = GpuOptimizer::new(gpu, rule, 2)
+                    .unwrap()
+                    .with_precision(precision)
+                    .with_guard(guard)
+                    .unwrap();
+                optimizer.step(&params, &grads).unwrap();
+                let report = optimizer.report_blocking().unwrap();
+                let state = optimizer.state(0).download_blocking(gpu).unwrap();
+                if precision == Precision::Exact || driver.rounds_correctly() {
+                    assert_eq!(report, GuardReport { norm: Some(5.0), ..GuardReport::default() });
+                    assert_eq!(state, expected, "{guard:?} {precision}");
+                    assert_eq!(params.download_blocking(gpu).unwrap(), [0.5; 2]);
+                } else {
+                    driver.check_state("3-4-5", &expected, &state);
+                }
+            }
+        }
+    }
+}
+
+/// The norm of one vector in one buffer, unaligned, cut in odd places and in short pieces.
+fn layouts(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = 20_001;
+    let gradient = values(len, 77, 12);
+    let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(1.0) };
+    for precision in [Precision::Native, Precision::Exact] {
+        let views = [
+            gpu.upload(&gradient).unwrap(),
+            caller(gpu, &gradient, 0),
+            caller(gpu, &gradient, 1),
+            several(gpu, &gradient, &[1, 2, 3, 4, 5, 4095, 4097, 8192, 8193, 20_000]),
+            several(gpu, &gradient, &[4096, 12_288]),
+            several(gpu, &gradient, &[100, 1000, 2000, 3000]),
+        ];
+        let mut pair = Pair::new(driver, gpu, precision, guard, len);
+        for (number, view) in views.iter().enumerate() {
+            pair.step(view, &gradient);
+            pair.check(&format!("layout {number}"));
+        }
+    }
+}
+
+fn lowered_limits(driver: &Driver) {
+    let small = driver.with_limits(|limits| {
+        limits.max_storage_buffer_binding_size = 4096;
+        limits.max_buffer_size = 64 << 10;
+        limits.max_compute_workgroups_per_dimension = 2;
+        limits.max_compute_invocations_per_workgroup = 64;
+        limits.max_compute_workgroup_size_x = 64;
+        limits.max_compute_workgroup_size_y = 64;
+    });
+    for len in [5, 1025, 40_001] {
+        for guard in guards(1.0) {
+            for precision in [Precision::Native, Precision::Exact] {
+                let mut pair = Pair::new(driver, &small, precision, guard, len);
+                for (step, bad) in [(0, None), (1, Some(len - 1)), (2, Some(len / 2)), (3, None)] {
+                    let mut gradient = values(len, 200 + step, 5);
+                    if let Some(bad) = bad.filter(|_| guard.non_finite != NonFinite::Propagate) {
+                        gradient[bad] = f32::NAN;
+                    }
+                    pair.step(&small.upload(&gradient).unwrap(), &gradient);
+                }
+                pair.check(&format!("{len} elements in pieces"));
+            }
+        }
+    }
+}
+
+/// Finite gradients whose squares pass f32::MAX: scaled by 0, or the step is skipped.
+fn overflow(driver: &Driver) {
+    let gpu = driver.gpu();
+    let gradient = vec![1e30; 300];
+    let grads = gpu.upload(&gradient).unwrap();
+    for guard in guards(1.0) {
+        let mut pair = Pair::new(driver, gpu, Precision::Exact, guard, gradient.len());
+        pair.step(&grads, &gradient);
+        pair.check("overflow");
+        if guard.max_norm.is_some() {
+            let report = pair.optimizer.report_blocking().unwrap();
+            assert_eq!((report.norm, report.non_finite), (Some(f32::INFINITY), 0));
+            let checked = pair.optimizer.check_gradients_blocking();
+            let expected = ReportError::Gradient(GradientError::NormOverflow);
+            assert_eq!(checked.err(), skips(guard).then_some(expected));
+        }
+    }
+}
+
+/// Nine steps, of which two are bad, in one submission.
+fn recorded(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = 5000;
+    let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(10.0) };
+    let mut pair = Pair::new(driver, gpu, Precision::Exact, guard, len);
+    let mut all = Vec::new();
+    for step in 0..3 {
+        let mut gradient = values(len, 300 + step, 5);
+        if step == 1 {
+            gradient[4500] = f32::INFINITY;
+            gradient[4999] = f32::NAN;
+        }
+        all.push((gpu.upload(&gradient).unwrap(), gradient));
+    }
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    for (number, &index) in [0, 1, 2, 0, 2, 1, 2, 0, 2].iter().enumerate() {
+        let (grads, gradient) = &all[index];
+        let rate = 0.5 / (number + 1) as f32;
+        pair.optimizer.set_learning_rate(rate).unwrap();
+        pair.twin.set_learning_rate(rate).unwrap();
+        pair.optimizer.record(&mut encoder, &pair.params, grads).unwrap();
+        pair.step_twin(gradient);
+    }
+    assert_eq!(pair.optimizer.report_blocking().unwrap(), GuardReport::default());
+    gpu.queue().submit([encoder.finish()]);
+    pair.check("nine steps in one encoder");
+    let report = pair.optimizer.report_blocking().unwrap();
+    let counts = (report.non_finite, report.first, report.skipped_steps);
+    assert_eq!(counts, (4, Some(4500), 2));
+}
+
+/// Past 4096 blocks the partials are reduced twice: 16,777,216 elements and one more.
+fn two_levels(driver: &Driver) {
+    let gpu = driver.gpu();
+    let len = (1 << 24) + 1;
+    let guard = GradientGuard { non_finite: NonFinite::SkipElement, max_norm: Some(3.0) };
+    let mut gradient = values(len, 8, 5);
+    gradient[(1 << 24) - 1] = f32::NAN;
+    gradient[1 << 24] = f32::INFINITY;
+    let mut pair = Pair::new(driver, gpu, Precision::Native, guard, len);
+    pair.step(&gpu.upload(&gradient).unwrap(), &gradient);
+    pair.check("two levels");
+    let report = pair.optimizer.report_blocking().unwrap();
+    assert_eq!((report.non_finite, report.first), (2, Some((1 << 24) - 1)));
+}
