@@ -52,7 +52,9 @@ the true and the learned weights are shown side by side.
 Example: the first 1500 rows, the last column predicted from the others, a picture of the
 loss, and the model kept for `predict`:
 
-  wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors"
+  wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors
+
+Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong."
 )]
 pub(crate) struct FitArgs {
     /// The table to train on; without it, a built-in problem
@@ -119,7 +121,9 @@ between; otherwise by position. The target's column may be there or not; it is n
 Example: a CSV file of one column, headed by the target's name, from the model that the example
 of `fit -h` keeps:
 
-  wgpu-optim predict airfoil.safetensors airfoil_self_noise.dat -o answers.csv"
+  wgpu-optim predict airfoil.safetensors airfoil_self_noise.dat -o answers.csv
+
+Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong."
 )]
 pub(crate) struct PredictArgs {
     /// The model file
@@ -131,6 +135,9 @@ pub(crate) struct PredictArgs {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// No notes or warnings; errors stay
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// `trace`: the textbook's experiment in two dimensions.

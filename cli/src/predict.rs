@@ -29,8 +29,7 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
     let columns = match_columns(&description, &args.model, &table)?;
     let (mut features, _) = table.read(&columns, None)?;
     description.scaling.apply(&mut features);
-    // Standard output has the answers, so standard error may tell which device was chosen.
-    let device = Device::open(&args.device, false)?;
+    let device = Device::open(&args.device, args.quiet)?;
     interrupt::check()?;
     let scaled = predict_blocking(device.engine(Precision::Native), &model, features.view())?;
     interrupt::check()?;

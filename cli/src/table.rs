@@ -12,7 +12,7 @@ use ndarray::{Array1, Array2};
 
 use crate::delimiter::{Delimiter, SingleBlanks};
 use crate::error::Error;
-use crate::interrupt;
+use crate::{interrupt, output};
 
 /// How much of a file is looked at to find its delimiter.
 const SAMPLE_BYTES: u64 = 1 << 16;
@@ -41,11 +41,17 @@ pub(crate) enum TableError {
     )]
     HeaderOnly { path: PathBuf, line: u64 },
     #[error(
-        "{}, line {line}: {found} columns, but line {first} has {expected}: \
-         add or remove values, or delete the line",
+        "{}, line {line}: {found} columns, but line {first} has {expected}: {hint}",
         path.display()
     )]
-    Ragged { path: PathBuf, line: u64, found: usize, first: u64, expected: usize },
+    Ragged {
+        path: PathBuf,
+        line: u64,
+        found: usize,
+        first: u64,
+        expected: usize,
+        hint: &'static str,
+    },
     #[error(
         "{}, line {line}, column {column} ({name}): {text} {problem}",
         path.display()
@@ -220,14 +226,15 @@ impl Table {
         if found == expected {
             return Ok(());
         }
-        let line = line_of(&self.reader, record);
-        Err(TableError::Ragged {
-            path: self.path.clone(),
-            line,
-            found,
-            first: self.first_line,
-            expected,
-        })
+        let hint = if record[0].starts_with(b"#") || self.names[0].starts_with('#') {
+            "comments are not known here: delete lines that begin with #"
+        } else if found == expected + 1 && record[found - 1].is_empty() {
+            "delete the separator at the end of the line"
+        } else {
+            "add or remove values, or delete the line"
+        };
+        let (path, line) = (self.path.clone(), line_of(&self.reader, record));
+        Err(TableError::Ragged { path, line, found, first: self.first_line, expected, hint })
     }
 
     #[inline]
@@ -264,7 +271,7 @@ impl Table {
             path: self.path.clone(),
             line: line_of(&self.reader, row),
             column: column + 1,
-            name: self.names[column].clone(),
+            name: output::printable(&self.names[column]),
             text: format!("{shown:?}"),
             problem,
         }

@@ -65,7 +65,7 @@ fn other_columns_may_hold_text() {
 
 #[test]
 fn errors_name_line_column_and_text() {
-    let cases: [(&[u8], &[&str]); 16] = [
+    let cases: [(&[u8], &[&str]); 20] = [
         (b"", &["empty"]),
         (b" \n\r\n", &["empty"]),
         (b"a,b\n", &["header (line 1)", "no row"]),
@@ -81,6 +81,10 @@ fn errors_name_line_column_and_text() {
         (b"\"a,b\n1,2\n", &["line 1", "not closed"]),
         (b"a,b\n\"1\n\n\",\"x\ny\"\n", &["line 2, column 2 (b)", "no number"]),
         (b"a,b\n1,2\n\"3\n\"\n5,6\n", &["line 3", "1 columns"]),
+        (b"a,b\n1,2,\n", &["line 2", "separator at the end"]),
+        (b"# made by hand\na,b\n1,2\n", &["comments are not known"]),
+        (b"a,b\n# x\n1,2\n", &["line 2", "comments are not known"]),
+        (b"a\x1b,b\nx,2\n", &["(a\\u{1b})", "no number"]),
         (b"a,b,a\n1,2,3\n", &["columns 1 and 3", "\"a\"", "rename"]),
     ];
     for (text, parts) in cases {
