@@ -1,10 +1,14 @@
 //! The command line: names, defaults and help. The help is the manual, so it says what a user
 //! has to know and shows one worked example for each subcommand.
 
+use std::fmt::Display;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wgpu_optim::{Adagrad, Precision};
+use wgpu_optim::{Adagrad, Precision, Rule, RuleError};
+
+use crate::error::Error;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -48,34 +52,41 @@ the true and the learned weights are shown side by side.
 Example: the first 1500 rows, the last column predicted from the others, a picture of the
 loss, and the model kept for `predict`:
 
-  wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors"
+  wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors
+
+Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong."
 )]
 pub(crate) struct FitArgs {
     /// The table to train on; without it, a built-in problem
     pub(crate) data: Option<PathBuf>,
     /// The column to predict: its name in the header, or its index counted from 0 (a name goes
     /// before an index) [default: the last column]
-    #[arg(long, value_name = "NAME|INDEX", requires = "data")]
+    #[arg(long, value_name = "NAME|INDEX", requires = "data", allow_negative_numbers = true)]
     pub(crate) target: Option<String>,
     /// Train on the first N rows only; columns are still standardized over all rows
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = whole::<usize>, allow_negative_numbers = true)]
     pub(crate) rows: Option<usize>,
     /// How many times to go through the rows
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(
+        long,
+        default_value_t = 2,
+        value_parser = clap::value_parser!(u32).range(1..),
+        allow_negative_numbers = true
+    )]
     pub(crate) epochs: u32,
     /// Rows per step; more than there are means all of them
-    #[arg(long, default_value_t = 10, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 10, value_parser = at_least_one, allow_negative_numbers = true)]
     pub(crate) batch_size: usize,
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
     /// The step size, before Adagrad divides it by the root of the summed squares
-    #[arg(long, default_value_t = 0.1, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = 0.1, value_parser = real, allow_hyphen_values = true)]
     pub(crate) learning_rate: f32,
     /// Added to the summed squares under the root
-    #[arg(long, default_value = "1e-6", allow_hyphen_values = true)]
+    #[arg(long, default_value = "1e-6", value_parser = real, allow_hyphen_values = true)]
     pub(crate) epsilon: f32,
     /// Decides the weights to start from and the order of the rows
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Which columns to scale to mean 0 and standard deviation 1 before training
     #[arg(long, value_enum, default_value_t = Standardize::All)]
@@ -107,9 +118,12 @@ pub(crate) struct FitArgs {
 name where both files have a header, so that their order does not matter and others may stand
 between; otherwise by position. The target's column may be there or not; it is not looked at.
 
-Example: a CSV file of one column, headed by the target's name:
+Example: a CSV file of one column, headed by the target's name, from the model that the example
+of `fit -h` keeps:
 
-  wgpu-optim predict airfoil.safetensors new.csv -o answers.csv"
+  wgpu-optim predict airfoil.safetensors airfoil_self_noise.dat -o answers.csv
+
+Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong."
 )]
 pub(crate) struct PredictArgs {
     /// The model file
@@ -121,6 +135,9 @@ pub(crate) struct PredictArgs {
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
+    /// No notes or warnings; errors stay
+    #[arg(long)]
+    pub(crate) quiet: bool,
 }
 
 /// `trace`: the textbook's experiment in two dimensions.
@@ -141,10 +158,15 @@ pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
     /// The step size
-    #[arg(long, default_value_t = 0.4, allow_hyphen_values = true)]
+    #[arg(long, default_value_t = 0.4, value_parser = real, allow_hyphen_values = true)]
     pub(crate) learning_rate: f32,
     /// How many steps to take, at most a million
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(..=1_000_000))]
+    #[arg(
+        long,
+        default_value_t = 20,
+        value_parser = clap::value_parser!(u32).range(..=1_000_000),
+        allow_negative_numbers = true
+    )]
     pub(crate) steps: u32,
     /// Turn the function by this angle, counter-clockwise
     #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true)]
@@ -195,7 +217,8 @@ pub(crate) struct BenchArgs {
         long,
         value_delimiter = ',',
         default_value = "4096,1048576,16777216",
-        value_parser = clap::value_parser!(u64).range(1..=1 << 32)
+        value_parser = clap::value_parser!(u64).range(1..=1 << 32),
+        allow_negative_numbers = true
     )]
     pub(crate) sizes: Vec<u64>,
     /// Print one JSON object instead of a table
@@ -212,11 +235,26 @@ pub(crate) struct RuleArgs {
 }
 
 impl RuleArgs {
-    /// The rule with these hyper-parameters, which are not yet validated.
-    pub(crate) fn rule(self, learning_rate: f32, epsilon: f32) -> Adagrad {
-        match self.optimizer {
+    /// The rule with these hyper-parameters.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where the rule refuses one, under the name that it has here.
+    pub(crate) fn rule(self, learning_rate: f32, epsilon: f32) -> Result<Adagrad, Error> {
+        let rule = match self.optimizer {
             Optimizer::Adagrad => Adagrad { learning_rate, epsilon, ..Adagrad::default() },
-        }
+        };
+        rule.validate().map_err(|error| {
+            let text = error.to_string();
+            match error {
+                RuleError::NotFiniteOrNegative { parameter, .. }
+                | RuleError::Subnormal { parameter, .. } => {
+                    let option = format!("--{}", parameter.replace('_', "-"));
+                    Error::Argument(text.replacen(parameter, &option, 1))
+                }
+                _ => Error::Argument(text),
+            }
+        })?;
+        Ok(rule)
     }
 }
 
@@ -235,7 +273,7 @@ pub(crate) enum Optimizer {
     Adagrad,
 }
 
-/// Which columns are standardised.
+/// Which columns are standardized.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Standardize {
     /// Every column, the target too
@@ -261,6 +299,22 @@ impl From<PrecisionArg> for Precision {
             PrecisionArg::Native => Self::Native,
             PrecisionArg::Exact => Self::Exact,
         }
+    }
+}
+
+/// A number of at least 0 that has no fraction.
+fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("{error}: give a whole number of at least 0"))
+}
+
+/// Any f32. Whether it is finite is for the rule to say; but a number too large is not infinity.
+fn real(text: &str) -> Result<f32, String> {
+    match text.parse::<f32>() {
+        Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => {
+            Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
+        }
+        Ok(value) => Ok(value),
+        Err(error) => Err(format!("{error}: give a number")),
     }
 }
 

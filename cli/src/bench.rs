@@ -76,8 +76,8 @@ fn table(results: &[Measurement]) -> String {
         table.add_row([
             size.to_string(),
             device.to_string(),
-            format!("{:.1} us", seconds_per_step * 1e6),
-            format!("{gigabytes_per_second:.2}"),
+            format!("{} us", report::significant(seconds_per_step * 1e6)),
+            report::significant(*gigabytes_per_second),
         ]);
     }
     for column in [0, 2, 3] {

@@ -54,15 +54,19 @@ impl std::fmt::Display for Description {
 impl Device {
     /// Opens what `--device` asks for. Decisions made for the user are told unless `quiet`.
     pub(crate) fn open(args: &DeviceArgs, quiet: bool) -> Result<Self, Error> {
-        match args.device.to_lowercase().as_str() {
+        match args.device.trim().to_lowercase().as_str() {
+            "" => Err(Error::Argument(
+                "--device: give auto, cpu, gpu or a part of a name that `wgpu-optim devices` lists"
+                    .to_owned(),
+            )),
             "auto" => Ok(Self::automatic(quiet)),
             "cpu" => Ok(Self::Cpu),
             "gpu" => match Gpu::request_blocking(&GpuRequest::default()) {
                 Ok(gpu) => Ok(Self::Gpu(Box::new(gpu))),
-                Err(error @ RequestError::NoAdapter { .. }) => Err(Error::NoDevice(error)),
+                Err(RequestError::NoAdapter { .. }) => Err(Error::NoDevice),
                 Err(error) => Err(Error::Device(error)),
             },
-            _ => Self::named(&args.device),
+            _ => Self::named(args.device.trim()),
         }
     }
 
@@ -70,7 +74,7 @@ impl Device {
         let request = GpuRequest { kind: AdapterKind::Hardware, ..GpuRequest::default() };
         match Gpu::request_blocking(&request) {
             Ok(gpu) => return Self::Gpu(Box::new(gpu)),
-            Err(RequestError::NoAdapter { .. }) if quiet => {}
+            Err(_) if quiet => {}
             Err(RequestError::NoAdapter { .. }) => {
                 output::note("no hardware GPU was found: using the CPU engine");
             }

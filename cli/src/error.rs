@@ -2,7 +2,7 @@
 
 use wgpu_optim::data::DataError;
 use wgpu_optim::linear::TrainError;
-use wgpu_optim::{CpuError, DownloadError, RequestError, RuleError, StepError, VectorError};
+use wgpu_optim::{CpuError, DownloadError, RequestError, StepError, VectorError};
 
 use crate::model_file::ModelError;
 use crate::output::OutputError;
@@ -15,8 +15,6 @@ pub(crate) enum Error {
     #[error("{0}")]
     Argument(String),
     #[error(transparent)]
-    Rule(#[from] RuleError),
-    #[error(transparent)]
     Table(#[from] TableError),
     #[error(transparent)]
     Data(#[from] DataError),
@@ -27,8 +25,11 @@ pub(crate) enum Error {
     #[error(transparent)]
     Train(#[from] TrainError),
     /// No adapter of any kind.
-    #[error("--device gpu: {0} (--device cpu)")]
-    NoDevice(RequestError),
+    #[error(
+        "--device gpu: wgpu finds no adapter: install a driver for Vulkan, Metal or DirectX 12 \
+         (on Debian: mesa-vulkan-drivers), or use the CPU engine: --device cpu"
+    )]
+    NoDevice,
     /// No adapter of this name.
     #[error("--device {wanted}: no adapter's name contains that; there are: {found}")]
     NoSuchDevice { wanted: String, found: String },
@@ -38,7 +39,7 @@ pub(crate) enum Error {
     /// The device failed outside of training.
     #[error("{0}")]
     Run(String),
-    #[error("interrupted: nothing was written")]
+    #[error("interrupted: no file was written")]
     Interrupted,
 }
 
@@ -48,7 +49,7 @@ impl Error {
     pub(crate) fn status(&self) -> u8 {
         match self {
             Self::Output(OutputError::ClosedPipe) => 0,
-            Self::Train(_) | Self::NoDevice(_) | Self::Device(_) | Self::Run(_) => 1,
+            Self::Train(_) | Self::NoDevice | Self::Device(_) | Self::Run(_) => 1,
             Self::Interrupted => 1,
             Self::Output(error) if !error.is_argument() => 1,
             Self::Table(TableError::Unreadable { .. }) => 1,

@@ -1,8 +1,8 @@
 //! `wgpu-optim fit`: reads, trains, reports.
 
+use std::io::Write;
 use std::path::Path;
 
-use wgpu_optim::Rule;
 use wgpu_optim::linear::{TrainError, Training, train_blocking};
 
 use crate::args::FitArgs;
@@ -23,8 +23,7 @@ const MOST_VALUES_TO_SAMPLE: usize = 1_000_000;
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
-    let rule = args.rule.rule(args.learning_rate, args.epsilon);
-    rule.validate()?;
+    let rule = args.rule.rule(args.learning_rate, args.epsilon)?;
     let files = Files::prepare(args)?;
     let device = Device::open(&args.device, args.quiet)?;
     let problem = Problem::load(args)?;
@@ -59,13 +58,15 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         rule: &rule,
         precision: args.precision.into(),
     };
-    files.write(&outcome)?;
-    if args.json {
-        output::print_json(&JsonReport::new(&outcome))?;
+    let written = files.write(&outcome);
+    // The result is printed in any case: a full disk should not cost a training run.
+    let printed = if args.json {
+        output::print_json(&JsonReport::new(&outcome))
     } else {
-        output::print(&tables(&outcome))?;
-    }
-    Ok(())
+        output::print(&tables(&outcome))
+    };
+    written?;
+    Ok(printed?)
 }
 
 /// The files that were asked for, found to be writable before anything else is done.
@@ -77,26 +78,45 @@ struct Files {
 impl Files {
     fn prepare(args: &FitArgs) -> Result<Self, Error> {
         let inputs: Vec<&Path> = args.data.as_deref().into_iter().collect();
-        if args.plot.is_some() && args.plot == args.save {
+        let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &inputs)).transpose()?;
+        let model = args.save.as_deref().map(|path| OutputFile::prepare(path, &inputs));
+        let model = model.transpose()?;
+        if let (Some(plot), Some(model)) = (&plot, &model)
+            && plot.file().is_same(model)
+        {
             return Err(Error::Argument(
                 "--plot and --save name the same file: give each its own".to_owned(),
             ));
         }
-        let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &inputs)).transpose()?;
-        let model = args.save.as_deref().map(|path| OutputFile::prepare(path, &inputs));
-        Ok(Self { plot, model: model.transpose()? })
+        Ok(Self { plot, model })
     }
 
+    /// Writes each file, whether or not the other one can be written.
     fn write(&self, outcome: &Outcome<'_>) -> Result<(), Error> {
-        if let Some(file) = &self.model {
-            let bytes = SavedModel::of(outcome).to_bytes()?;
-            file.write(|path| Ok(std::fs::write(path, &bytes)?))?;
+        let model = self.model.as_ref().map(|file| (file.name(), write_model(file, outcome)));
+        let plot = self.plot.as_ref().map(|plot| (plot.file().name(), draw(plot, outcome)));
+        let (mut written, mut failed) = (Vec::new(), Vec::new());
+        for (name, result) in model.into_iter().chain(plot) {
+            match result {
+                Ok(()) => written.push(format!("{} was written", name.display())),
+                Err(error) => failed.push(error.to_string()),
+            }
         }
-        if let Some(file) = &self.plot {
-            let history = &outcome.trained.history;
-            let points: Vec<_> = history.iter().map(|point| (point.epoch, point.loss)).collect();
-            file.write(&plot::LossCurve { points: &points, best: outcome.best_loss })?;
+        if failed.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        failed.append(&mut written);
+        Err(Error::Run(failed.join("; ")))
     }
+}
+
+fn write_model(file: &OutputFile, outcome: &Outcome<'_>) -> Result<(), Error> {
+    let bytes = SavedModel::of(outcome).to_bytes()?;
+    Ok(file.write(|file| file.write_all(&bytes))?)
+}
+
+fn draw(file: &PlotFile, outcome: &Outcome<'_>) -> Result<(), Error> {
+    let history = &outcome.trained.history;
+    let points: Vec<_> = history.iter().map(|point| (point.epoch, point.loss)).collect();
+    file.write(&plot::LossCurve { points: &points, best: outcome.best_loss })
 }

@@ -1,21 +1,35 @@
-//! Ctrl-C: a flag that long loops look at, so that a run stops between two steps and never in
-//! the middle of writing a file.
+//! Ctrl-C and SIGTERM: a flag that long loops look at, so that a run stops between two steps. What
+//! cannot look (a read from a pipe that nobody fills, a large decomposition) is ended from here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use crate::error::Error;
+use crate::output;
+
+/// How long the loops have to see the flag. Users wait a second for a program to stop.
+const GRACE: Duration = Duration::from_millis(700);
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C from here on. The second one ends the program where it stands.
+/// Catches Ctrl-C from here on, and where there are signals, SIGTERM.
 pub(crate) fn install() {
-    let handler = || {
-        if REQUESTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(1);
-        }
-    };
-    // Without a handler Ctrl-C ends the program at once, which is no reason not to run.
-    let _ = ctrlc::set_handler(handler);
+    // Without a handler the program ends at once, which is no reason not to run.
+    let _ = ctrlc::set_handler(stop);
+    #[cfg(unix)]
+    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]) {
+        let wait = move || signals.forever().take(1).for_each(|_| stop());
+        let _ = std::thread::Builder::new().spawn(wait);
+    }
+}
+
+/// Asks the run to stop, and ends the program if it does not. Runs on a thread of its own.
+fn stop() {
+    REQUESTED.store(true, Ordering::Relaxed);
+    std::thread::sleep(GRACE);
+    output::abandon_files();
+    output::error("interrupted");
+    std::process::exit(1);
 }
 
 /// Whether Ctrl-C was pressed.

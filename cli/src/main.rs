@@ -30,6 +30,7 @@ mod scaling;
 mod table;
 mod trace;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::{Mutex, PoisonError};
 
@@ -37,6 +38,7 @@ use clap::Parser;
 
 use args::{Command, CommandLine};
 use error::Error;
+use output::OutputError;
 
 /// Where the last panic happened.
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
@@ -63,12 +65,20 @@ fn run() -> ExitCode {
         Ok(command_line) => command_line,
         Err(error) => {
             // Help goes to standard output, usage errors to standard error; either may be closed.
-            let _ = error.print();
-            return ExitCode::from(u8::from(error.use_stderr()) * 2);
+            let printed = error.print().and_then(|()| io::stdout().flush());
+            if error.use_stderr() {
+                return ExitCode::from(2);
+            }
+            return exit_code(printed.map_err(|error| OutputError::stdout(error).into()));
         }
     };
     interrupt::install();
-    match dispatch(&command_line.command) {
+    exit_code(dispatch(&command_line.command))
+}
+
+/// Tells of an error, and chooses the exit status.
+fn exit_code(result: Result<(), Error>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let status = error.status();

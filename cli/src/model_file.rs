@@ -105,8 +105,14 @@ impl SavedModel {
         check_format(path, text)?;
         let description: ModelDescription =
             serde_json::from_str(text).map_err(|error| damaged(&error.to_string()))?;
-        let weights = tensor(&tensors, "weights").ok_or_else(|| damaged("no weights"))?;
-        let bias = tensor(&tensors, "bias").ok_or_else(|| damaged("no bias"))?;
+        let weights = tensor(&tensors, "weights").map_err(|what| damaged(&what))?;
+        let bias = tensor(&tensors, "bias").map_err(|what| damaged(&what))?;
+        if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
+            return Err(damaged("a weight or the bias is no finite number"));
+        }
+        if !description.scaling.is_usable() {
+            return Err(damaged("a mean or a deviation is no usable number"));
+        }
         let count = weights.len();
         let counts = [description.columns.len(), description.scaling.features.len()];
         match (counts == [count; 2], bias.as_slice()) {
@@ -152,13 +158,15 @@ fn truncation(bytes: &[u8]) -> Option<String> {
     (expected > bytes.len() as u64).then(|| truncated(expected))
 }
 
-fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Option<Vec<f32>> {
-    let view = tensors.tensor(name).ok()?;
+/// The numbers of a tensor, or what is wrong with it.
+fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, String> {
+    let view = tensors.tensor(name).map_err(|_| format!("there are no {name:?}"))?;
     if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
-        return None;
+        let (kind, shape) = (view.dtype(), view.shape());
+        return Err(format!("{name:?} are {kind:?} of shape {shape:?}, and not F32 in one row"));
     }
     let (values, _) = view.data().as_chunks::<4>();
-    Some(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
+    Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
 }
 
 fn describe(error: &std::io::Error) -> String {
@@ -217,6 +225,35 @@ mod tests {
             };
             assert!(message.contains(expected), "{length}: {message}");
         }
+    }
+
+    /// Each of these would be answered with NaN, infinity or the mirrored value.
+    #[test]
+    fn numbers_that_no_training_makes_are_refused() {
+        let damages: [fn(&mut SavedModel); 5] = [
+            |saved| saved.model.weights[1] = f32::NAN,
+            |saved| saved.model.bias = f32::INFINITY,
+            |saved| saved.description.scaling.features[0].deviation = -1.0,
+            |saved| saved.description.scaling.target.deviation = -0.5,
+            |saved| saved.model.weights[0] = f32::NEG_INFINITY,
+        ];
+        for damage in damages {
+            let mut saved = saved();
+            damage(&mut saved);
+            let message = load(&saved.to_bytes().unwrap()).unwrap_err().to_string();
+            assert!(message.contains("damaged"), "{message}");
+        }
+    }
+
+    #[test]
+    fn tensors_of_another_kind_are_named() {
+        let bytes = [0; 8];
+        let view = TensorView::new(Dtype::F64, vec![1, 1], &bytes).unwrap();
+        let text = serde_json::to_string(&saved().description).unwrap();
+        let metadata = HashMap::from([(KEY.to_owned(), text)]);
+        let file = safetensors::serialize([("weights", view)], Some(metadata)).unwrap();
+        let message = load(&file).unwrap_err().to_string();
+        assert!(message.contains("F64 of shape [1, 1]"), "{message}");
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Why output could not be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,33 @@ pub(crate) fn note(text: &str) {
     message("note", text);
 }
 
+/// A name from a file with what would move the cursor or colour the terminal spelled out.
+pub(crate) fn printable(name: &str) -> String {
+    let spell = |character: char| match character.is_control() {
+        true => character.escape_default().to_string(),
+        false => character.to_string(),
+    };
+    name.chars().map(spell).collect()
+}
+
+/// Temporary files of this run; those that are put in place or deleted no longer exist. Whoever
+/// holds the lock may create and rename files.
+static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn temporary_files() -> MutexGuard<'static, Vec<PathBuf>> {
+    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Deletes the files that are half-written, for a program that ends at once. From here on, no
+/// other file can appear.
+pub(crate) fn abandon_files() {
+    let files = temporary_files();
+    for path in files.iter() {
+        let _ = fs::remove_file(path); // most are not there any more
+    }
+    std::mem::forget(files);
+}
+
 /// A file to be written at the end of a run, known from its beginning to be writable.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
@@ -84,23 +112,24 @@ impl OutputFile {
     /// Checks that `name` can be written, and that it is none of `inputs`. Leaves nothing behind.
     pub(crate) fn prepare(name: &Path, inputs: &[&Path]) -> Result<Self, OutputError> {
         let refuse = |reason: String| OutputError::NotWritable { path: name.to_owned(), reason };
-        // What is there already is looked at behind its links, so that they stay links.
-        let path = fs::canonicalize(name).unwrap_or_else(|_| name.to_owned());
+        if name.to_string_lossy().ends_with(std::path::is_separator) {
+            return Err(refuse("this is the name of a directory".to_owned()));
+        }
+        let path = behind_links(name).map_err(|error| refuse(describe(&error)))?;
         let is_input = |input: &&Path| fs::canonicalize(input).is_ok_and(|input| input == path);
         if inputs.iter().any(is_input) {
             return Err(refuse("this is the input, which would be lost".to_owned()));
         }
-        let file = match fs::metadata(&path) {
+        let special = match fs::metadata(&path) {
             Ok(found) if found.is_dir() => return Err(refuse("this is a directory".to_owned())),
             Ok(found) if found.is_file() && found.permissions().readonly() => {
                 return Err(refuse("the file is read-only".to_owned()));
             }
-            Ok(found) => Self { name: name.to_owned(), path, special: !found.is_file() },
-            Err(_) if path.file_name().is_none() => {
-                return Err(refuse("this is not the name of a file".to_owned()));
-            }
-            Err(_) => Self { name: name.to_owned(), path, special: false },
+            Ok(found) => !found.is_file(),
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(refuse(describe(&error))),
         };
+        let file = Self { name: name.to_owned(), path, special };
         if !file.special {
             // The only honest test; the file is gone again when this line is over.
             file.temporary().map_err(|error| refuse(describe(&error)))?;
@@ -108,38 +137,86 @@ impl OutputFile {
         Ok(file)
     }
 
-    /// Lets `write` fill a file beside the final one, which it then becomes.
+    /// What the user called it.
+    pub(crate) fn name(&self) -> &Path {
+        &self.name
+    }
+
+    /// Whether both are one file, whatever they are called.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.path == other.path
+    }
+
+    /// Lets `fill` write a file beside the final one, which it then becomes.
     pub(crate) fn write(
         &self,
-        write: impl FnOnce(&Path) -> Result<(), Box<dyn std::error::Error>>,
+        fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
     ) -> Result<(), OutputError> {
-        let fail = |reason| OutputError::NotWritten { path: self.name.clone(), reason };
-        if self.special {
-            return write(&self.path).map_err(|error| fail(error.to_string()));
+        let written = if self.special {
+            fs::OpenOptions::new().write(true).open(&self.path).and_then(|mut file| fill(&mut file))
+        } else {
+            self.replace(fill)
+        };
+        written.map_err(|error| OutputError::NotWritten {
+            path: self.name.clone(),
+            reason: describe(&error),
+        })
+    }
+
+    fn replace(&self, fill: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
+        let mut temporary = self.temporary()?;
+        fill(temporary.as_file_mut())?;
+        if let Ok(replaced) = fs::metadata(&self.path) {
+            // Who could read the old file can read the new one, where the file system knows that.
+            let _ = temporary.as_file().set_permissions(replaced.permissions());
         }
-        let temporary = self.temporary().map_err(|error| fail(describe(&error)))?;
-        write(temporary.path()).map_err(|error| fail(error.to_string()))?;
-        temporary.as_file().sync_all().map_err(|error| fail(describe(&error)))?;
-        temporary.persist(&self.path).map_err(|error| fail(describe(&error.error)))?;
+        temporary.as_file().sync_all()?;
+        let _lock = temporary_files();
+        temporary.persist(&self.path).map_err(|error| error.error)?;
         Ok(())
     }
 
-    /// An empty file beside the final one, deleted when dropped. It keeps the extension, which
-    /// tells the plotting library the format.
+    /// An empty file beside the final one, deleted when dropped.
     fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
-        let directory = match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        let extension = self.path.extension().unwrap_or_default();
-        let suffix = format!(".{}", extension.to_string_lossy());
+        let directory = self.path.parent().unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
-        builder.prefix(".wgpu-optim-").suffix(&suffix);
+        builder.prefix(".wgpu-optim-");
         // As any other program would create it, rather than for the owner's eyes only.
         #[cfg(unix)]
         builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        builder.tempfile_in(directory)
+        let mut files = temporary_files();
+        let file = builder.tempfile_in(directory)?;
+        files.push(file.path().to_owned());
+        Ok(file)
     }
+}
+
+/// Where `name` leads, so that links stay links: also those to a file that is yet to be made.
+fn behind_links(name: &Path) -> io::Result<PathBuf> {
+    const MOST_LINKS: usize = 40; // as on Linux
+    let mut path = name.to_owned();
+    for _ in 0..MOST_LINKS {
+        if let Ok(found) = fs::canonicalize(&path) {
+            return Ok(found);
+        }
+        if fs::metadata(&path).is_ok() {
+            return Ok(path); // a pipe, for one, has a link that says what it is and leads nowhere
+        }
+        let Some(file) = path.file_name() else {
+            return Err(io::Error::other("this is not the name of a file"));
+        };
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent)?,
+            _ => fs::canonicalize(".")?,
+        };
+        let place = directory.join(file);
+        match fs::symlink_metadata(&place) {
+            Ok(found) if found.is_symlink() => path = directory.join(fs::read_link(&place)?),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+            _ => return Ok(place),
+        }
+    }
+    Err(io::Error::other("its symbolic links lead in a circle"))
 }
 
 /// An error's words without the temporary file's name, which would only confuse.
@@ -150,6 +227,7 @@ fn describe(error: &io::Error) -> String {
         ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         ErrorKind::NotADirectory => "its directory is a file".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        ErrorKind::InvalidFilename => "the file system refuses this name, or its length".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -165,7 +243,7 @@ mod tests {
         let count = || fs::read_dir(directory.path()).unwrap().count();
         let file = OutputFile::prepare(&name, &[]).unwrap();
         assert_eq!(count(), 0);
-        file.write(|path| Ok(fs::write(path, "done")?)).unwrap();
+        file.write(|file| file.write_all(b"done")).unwrap();
         assert_eq!((fs::read_to_string(&name).unwrap().as_str(), count()), ("done", 1));
     }
 
@@ -175,9 +253,9 @@ mod tests {
         let name = directory.path().join("result.txt");
         fs::write(&name, "old").unwrap();
         let file = OutputFile::prepare(&name, &[]).unwrap();
-        file.write(|path| {
-            fs::write(path, "ne")?;
-            Err("the disk is full".into())
+        file.write(|file| {
+            file.write_all(b"ne")?;
+            Err(ErrorKind::StorageFull.into())
         })
         .unwrap_err();
         assert_eq!(fs::read_to_string(&name).unwrap(), "old");
@@ -197,5 +275,27 @@ mod tests {
         assert!(refused(directory.path()).contains("is a directory"));
         assert!(refused(&directory.path().join("no/such.svg")).contains("does not exist"));
         assert!(refused(&input).contains("is the input"));
+        assert!(refused(&directory.path().join("x.svg/")).contains("name of a directory"));
+        assert!(refused(&directory.path().join("x".repeat(300))).contains("length"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_stay_links_and_permissions_stay() {
+        use std::os::unix::fs::{PermissionsExt, symlink};
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        symlink("real", at("link")).unwrap();
+        symlink("circle", at("circle")).unwrap();
+        let link = OutputFile::prepare(&at("link"), &[]).unwrap();
+        assert!(link.is_same(&OutputFile::prepare(&at("real"), &[]).unwrap()));
+        link.write(|file| file.write_all(b"one")).unwrap();
+        assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+        fs::set_permissions(at("real"), PermissionsExt::from_mode(0o640)).unwrap();
+        link.write(|file| file.write_all(b"two")).unwrap();
+        assert_eq!(fs::read_to_string(at("real")).unwrap(), "two");
+        assert_eq!(fs::metadata(at("real")).unwrap().permissions().mode() & 0o777, 0o640);
+        let message = OutputFile::prepare(&at("circle"), &[]).unwrap_err().to_string();
+        assert!(message.contains("circle"), "{message}");
     }
 }

@@ -2,6 +2,7 @@
 //! they look the same everywhere.
 
 use std::error::Error as StdError;
+use std::io::Write;
 use std::ops::Range;
 use std::path::Path;
 
@@ -11,13 +12,16 @@ use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
 use crate::error::Error;
-use crate::output::{OutputError, OutputFile};
+use crate::output::OutputFile;
 
 const SIZE: (u32, u32) = (900, 560);
 const FONT: &str = "sans-serif";
 const LINE: RGBColor = RGBColor(31, 90, 166);
 const ACCENT: RGBColor = RGBColor(200, 60, 30);
 const FAINT: RGBColor = RGBColor(150, 160, 170);
+
+/// More would only lie on top of each other.
+const MOST_CIRCLES: usize = 2000;
 
 type DrawResult = Result<(), Box<dyn StdError>>;
 
@@ -52,26 +56,45 @@ impl PlotFile {
         Ok(Self { file: OutputFile::prepare(path, inputs)?, vector })
     }
 
-    /// Draws the picture and puts it in place.
-    pub(crate) fn write(&self, picture: &impl Picture) -> Result<(), OutputError> {
-        self.file.write(|path| {
-            register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-                .map_err(|_| "the font inside the program is damaged")?;
-            if self.vector {
-                let mut text = String::new();
-                draw(SVGBackend::with_string(&mut text, SIZE), picture)?;
-                std::fs::write(path, text)?;
-                return Ok(());
-            }
-            draw(BitMapBackend::new(path, SIZE), picture)
-        })
+    /// Where the picture goes.
+    pub(crate) fn file(&self) -> &OutputFile {
+        &self.file
     }
+
+    /// Draws the picture and puts it in place.
+    pub(crate) fn write(&self, picture: &impl Picture) -> Result<(), Error> {
+        let bytes = if self.vector { svg(picture) } else { png(picture) };
+        let bytes = bytes.map_err(|error| Error::Run(format!("drawing failed: {error}")))?;
+        Ok(self.file.write(|file| file.write_all(&bytes))?)
+    }
+}
+
+fn svg(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn StdError>> {
+    let mut text = String::new();
+    draw(SVGBackend::with_string(&mut text, SIZE), picture)?;
+    Ok(text.into_bytes())
+}
+
+fn png(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn StdError>> {
+    let (width, height) = SIZE;
+    let mut pixels = vec![0; 3 * width as usize * height as usize];
+    draw(BitMapBackend::with_buffer(&mut pixels, SIZE), picture)?;
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, width, height);
+    encoder.set_color(png::ColorType::Rgb);
+    encoder.set_depth(png::BitDepth::Eight);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(&pixels)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn draw<B: DrawingBackend>(backend: B, picture: &impl Picture) -> DrawResult
 where
     B::ErrorType: 'static,
 {
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the font inside the program is damaged")?;
     let area = backend.into_drawing_area();
     area.fill(&WHITE)?;
     picture.draw(&area)?;
@@ -94,20 +117,22 @@ impl Picture for LossCurve<'_> {
     {
         let last_epoch = self.points.last().map_or(1.0, |&(epoch, _)| epoch);
         let losses = self.points.iter().map(|&(_, loss)| loss);
+        let losses = padded(losses.chain(self.best));
+        let height = losses.end - losses.start;
         let mut chart = ChartBuilder::on(area)
             .margin(18)
             .caption("Training loss", (FONT, 24))
             .x_label_area_size(52)
             .y_label_area_size(86)
-            .build_cartesian_2d(0.0..last_epoch, padded(losses.chain(self.best)))?;
+            .build_cartesian_2d(0.0..last_epoch, losses)?;
         chart
             .configure_mesh()
             .x_desc("epoch")
             .y_desc("half the mean squared error")
             .axis_desc_style((FONT, 18))
             .label_style((FONT, 15))
-            .x_label_formatter(&|epoch| tick(*epoch))
-            .y_label_formatter(&|loss| tick(*loss))
+            .x_label_formatter(&|epoch| tick(*epoch, last_epoch))
+            .y_label_formatter(&|loss| tick(*loss, height))
             .light_line_style(WHITE)
             .bold_line_style(FAINT.mix(0.35))
             .draw()?;
@@ -165,8 +190,8 @@ impl Picture for Path2d<'_> {
             .y_desc("x2")
             .axis_desc_style((FONT, 18))
             .label_style((FONT, 15))
-            .x_label_formatter(&|value| tick(*value))
-            .y_label_formatter(&|value| tick(*value))
+            .x_label_formatter(&|value| tick(*value, x_range.end - x_range.start))
+            .y_label_formatter(&|value| tick(*value, y_range.end - y_range.start))
             .draw()?;
         let inside = |&[x, y]: &[f64; 2]| x_range.contains(&x) && y_range.contains(&y);
         for contour in self.contours {
@@ -178,7 +203,8 @@ impl Picture for Path2d<'_> {
         }
         let points = || self.path.iter().map(|&[x, y]| (x, y));
         chart.draw_series(LineSeries::new(points(), LINE.stroke_width(2)))?;
-        chart.draw_series(points().map(|point| Circle::new(point, 4, LINE.filled())))?;
+        let (first, last) = (points().take(MOST_CIRCLES), points().next_back());
+        chart.draw_series(first.chain(last).map(|point| Circle::new(point, 4, LINE.filled())))?;
         let minimum = Cross::new((0.0, 0.0), 6, ACCENT.stroke_width(2));
         chart.draw_series([minimum])?;
         Ok(())
@@ -196,14 +222,23 @@ fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
     low - margin..high + margin
 }
 
-/// A number at an axis: as short as it can be.
-fn tick(value: f64) -> String {
-    // Steps of an axis add up to 0.30000000000000004 and its like.
-    let rounded = (value * 1e9).round() / 1e9;
-    if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) && rounded != 0.0 {
+/// A number at an axis that is `span` long: as short as it can be.
+fn tick(value: f64, span: f64) -> String {
+    // Steps of an axis add up to 0.30000000000000004 and its like, and to nearly 0.
+    let unit = 10f64.powf((span.log10() - 6.0).floor());
+    let rounded = (value / unit).round() * unit;
+    if rounded == 0.0 {
+        return "0".to_owned();
+    }
+    if !(1e-4..1e6).contains(&value.abs()) {
         return format!("{value:.2e}");
     }
-    if rounded == 0.0 { "0".to_owned() } else { format!("{rounded}") }
+    let decimals = (-unit.log10()).round().max(0.0) as usize;
+    let text = format!("{rounded:.decimals$}");
+    if decimals == 0 {
+        return text;
+    }
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
 fn tick_precise(value: f64) -> String {
@@ -216,8 +251,11 @@ mod tests {
 
     #[test]
     fn ticks_are_short() {
-        let ticks = [0.1 + 0.2, -1e-17, 2.0, 1e7, -0.5].map(tick);
-        assert_eq!(ticks, ["0.3", "0", "2", "1.00e7", "-0.5"]);
+        let ticks = [0.1 + 0.2, -1e-17, 2.0, 1e7, -0.5, 0.25].map(|value| tick(value, 3.0));
+        assert_eq!(ticks, ["0.3", "0", "2", "1.00e7", "-0.5", "0.25"]);
+        let ticks = [-1e-25, 3e-10, 1e-9].map(|value| tick(value, 2e-9));
+        assert_eq!(ticks, ["0", "3.00e-10", "1.00e-9"]);
+        assert_eq!([100.0, 200.0, 2e7].map(|value| tick(value, 3e8)), ["100", "200", "2.00e7"]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! `wgpu-optim predict`: applies a saved model to a table.
 
+use std::collections::{HashMap, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
 
@@ -10,10 +11,14 @@ use wgpu_optim::linear::predict_blocking;
 use crate::args::PredictArgs;
 use crate::device::Device;
 use crate::error::Error;
+use crate::interrupt;
 use crate::model_file::{ModelDescription, SavedModel};
 use crate::output::{OutputError, OutputFile};
 use crate::problem::list;
 use crate::table::Table;
+
+/// Rows between two looks at whether the user wants to stop.
+const ROWS_PER_CHECK: usize = 4096;
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
@@ -24,24 +29,37 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
     let columns = match_columns(&description, &args.model, &table)?;
     let (mut features, _) = table.read(&columns, None)?;
     description.scaling.apply(&mut features);
-    // Standard output has the answers, so standard error may tell which device was chosen.
-    let device = Device::open(&args.device, false)?;
+    let device = Device::open(&args.device, args.quiet)?;
+    interrupt::check()?;
     let scaled = predict_blocking(device.engine(Precision::Native), &model, features.view())?;
+    interrupt::check()?;
     let scale = ColumnScale::from(description.scaling.target);
-    let answers = scaled.into_iter().map(|value| scale.restore(value));
-
-    match file {
-        Some(file) => file.write(|path| {
-            let file = std::fs::File::create(path)?;
-            Ok(write_column(BufWriter::new(file), &description.target, answers)?)
-        })?,
-        None => write_column(BufWriter::new(io::stdout().lock()), &description.target, answers)
-            .map_err(OutputError::stdout)?,
+    let answers = || scaled.iter().map(|&value| scale.restore(value));
+    if let Some(row) = answers().position(|answer| !answer.is_finite()) {
+        return Err(Error::Argument(format!(
+            "{}: row {} below any header: the answer is no finite number: its values are too large \
+             for the model {}",
+            args.data.display(),
+            row + 1,
+            args.model.display()
+        )));
     }
-    Ok(())
+
+    let written = match file {
+        Some(file) => {
+            file.write(|file| write_column(BufWriter::new(file), &description.target, answers()))
+        }
+        None => write_column(BufWriter::new(io::stdout().lock()), &description.target, answers())
+            .map_err(OutputError::stdout),
+    };
+    if written.is_err() {
+        interrupt::check()?;
+    }
+    Ok(written?)
 }
 
-/// CSV of one column. Numbers are written so that they read back to the same f64.
+/// CSV of one column. Numbers are written so that they read back to the same f64. Ctrl-C ends it
+/// with an error.
 fn write_column(
     mut writer: impl Write,
     header: &str,
@@ -52,7 +70,10 @@ fn write_column(
     } else {
         writeln!(writer, "{header}")?;
     }
-    for answer in answers {
+    for (row, answer) in answers.enumerate() {
+        if row % ROWS_PER_CHECK == 0 && interrupt::requested() {
+            return Err(io::Error::other("interrupted"));
+        }
         writeln!(writer, "{answer}")?;
     }
     writer.flush()
@@ -66,7 +87,11 @@ fn match_columns(
 ) -> Result<Vec<usize>, Error> {
     let (names, data, model_name) = (table.names(), table.path().display(), model_path.display());
     if model.named && table.has_header() {
-        let find = |column: &String| names.iter().position(|name| name == column);
+        let wanted: HashSet<&str> = model.columns.iter().map(String::as_str).collect();
+        table.refuse_same_names(|name| wanted.contains(name))?;
+        let places: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(index, name)| (name.as_str(), index)).collect();
+        let find = |column: &String| places.get(column.as_str()).copied();
         let missing: Vec<String> =
             model.columns.iter().filter(|column| find(column).is_none()).cloned().collect();
         if missing.is_empty() {

@@ -69,6 +69,7 @@ impl Problem {
 
     fn from_file(path: &Path, args: &FitArgs) -> Result<Self, Error> {
         let table = Table::open(path)?;
+        table.refuse_same_names(|_| true)?;
         let columns = Columns::of(&table, args.target.as_deref())?;
         let target = columns.target_index;
         let features: Vec<usize> = (0..table.names().len()).filter(|&i| i != target).collect();
@@ -104,12 +105,19 @@ impl Problem {
     }
 
     fn warn_of_constants(&self) {
-        for (name, scale) in self.columns.features.iter().zip(&self.scaling.features) {
-            if scale.deviation == 0.0 {
-                output::warning(&format!(
-                    "column {name:?} is constant: it is standardized to 0 and explains nothing"
-                ));
-            }
+        let columns = self.columns.features.iter().zip(&self.scaling.features);
+        let constant = columns.filter(|(_, scale)| scale.deviation == 0.0);
+        let constant: Vec<String> = constant.map(|(name, _)| name.clone()).collect();
+        match constant.as_slice() {
+            [] => {}
+            [name] => output::warning(&format!(
+                "column {name:?} is constant: it is standardized to 0 and explains nothing"
+            )),
+            names => output::warning(&format!(
+                "{} columns are constant: they are standardized to 0 and explain nothing: {}",
+                names.len(),
+                list(names)
+            )),
         }
         if self.scaling.target.deviation == 0.0 {
             let name = &self.columns.target;
@@ -157,7 +165,9 @@ fn position(names: &[String], wanted: &str) -> Option<usize> {
 
 /// Names in a row, the first ones if there are many.
 pub(crate) fn list(names: &[String]) -> String {
-    let shown = names.iter().take(LISTED_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let shown: Vec<String> =
+        names.iter().take(LISTED_NAMES).map(|name| output::printable(name)).collect();
+    let shown = shown.join(", ");
     match names.len().checked_sub(LISTED_NAMES) {
         Some(more @ 1..) => format!("{shown} and {more} more"),
         _ => shown,

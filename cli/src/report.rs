@@ -6,6 +6,7 @@ use wgpu_optim::linear::{Trained, Training};
 use wgpu_optim::{Adagrad, Precision, Rule};
 
 use crate::device::Description;
+use crate::output::printable;
 use crate::problem::Problem;
 
 /// A line below the header, and no others: easy to read and to search.
@@ -92,11 +93,18 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     let (rows, features) = (problem.dataset.rows(), problem.dataset.feature_count());
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
+    let precision = match outcome.device.kind {
+        "cpu" => "the bits of exact precision".to_owned(), // whichever was asked for
+        _ => format!("{} precision", outcome.precision),
+    };
     let mut table = Table::new();
     table.load_style(TableStyle::new());
     for (name, value) in [
-        ("data", format!("{}: {rows} rows, {features} features", problem.source)),
-        ("device", format!("{}, {} precision", outcome.device, outcome.precision)),
+        (
+            "data",
+            format!("{}: {}, {}", problem.source, count(rows, "row"), count(features, "feature")),
+        ),
+        ("device", format!("{}, {precision}", outcome.device)),
         (
             "training",
             format!(
@@ -115,6 +123,11 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     table.trim_fmt()
 }
 
+/// `1 row`, `2 rows`.
+fn count(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
 fn weight_table(outcome: &Outcome<'_>) -> String {
     let Outcome { problem, trained, .. } = outcome;
     let model = &trained.model;
@@ -122,7 +135,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
     let (weights, bias) = problem.scaling.in_file_units(model);
     let mut table = Table::new();
     table.load_style(STYLE);
-    let mut header = vec![format!("weight of ({})", problem.columns.target)];
+    let mut header = vec![format!("weight of ({})", printable(&problem.columns.target))];
     if scaled {
         header.push("standardized".to_owned());
     }
@@ -136,7 +149,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
     let standardized = model.weights.iter().copied().chain([model.bias]);
     let restored = weights.into_iter().chain([bias]);
     for (index, ((name, value), restored)) in names.zip(standardized).zip(restored).enumerate() {
-        let mut row = vec![name.to_owned()];
+        let mut row = vec![printable(name)];
         if scaled {
             row.push(format!("{value:.6}"));
         }

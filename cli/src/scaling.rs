@@ -68,6 +68,13 @@ impl Scaling {
         }
     }
 
+    /// Whether all numbers are ones that columns can have.
+    pub(crate) fn is_usable(&self) -> bool {
+        self.features.iter().chain([&self.target]).all(|scale| {
+            scale.mean.is_finite() && scale.deviation.is_finite() && scale.deviation >= 0.0
+        })
+    }
+
     /// Whether any column was changed at all.
     pub(crate) fn is_identity(&self) -> bool {
         let identity = Scale::from(ColumnScale::IDENTITY);

@@ -2,6 +2,7 @@
 //! lines; rows are then parsed as they are read, so that memory holds the numbers and not the
 //! text.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use ndarray::{Array1, Array2};
 
 use crate::delimiter::{Delimiter, SingleBlanks};
 use crate::error::Error;
-use crate::interrupt;
+use crate::{interrupt, output};
 
 /// How much of a file is looked at to find its delimiter.
 const SAMPLE_BYTES: u64 = 1 << 16;
@@ -40,11 +41,17 @@ pub(crate) enum TableError {
     )]
     HeaderOnly { path: PathBuf, line: u64 },
     #[error(
-        "{}, line {line}: {found} columns, but line {first} has {expected}: \
-         add or remove values, or delete the line",
+        "{}, line {line}: {found} columns, but line {first} has {expected}: {hint}",
         path.display()
     )]
-    Ragged { path: PathBuf, line: u64, found: usize, first: u64, expected: usize },
+    Ragged {
+        path: PathBuf,
+        line: u64,
+        found: usize,
+        first: u64,
+        expected: usize,
+        hint: &'static str,
+    },
     #[error(
         "{}, line {line}, column {column} ({name}): {text} {problem}",
         path.display()
@@ -62,6 +69,12 @@ pub(crate) enum TableError {
         path.display()
     )]
     SameName { path: PathBuf, line: u64, first: usize, second: usize, name: String },
+    #[error(
+        "{}: the row of line {line} has a quotation mark that is not closed: close it, or delete \
+         it",
+        path.display()
+    )]
+    Unclosed { path: PathBuf, line: u64 },
     #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
     OutOfMemory { path: PathBuf, rows: usize },
 }
@@ -75,7 +88,7 @@ pub(crate) struct Table {
     first_line: u64,
     /// The first row, where there is no header: it has been read already.
     first_row: Option<ByteRecord>,
-    reader: csv::Reader<Box<dyn Read>>,
+    reader: csv::Reader<Source>,
     /// A guess from the size of the file and the length of its first lines.
     expected_rows: usize,
 }
@@ -109,7 +122,7 @@ impl Table {
 
     fn from_reader(
         path: &Path,
-        mut reader: csv::Reader<Box<dyn Read>>,
+        mut reader: csv::Reader<Source>,
         expected_rows: usize,
     ) -> Result<Self, Error> {
         let path = path.to_owned();
@@ -117,18 +130,10 @@ impl Table {
         if !next_row(&path, &mut reader, &mut first)? {
             return Err(TableError::Empty { path }.into());
         }
-        let first_line = line_before(&reader);
+        let first_line = line_of(&reader, &first);
         let has_header = is_header(&first);
         let names: Vec<String> =
             first.iter().enumerate().map(|(index, field)| name(index, field, has_header)).collect();
-        for (second, name) in names.iter().enumerate() {
-            if let Some(first) = names[..second].iter().position(|other| other == name) {
-                let (first, second, name) = (first + 1, second + 1, name.clone());
-                return Err(
-                    TableError::SameName { path, line: first_line, first, second, name }.into()
-                );
-            }
-        }
         let first_row = (!has_header).then_some(first);
         Ok(Self { path, names, has_header, first_line, first_row, reader, expected_rows })
     }
@@ -136,6 +141,31 @@ impl Table {
     /// The name of each column: of the header, or `x` with its index, counted from 0.
     pub(crate) fn names(&self) -> &[String] {
         &self.names
+    }
+
+    /// Looks among the columns whose names `matter` for two of the same name.
+    ///
+    /// # Errors
+    /// [`TableError::SameName`] for the first such pair.
+    pub(crate) fn refuse_same_names(
+        &self,
+        matters: impl Fn(&str) -> bool,
+    ) -> Result<(), TableError> {
+        let mut seen = HashMap::with_capacity(self.names.len());
+        for (index, name) in self.names.iter().enumerate() {
+            if let Some(first) = seen.insert(name, index)
+                && matters(name)
+            {
+                return Err(TableError::SameName {
+                    path: self.path.clone(),
+                    line: self.first_line,
+                    first: first + 1,
+                    second: index + 1,
+                    name: name.clone(),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Whether the first line is a header.
@@ -196,14 +226,15 @@ impl Table {
         if found == expected {
             return Ok(());
         }
-        let line = line_before(&self.reader);
-        Err(TableError::Ragged {
-            path: self.path.clone(),
-            line,
-            found,
-            first: self.first_line,
-            expected,
-        })
+        let hint = if record[0].starts_with(b"#") || self.names[0].starts_with('#') {
+            "comments are not known here: delete lines that begin with #"
+        } else if found == expected + 1 && record[found - 1].is_empty() {
+            "delete the separator at the end of the line"
+        } else {
+            "add or remove values, or delete the line"
+        };
+        let (path, line) = (self.path.clone(), line_of(&self.reader, record));
+        Err(TableError::Ragged { path, line, found, first: self.first_line, expected, hint })
     }
 
     #[inline]
@@ -211,12 +242,13 @@ impl Table {
         let field = record[column].trim_ascii();
         match parse(field) {
             Some(value) if value.is_finite() => Ok(value),
-            parsed => Err(self.not_a_number(column, field, parsed)),
+            parsed => Err(self.not_a_number(record, column, parsed)),
         }
     }
 
     #[cold]
-    fn not_a_number(&self, column: usize, field: &[u8], parsed: Option<f32>) -> TableError {
+    fn not_a_number(&self, row: &ByteRecord, column: usize, parsed: Option<f32>) -> TableError {
+        let field = row[column].trim_ascii();
         let text = String::from_utf8_lossy(field);
         let problem = if field.is_empty() {
             "is no number: fill the value in, or delete the line"
@@ -237,17 +269,31 @@ impl Table {
         }
         TableError::NotANumber {
             path: self.path.clone(),
-            line: line_before(&self.reader),
+            line: line_of(&self.reader, row),
             column: column + 1,
-            name: self.names[column].clone(),
+            name: output::printable(&self.names[column]),
             text: format!("{shown:?}"),
             problem,
         }
     }
 }
 
+/// A text that knows whether it was asked for more than it has.
+struct Source {
+    text: Box<dyn Read>,
+    ended: bool,
+}
+
+impl Read for Source {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.text.read(buffer)?;
+        self.ended = count == 0;
+        Ok(count)
+    }
+}
+
 /// A csv reader that leaves the raggedness, the header and the trimming to this module.
-fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Box<dyn Read>> {
+fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Source> {
     // With a line end behind the last row too, the reader always stands behind the row's line.
     let text = text.chain(io::Cursor::new(b"\n"));
     let text: Box<dyn Read> = match delimiter {
@@ -261,19 +307,24 @@ fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Box<dy
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(1 << 18)
-        .from_reader(text)
+        .from_reader(Source { text, ended: false })
 }
 
 /// Reads the next row that is not blank; false at the end.
 fn next_row(
     path: &Path,
-    reader: &mut csv::Reader<Box<dyn Read>>,
+    reader: &mut csv::Reader<Source>,
     record: &mut ByteRecord,
 ) -> Result<bool, TableError> {
     loop {
         match reader.read_byte_record(record) {
             Ok(false) => return Ok(false),
             Ok(true) if record.len() == 1 && record[0].trim_ascii().is_empty() => {}
+            Ok(true) if is_unclosed(reader, record) => {
+                // No line end behind this row, so none to count back over.
+                let line = reader.position().line() - line_ends(record);
+                return Err(TableError::Unclosed { path: path.to_owned(), line });
+            }
             Ok(true) => return Ok(true),
             Err(error) => {
                 let reason = error.to_string();
@@ -283,10 +334,21 @@ fn next_row(
     }
 }
 
-/// The line of the row that was just read. The csv crate counts a row's line from the blank
-/// lines before it, so this counts back from the line behind it.
-fn line_before(reader: &csv::Reader<Box<dyn Read>>) -> u64 {
-    reader.position().line() - 1
+/// The line on which the row that was just read begins. The csv crate counts a row's line from
+/// the blank lines before it, so this counts back from the line behind it.
+fn line_of(reader: &csv::Reader<Source>, row: &ByteRecord) -> u64 {
+    reader.position().line() - 1 - line_ends(row)
+}
+
+/// How many ends of lines stand within quotation marks.
+fn line_ends(row: &ByteRecord) -> u64 {
+    row.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64
+}
+
+/// Whether the row ends with the file, rather than with the line end that [`reader`] puts behind
+/// its text: that is then within quotation marks.
+fn is_unclosed(reader: &csv::Reader<Source>, row: &ByteRecord) -> bool {
+    reader.get_ref().ended && row.as_slice().ends_with(b"\n")
 }
 
 /// A first row without any number is a header. One that has both is read as data, so that a

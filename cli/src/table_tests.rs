@@ -11,6 +11,7 @@ fn open(text: &[u8]) -> Result<Table, Error> {
 
 fn read(text: &[u8]) -> Result<(Vec<String>, Array2<f32>), Error> {
     let table = open(text)?;
+    table.refuse_same_names(|_| true)?;
     let names = table.names().to_vec();
     let columns: Vec<usize> = (0..names.len()).collect();
     table.read(&columns, None).map(|(matrix, _)| (names, matrix))
@@ -64,7 +65,7 @@ fn other_columns_may_hold_text() {
 
 #[test]
 fn errors_name_line_column_and_text() {
-    let cases: [(&[u8], &[&str]); 11] = [
+    let cases: [(&[u8], &[&str]); 20] = [
         (b"", &["empty"]),
         (b" \n\r\n", &["empty"]),
         (b"a,b\n", &["header (line 1)", "no row"]),
@@ -75,6 +76,15 @@ fn errors_name_line_column_and_text() {
         (b"a,b\n-inf,1\n", &["line 2", "column 1 (a)", "\"-inf\"", "infinite"]),
         (b"a,b\n1e39,1\n", &["line 2", "column 1 (a)", "\"1e39\"", "largest"]),
         (b"a;b\n1,5;2\n", &["line 2", "\"1,5\"", "decimal point"]),
+        (b"a,b\n1,2\n\n3,\"4\n5,6\n7,8\n", &["line 4", "not closed"]),
+        (b"a b\n1 2\n\n\"3 4\n5 6\n7 8", &["line 4", "not closed"]),
+        (b"\"a,b\n1,2\n", &["line 1", "not closed"]),
+        (b"a,b\n\"1\n\n\",\"x\ny\"\n", &["line 2, column 2 (b)", "no number"]),
+        (b"a,b\n1,2\n\"3\n\"\n5,6\n", &["line 3", "1 columns"]),
+        (b"a,b\n1,2,\n", &["line 2", "separator at the end"]),
+        (b"# made by hand\na,b\n1,2\n", &["comments are not known"]),
+        (b"a,b\n# x\n1,2\n", &["line 2", "comments are not known"]),
+        (b"a\x1b,b\nx,2\n", &["(a\\u{1b})", "no number"]),
         (b"a,b,a\n1,2,3\n", &["columns 1 and 3", "\"a\"", "rename"]),
     ];
     for (text, parts) in cases {
@@ -106,4 +116,11 @@ fn long_files_keep_every_row_and_their_line_numbers() {
     assert!(matrix.rows().into_iter().enumerate().all(|(i, row)| row[0] == i as f32));
     text.extend_from_slice(b"1 oops\n");
     assert!(message(&text).contains("line 20001, column 2"));
+}
+
+#[test]
+fn only_names_that_matter_must_differ() {
+    let table = open(b"a,b,b,c\n1,2,3,4\n").unwrap();
+    table.refuse_same_names(|name| name != "b").unwrap();
+    table.refuse_same_names(|name| name == "b").unwrap_err();
 }

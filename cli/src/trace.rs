@@ -6,6 +6,7 @@ use wgpu_optim::Rule;
 
 use crate::args::TraceArgs;
 use crate::error::Error;
+use crate::interrupt;
 use crate::output;
 use crate::plot::{Path2d, PlotFile};
 
@@ -16,6 +17,8 @@ const CURVATURE: [f64; 2] = [0.1, 2.0];
 /// The values of the contours that are drawn.
 const LEVELS: [f64; 8] = [0.05, 0.25, 0.75, 1.5, 3.0, 5.0, 8.0, 12.0];
 const POINTS_PER_CONTOUR: u32 = 1000;
+/// Steps between two looks at whether the user wants to stop.
+const STEPS_PER_CHECK: u64 = 4096;
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
@@ -31,15 +34,14 @@ struct JsonReport<'a> {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
-    let rule = args.rule.rule(args.learning_rate, EPSILON);
-    rule.validate()?;
+    let rule = args.rule.rule(args.learning_rate, EPSILON)?;
     if !args.rotate.is_finite() {
         return Err(Error::Argument(format!("--rotate {}: give a finite angle", args.rotate)));
     }
     let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &[])).transpose()?;
 
     let function = Valley::rotated(args.rotate);
-    let path = follow(&rule, &function, args.steps);
+    let path = follow(&rule, &function, args.steps)?;
     let [x1, x2] = path.last().copied().unwrap_or(START);
     if let Some(plot) = plot {
         let title = format!("{}, learning rate {}", rule_name(&rule), args.learning_rate);
@@ -69,7 +71,7 @@ fn rule_name<R: Rule>(_: &R) -> &'static str {
 }
 
 /// All points from the start to the last step.
-fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Vec<[f64; 2]> {
+fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Result<Vec<[f64; 2]>, Error> {
     let initial = rule.initial_state();
     let mut states: [R::State<f64>; 2] = std::array::from_fn(|_| widened::<R>(&initial));
     let mut x = START;
@@ -81,8 +83,11 @@ fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Vec<[f64; 2]> {
             *x = rule.update(&uniforms, *x, gradient, state);
         }
         path.push(x);
+        if step % STEPS_PER_CHECK == 0 {
+            interrupt::check()?;
+        }
     }
-    path
+    Ok(path)
 }
 
 /// The initial state of one parameter in double precision.

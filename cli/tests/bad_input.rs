@@ -85,11 +85,30 @@ fn settings_of_zero() {
 #[test]
 fn hyper_parameters() {
     for wrong in ["nan", "inf", "-inf", "-0.1"] {
-        fit_fails(GOOD, &["--learning-rate", wrong], &["learning_rate", "finite"]);
-        fit_fails(GOOD, &["--epsilon", wrong], &["epsilon", "finite"]);
-        Workplace::new().fail(2, &["trace", "--learning-rate", wrong], &["learning_rate"]);
+        fit_fails(GOOD, &["--learning-rate", wrong], &["--learning-rate is", "finite"]);
+        fit_fails(GOOD, &["--epsilon", wrong], &["--epsilon is", "finite"]);
+        Workplace::new().fail(2, &["trace", "--learning-rate", wrong], &["--learning-rate is"]);
     }
+    fit_fails(GOOD, &["--learning-rate", "1e39"], &["1e39", "3.4e38"]);
     fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
+}
+
+/// A minus sign makes a wrong value and not another option.
+#[test]
+fn negative_numbers() {
+    let settings = ["--rows", "--batch-size", "--seed", "--epochs"];
+    for setting in settings {
+        fit_fails(GOOD, &[setting, "-3"], &[setting, "-3"]);
+    }
+    fit_fails(GOOD, &["--target", "-1"], &["--target -1", "a, b, y"]);
+    Workplace::new().fail(2, &["trace", "--steps", "-3"], &["--steps", "'-3'"]);
+}
+
+#[test]
+fn a_device_without_a_name() {
+    for name in ["", " "] {
+        Workplace::new().fail(2, &["fit", "--device", name], &["--device", "auto, cpu, gpu"]);
+    }
 }
 
 #[test]
@@ -123,6 +142,105 @@ fn outputs_that_cannot_be_written_are_found_before_training() {
     place.fail(2, &["fit", "data.csv", "--save", "."], &["directory"]);
     place.fail(2, &["fit", "data.csv", "--plot", "a.svg", "--save", "a.svg"], &["same file"]);
     place.fail(2, &["predict", "m", "data.csv", "-o", "no/a.csv"], &["no/a.csv"]);
+}
+
+#[test]
+fn names_that_no_file_can_have_are_found_before_training() {
+    let place = Workplace::new();
+    place.file("data.csv", "a,b\n1,oops\n");
+    let long = format!("{}.svg", "x".repeat(300));
+    for option in ["--plot", "--save"] {
+        place.fail(2, &["fit", "data.csv", option, "loss.svg/"], &["loss.svg/", "directory"]);
+        place.fail(2, &["fit", "data.csv", option, &long], &["length"]);
+    }
+}
+
+/// Otherwise the picture would replace the model.
+#[test]
+fn two_names_of_one_file_are_found() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD);
+    let fails = |plot: &str, model: &str| {
+        let arguments = ["fit", "data.csv", "--device", "cpu", "--plot", plot, "--save", model];
+        place.fail(2, &arguments, &["same file"]);
+    };
+    fails("x.svg", "./x.svg");
+    place.file("there.svg", "");
+    fails("there.svg", "./there.svg");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink("x.svg", place.directory.path().join("link.svg")).unwrap();
+        fails("x.svg", "link.svg");
+        fails("link.svg", "x.svg");
+    }
+}
+
+/// The training is done: its result is printed, and the other file written.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_does_not_cost_the_result() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD);
+    std::os::unix::fs::symlink("/dev/full", place.directory.path().join("full.png")).unwrap();
+    for (full, other) in [
+        (["--save", "/dev/full"], ["--plot", "a.svg"]),
+        (["--plot", "full.png"], ["--save", "m.safetensors"]),
+    ] {
+        let fit = ["fit", "data.csv", "--device", "cpu", "--json", "--quiet"];
+        let output = place.run(&[&fit[..], &full, &other].concat());
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{message}");
+        assert!(message.contains(&format!("{}: no space left", full[1])), "{message}");
+        assert!(message.contains(&format!("{} was written", other[1])), "{message}");
+        assert!(common::json(&text(&output.stdout))["loss"].is_f64());
+        assert!(!place.read(other[1]).is_empty());
+    }
+}
+
+/// 1e38 in units of a deviation of 0.5 is beyond f32.
+#[test]
+fn answers_that_are_no_numbers() {
+    let place = Workplace::new();
+    place.file("data.csv", "a,y\n0,1\n1,2\n").file("new.csv", "a\n1\n3e38\n");
+    place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
+    let arguments = ["predict", "m.safetensors", "new.csv", "--device", "cpu", "-o", "out.csv"];
+    place.fail(2, &arguments, &["new.csv: row 2", "m.safetensors"]);
+}
+
+/// Columns that the model does not use may be called what they like.
+#[test]
+fn same_names_matter_where_they_are_used() {
+    let place = Workplace::new();
+    place.file("data.csv", GOOD).file("twice.csv", "a,z,b,z\n1,2,3,4\n");
+    place.file("ambiguous.csv", "a,b,b\n1,2,3\n");
+    place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
+    place.succeed(&["predict", "m.safetensors", "twice.csv", "--device", "cpu"]);
+    let arguments = ["predict", "m.safetensors", "ambiguous.csv", "--device", "cpu"];
+    place.fail(2, &arguments, &["columns 2 and 3", "\"b\""]);
+    place.fail(2, &["fit", "twice.csv", "--device", "cpu"], &["columns 2 and 4", "\"z\""]);
+}
+
+/// Seconds where each name was compared with all others, and one warning for all columns.
+#[test]
+fn wide_tables_are_looked_through_at_once() {
+    let place = Workplace::new();
+    let header = (0..60_000).map(|index| format!("c{index}")).collect::<Vec<_>>().join(",");
+    let row = vec!["1"; 60_000].join(",");
+    place.file("wide.csv", format!("{header}\n{row}\n{row}\n"));
+    let start = std::time::Instant::now();
+    let output = place.run(&["fit", "wide.csv", "--device", "cpu", "--json"]);
+    assert!(start.elapsed() < std::time::Duration::from_secs(5), "{:?}", start.elapsed());
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{message}");
+    assert!(message.contains("59999 columns are constant") && message.lines().count() < 5);
+}
+
+#[test]
+fn names_do_not_steer_the_terminal() {
+    let place = Workplace::new();
+    place.file("data.csv", "\x1b[31ma,y\n1,2\n2,3\n");
+    let output = place.succeed(&["fit", "data.csv", "--device", "cpu"]);
+    assert!(!output.contains('\x1b') && output.contains("u{1b}"), "{output}");
 }
 
 #[test]

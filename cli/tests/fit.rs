@@ -9,27 +9,73 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::{Workplace, airfoil, json, text};
+
+/// The engines that there are, as `--device` takes them.
+///
+/// # Panics
+/// Where a driver is missing that `WGPU_OPTIM_REQUIRE_DRIVERS` names.
+fn engines() -> Vec<&'static str> {
+    let required = std::env::var("WGPU_OPTIM_REQUIRE_DRIVERS").unwrap_or_default();
+    let listed = Workplace::new().succeed(&["devices"]).to_lowercase();
+    let mut engines = vec!["cpu"];
+    for (driver, adapter) in [("lavapipe", "llvmpipe"), ("swiftshader", "swiftshader")] {
+        if listed.contains(adapter) {
+            engines.push(adapter);
+        } else if required.split(',').any(|wanted| wanted.trim() == driver) {
+            panic!("{driver} is required but not there: {listed}");
+        } else {
+            eprintln!("SKIPPED on {driver}: the driver is absent");
+        }
+    }
+    engines
+}
+
+/// What `fit --json` reports on the textbook's data, on one engine.
+fn textbook(data: &Path, engine: &str, seed: u64, extra: &[&str]) -> serde_json::Value {
+    let (data, seed) = (data.display().to_string(), seed.to_string());
+    let arguments = ["fit", &data, "--rows", "1500", "--device", engine, "--json", "--quiet"];
+    let arguments = [&arguments[..], &["--seed", &seed], extra].concat();
+    json(&Workplace::new().succeed(&arguments))
+}
 
 /// The best possible loss to 6 digits, and the bounds for the trained one, are those of
 /// shared/data/README.md and of the project's definition of done.
 #[test]
-fn the_textbooks_experiment() {
-    let Some(data) = airfoil() else {
-        eprintln!("SKIPPED: airfoil_self_noise.dat is not beside the checkout");
-        return;
-    };
-    let place = Workplace::new();
+fn the_textbooks_experiment_on_every_engine() {
+    let Some(data) = airfoil() else { return };
     for seed in 0..10 {
-        let (data, seed) = (data.display().to_string(), seed.to_string());
-        let arguments = ["fit", &data, "--rows", "1500", "--device", "cpu", "--json", "--seed"];
-        let report = json(&place.succeed(&[&arguments[..], &[&seed]].concat()));
-        let loss = report["loss"].as_f64().unwrap();
-        assert!((0.241_688..0.2460).contains(&loss), "seed {seed}: {loss}");
-        let best = report["least_squares_loss"].as_f64().unwrap();
-        assert_eq!(format!("{best:.6}"), "0.241688");
-        // 1500 rows in 2 epochs, one sample per 100 examples, and one at the start.
-        assert_eq!(report["loss_history"].as_array().unwrap().len(), 31);
+        let mut reference = None;
+        for engine in engines() {
+            let report = textbook(&data, engine, seed, &[]);
+            let loss = report["loss"].as_f64().unwrap();
+            assert!((0.241_688..0.2460).contains(&loss), "{engine}, seed {seed}: {loss}");
+            let expected: f64 = *reference.get_or_insert(loss);
+            let apart = (loss - expected).abs() / expected;
+            assert!(apart <= 1e-6, "{engine}, seed {seed}: {loss}, on the CPU {expected}");
+            let best = report["least_squares_loss"].as_f64().unwrap();
+            assert_eq!(format!("{best:.6}"), "0.241688");
+            // 1500 rows in 2 epochs, one sample per 100 examples, and one at the start.
+            assert_eq!(report["loss_history"].as_array().unwrap().len(), 31);
+        }
+    }
+}
+
+/// The promise of `--precision exact`; a batch of 64 leaves a short last one.
+#[test]
+fn exact_precision_gives_the_same_bits_on_every_engine() {
+    let Some(data) = airfoil() else { return };
+    for (seed, batch) in [(0, "10"), (1, "64"), (2, "10"), (3, "64")] {
+        let mut reference = None;
+        for engine in engines() {
+            let extra = ["--precision", "exact", "--batch-size", batch];
+            let report = textbook(&data, engine, seed, &extra);
+            let bits = (report["weights_bits"].clone(), report["bias_bits"].clone());
+            let expected = reference.get_or_insert_with(|| bits.clone());
+            assert_eq!(bits, *expected, "{engine}, seed {seed}, batches of {batch}");
+        }
     }
 }
 
