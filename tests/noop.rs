@@ -175,13 +175,70 @@ fn limits_that_are_too_low_are_named() {
     assert_eq!(error, StepError::Limit { limit, needed: 272, allowed: 128 });
 }
 
+/// wgpu tells nobody of a lost device but the maps of its buffers. No call panics, and whatever
+/// needs the device's word says that it is lost.
 #[test]
-fn a_lost_device_is_told_by_a_download() {
+fn a_lost_device_is_an_error_and_never_a_panic() {
     let gpu = gpu();
-    let vector = gpu.upload(&[1.0; 4]).unwrap();
+    let (params, grads) = (gpu.upload(&[1.0; 4]).unwrap(), gpu.upload(&[1.0; 4]).unwrap());
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4).unwrap();
+    optimizer.step(&params, &grads).unwrap();
     gpu.device().destroy();
-    let error = vector.download_blocking(&gpu).unwrap_err();
-    assert!(matches!(error, DownloadError::DeviceLost | DownloadError::Rejected { .. }), "{error}");
+    assert_eq!(params.download_blocking(&gpu), Err(DownloadError::DeviceLost));
+    assert_eq!(gpu.upload(&[1.0; 4]), Err(VectorError::DeviceLost));
+    // New uniforms need a write; the old ones do not, and such a step may go unnoticed.
+    for rate in 1..100_u8 {
+        optimizer.set_learning_rate(rate.into()).unwrap();
+        let _ = optimizer.step(&params, &grads);
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        let _ = optimizer.record(&mut encoder, &params, &grads);
+    }
+}
+
+/// A buffer whose number this instance has never given out.
+#[test]
+fn a_view_of_another_instance_is_an_error_and_never_a_panic() {
+    let (here, there) = (gpu(), gpu());
+    let foreign: Vec<_> = (0..300).map(|_| buffer(&there, 64, ALL)).collect();
+    let view = GpuVec::from_buffer(&foreign[299], 0, 16).unwrap();
+    assert!(matches!(here.write(&view, &[0.0; 16]), Err(VectorError::Rejected { .. })));
+    assert!(matches!(view.download_blocking(&here), Err(DownloadError::Rejected { .. })));
+    let mut optimizer = GpuOptimizer::new(&here, Adagrad::default(), 16).unwrap();
+    let grads = here.zeros(16).unwrap();
+    let error = optimizer.step(&view, &grads).unwrap_err();
+    assert!(matches!(error, StepError::ForeignBuffer { .. }), "{error}");
+    let params = here.zeros(16).unwrap();
+    let mut encoder = there.device().create_command_encoder(&Default::default());
+    assert!(optimizer.record(&mut encoder, &params, &grads).is_err());
+    assert_eq!(optimizer.steps(), 0);
+}
+
+#[test]
+fn a_fill_that_is_refused_writes_nothing() {
+    let gpu = gpu();
+    let ours = gpu.zeros(20 << 20).unwrap();
+    let theirs = buffer(&gpu, 64, wgpu::BufferUsages::STORAGE);
+    let both =
+        GpuVec::concatenate([ours.clone(), GpuVec::from_buffer(theirs, 0, 16).unwrap()]).unwrap();
+    let missing = wgpu::BufferUsages::COPY_DST;
+    assert_eq!(gpu.fill(&both, 7.0), Err(VectorError::MissingUsage { missing }));
+    assert_eq!(ours.slice(0..4).unwrap().download_blocking(&gpu).unwrap(), [0.0; 4]);
+    // A fill longer than one transfer reaches the end.
+    gpu.fill(&ours, 7.0).unwrap();
+    let end = ours.slice((20 << 20) - 2..20 << 20).unwrap();
+    assert_eq!(end.download_blocking(&gpu).unwrap(), [7.0; 2]);
+}
+
+#[test]
+fn limits_that_leave_no_uniforms_are_an_error() {
+    let none = wgpu::Limits {
+        max_dynamic_uniform_buffers_per_pipeline_layout: 0,
+        ..wgpu::Limits::default()
+    };
+    let gpu = noop(none);
+    let (params, grads) = (gpu.zeros(4).unwrap(), gpu.zeros(4).unwrap());
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4).unwrap();
+    assert!(matches!(optimizer.step(&params, &grads), Err(StepError::Rejected { .. })));
 }
 
 /// Handles can be sent to and shared between threads.

@@ -42,6 +42,12 @@ pub enum CpuError {
     /// parameter, no state and no step count has changed.
     #[error(transparent)]
     Gradient(#[from] GradientError),
+    /// The state does not fit in memory.
+    #[error("no memory for a state vector of {len} elements")]
+    OutOfMemory {
+        /// The optimizer's length, in elements.
+        len: usize,
+    },
     /// A slice has another length than the optimizer was made for.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
@@ -54,15 +60,25 @@ pub enum CpuError {
     },
 }
 
+/// `len` times `value`, or an error instead of an abort where memory ends.
+fn filled(value: f32, len: usize) -> Result<Vec<f32>, CpuError> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory { len })?;
+    vector.resize(len, value);
+    Ok(vector)
+}
+
 impl<R: Rule> CpuOptimizer<R> {
     /// An optimizer for `len` parameters, its state at the rule's initial values.
     ///
     /// # Errors
-    /// [`CpuError::Rule`] if a hyper-parameter is outside its domain.
+    /// [`CpuError::Rule`] if a hyper-parameter is outside its domain, [`CpuError::OutOfMemory`] if
+    /// the state does not fit.
     pub fn new(rule: R, len: usize) -> Result<Self, CpuError> {
         rule.validate()?;
         let initial = rule.initial_state();
-        let state = initial.as_ref().iter().map(|&value| vec![value; len]).collect();
+        let state = initial.as_ref().iter().map(|&value| filled(value, len));
+        let state = state.collect::<Result<_, _>>()?;
         let (guard, report) = Default::default();
         Ok(Self { rule, len, state, steps: 0, guard, report, sums: Vec::new() })
     }

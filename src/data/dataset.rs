@@ -21,6 +21,14 @@ pub enum DataError {
         /// Target values.
         target: usize,
     },
+    /// A value that no sum survives.
+    #[error("row {row} holds NaN or infinity in {}", place(column))]
+    NotFinite {
+        /// The row, counted from 0.
+        row: usize,
+        /// The feature's column, counted from 0; none for the target.
+        column: Option<usize>,
+    },
     /// No rows, or more than a 32-bit row number counts.
     #[error("{rows} rows: a dataset has from 1 to {most}", most = u32::MAX)]
     RowCount {
@@ -29,11 +37,16 @@ pub enum DataError {
     },
 }
 
+/// A column, in words.
+fn place(column: &Option<usize>) -> String {
+    column.map_or_else(|| "the target".to_owned(), |column| format!("column {column}"))
+}
+
 impl Dataset {
     /// A dataset of `features`, rows by columns, and one `target` value a row.
     ///
     /// # Errors
-    /// [`DataError`] if the row counts differ or there are no rows.
+    /// [`DataError`] if the row counts differ, there are no rows, or a value is not finite.
     pub fn new(features: Array2<f32>, target: Array1<f32>) -> Result<Self, DataError> {
         let rows = features.nrows();
         if rows != target.len() {
@@ -41,6 +54,13 @@ impl Dataset {
         }
         if rows == 0 || u32::try_from(rows).is_err() {
             return Err(DataError::RowCount { rows });
+        }
+        let bad = |value: &f32| !value.is_finite();
+        if let Some(((row, column), _)) = features.indexed_iter().find(|(_, v)| bad(v)) {
+            return Err(DataError::NotFinite { row, column: Some(column) });
+        }
+        if let Some(row) = target.iter().position(bad) {
+            return Err(DataError::NotFinite { row, column: None });
         }
         // Rows in one piece: what both engines read.
         let features = if features.is_standard_layout() {
@@ -111,5 +131,9 @@ mod tests {
         assert_eq!(error, DataError::Rows { features: 2, target: 1 });
         let error = Dataset::new(Array2::zeros((0, 3)), Array1::zeros(0)).unwrap_err();
         assert_eq!(error, DataError::RowCount { rows: 0 });
+        let error = Dataset::new(array![[1.0, f32::NAN]], array![1.0]).unwrap_err();
+        assert_eq!(error, DataError::NotFinite { row: 0, column: Some(1) });
+        let error = Dataset::new(array![[1.0]], array![f32::INFINITY]).unwrap_err();
+        assert_eq!(error.to_string(), "row 0 holds NaN or infinity in the target");
     }
 }

@@ -134,14 +134,19 @@ impl Gpu {
     /// [`RequestError`] if there is no such adapter, or it lacks the limits asked for.
     pub async fn request(request: &GpuRequest) -> Result<Self, RequestError> {
         let mut found = Vec::new();
+        let mut refused = None;
         for adapter in request.adapters().await {
             let info = adapter.get_info();
             if request.accepts(&info) {
-                return Self::open(&adapter, request).await;
+                match Self::open(&adapter, request).await {
+                    Ok(gpu) => return Ok(gpu),
+                    // The best adapter's reason is the one to tell.
+                    Err(error) => refused = refused.or(Some(error)),
+                }
             }
             found.push(info.name);
         }
-        Err(RequestError::NoAdapter { wanted: request.wanted(), found })
+        Err(refused.unwrap_or(RequestError::NoAdapter { wanted: request.wanted(), found }))
     }
 
     /// [`Gpu::request`], waiting for it.
@@ -188,8 +193,7 @@ impl Gpu {
     }
 
     fn with_lost_flag(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<AtomicBool>) -> Self {
-        let slots = SlotPool::new(&device);
-        let pipelines = Mutex::default();
+        let (pipelines, slots) = (Mutex::default(), SlotPool::default());
         Self { shared: Arc::new(Shared { device, queue, pipelines, slots, lost }) }
     }
 
@@ -240,9 +244,9 @@ impl Gpu {
             mapped_at_creation: false,
         });
         let caught_here = now(inner.pop()).flatten().is_some();
-        // Dropping the future would leave the outer scope's error untold either way.
-        let _ = now(outer.pop());
-        caught_here
+        let caught_there = now(outer.pop()).flatten().is_some();
+        // A lost device reports nothing at all; then the equal handles have to do.
+        caught_here || !caught_there
     }
 
     pub(crate) fn slots(&self) -> &SlotPool {

@@ -122,14 +122,6 @@ pub enum StepError {
         /// The optimizer's length, in elements.
         expected: usize,
     },
-    /// A buffer was not created for use in a kernel.
-    #[error("{vector}: its buffer lacks usage {missing:?}: create it with that flag")]
-    MissingUsage {
-        /// Which vector.
-        vector: &'static str,
-        /// The flags to add.
-        missing: wgpu::BufferUsages,
-    },
     /// Two vectors share bytes of one buffer.
     #[error(
         "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"
@@ -226,6 +218,7 @@ pub enum ReportError {
 /// What an error scope caught, before it is told as the error of a call.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Caught {
+    Lost,
     OutOfMemory(String),
     Foreign(String),
     Other(String),
@@ -236,6 +229,8 @@ impl From<wgpu::Error> for Caught {
         let message = full_message(&error);
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory(message),
+            // A lost device makes new buffers without a word that are invalid when first used.
+            _ if message.contains("'wgpu-optim") && message.contains("is invalid") => Self::Lost,
             // wgpu has no other way to tell whose buffer it is.
             _ if message.contains("doesn't match") || message.contains("destroyed") => {
                 Self::Foreign(message)
@@ -262,6 +257,7 @@ fn full_message(error: &dyn std::error::Error) -> String {
 impl From<Caught> for StepError {
     fn from(caught: Caught) -> Self {
         match caught {
+            Caught::Lost => Self::DeviceLost,
             Caught::OutOfMemory(message) => Self::OutOfMemory { message },
             Caught::Foreign(message) => Self::ForeignBuffer { message },
             Caught::Other(message) => Self::Rejected { message },
@@ -272,6 +268,7 @@ impl From<Caught> for StepError {
 impl Caught {
     pub(crate) fn for_vector(self, bytes: u64) -> VectorError {
         match self {
+            Self::Lost => VectorError::DeviceLost,
             Self::OutOfMemory(_) => VectorError::OutOfMemory { bytes },
             Self::Foreign(message) | Self::Other(message) => VectorError::Rejected { message },
         }
@@ -279,6 +276,7 @@ impl Caught {
 
     pub(crate) fn for_download(self, bytes: u64) -> DownloadError {
         match self {
+            Self::Lost => DownloadError::DeviceLost,
             Self::OutOfMemory(_) => DownloadError::OutOfMemory { bytes },
             Self::Foreign(message) | Self::Other(message) => DownloadError::Rejected { message },
         }

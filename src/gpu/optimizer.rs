@@ -1,9 +1,7 @@
 //! An optimizer over vectors in device memory.
 
-use std::panic::AssertUnwindSafe;
-
 use super::context::Gpu;
-use super::errors::{Caught, StepError};
+use super::errors::StepError;
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
 use super::scope::caught;
@@ -11,7 +9,7 @@ use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{GradientGuard, Rule};
+use crate::rules::{GradientGuard, Rule, StateElement};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -20,7 +18,9 @@ const KEPT_BINDINGS: usize = 4;
 /// Applies a rule to a parameter vector in device memory: one fused pass a step.
 ///
 /// The optimizer holds the rule's state, one f32 a parameter and state vector. Once a pair of
-/// vectors has been stepped, stepping it again allocates nothing on the device.
+/// vectors has been stepped, stepping it again allocates nothing on the device: the bindings of
+/// the last four pairs are kept, and their buffers stay alive with them until
+/// [`GpuOptimizer::forget_bindings`] or newer pairs take their place.
 #[derive(Debug)]
 pub struct GpuOptimizer<R: Rule> {
     pub(super) gpu: Gpu,
@@ -63,6 +63,7 @@ impl<R: Rule> GpuOptimizer<R> {
     /// or its memory too small.
     pub fn new(gpu: &Gpu, rule: R, len: usize) -> Result<Self, StepError> {
         const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
+        const { assert!(R::STATE.len() == <R::State<f32> as StateElement<f32>>::COUNT) };
         rule.validate()?;
         check_limits::<R>(&gpu.device().limits())?;
         if gpu.is_lost() {
@@ -131,7 +132,7 @@ impl<R: Rule> GpuOptimizer<R> {
         grads: &GpuVec,
     ) -> Result<(), StepError> {
         self.prepare(params, grads)?;
-        self.encode(encoder);
+        caught(self.gpu.device(), || self.encode(encoder))?;
         self.steps += 1;
         Ok(())
     }
@@ -181,6 +182,12 @@ impl<R: Rule> GpuOptimizer<R> {
         self.steps = steps;
     }
 
+    /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
+    /// binds its own again.
+    pub fn forget_bindings(&mut self) {
+        self.bindings.clear();
+    }
+
     /// How many parameters there are; at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a vector is never empty")]
@@ -219,9 +226,12 @@ impl<R: Rule> GpuOptimizer<R> {
         }
         self.prepare_bindings(params, grads)?;
         let uniforms = self.rule.uniforms(self.steps + 1);
-        if self.uniforms.as_ref().is_none_or(|(known, _)| *known != uniforms) {
-            let slot = self.gpu.slots().take(self.gpu.device())?;
-            slot.write(self.gpu.queue(), bytemuck::bytes_of(&uniforms));
+        // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
+        let same = |known: &R::Uniforms| bytemuck::bytes_of(known) == bytemuck::bytes_of(&uniforms);
+        if !self.uniforms.as_ref().is_some_and(|(known, _)| same(known)) {
+            let device = self.gpu.device();
+            let slot = self.gpu.slots().take(device)?;
+            caught(device, || slot.write(self.gpu.queue(), bytemuck::bytes_of(&uniforms)))?;
             self.uniforms = Some((uniforms, slot));
         }
         Ok(())
@@ -276,12 +286,8 @@ impl<R: Rule> GpuOptimizer<R> {
             };
             let pipeline = self.kernels.pipeline(&self.gpu, &self.rule, variant)?;
             let bind_group = caught(device, || {
-                let chunk = (&chunks, offset);
-                let bind = || bind::<R>(device, variant, dispatch, chunk, &vectors);
-                // wgpu panics on a buffer that its instance has never heard of.
-                std::panic::catch_unwind(AssertUnwindSafe(bind))
-            })?
-            .map_err(|_| Caught::Foreign("it is of another wgpu instance".to_owned()))?;
+                bind::<R>(device, variant, dispatch, (&chunks, offset), &vectors)
+            })?;
             bound.push(BoundDispatch { pipeline, bind_group, grid: dispatch.grid });
         }
         if let Some(prepass) = &self.prepass {
@@ -301,12 +307,6 @@ impl<R: Rule> GpuOptimizer<R> {
             }
             if vec.is_foreign(&self.gpu) {
                 return Err(StepError::ForeignDevice { vector });
-            }
-            for (buffer, _) in vec.buffers() {
-                let missing = wgpu::BufferUsages::STORAGE - buffer.usage();
-                if !missing.is_empty() {
-                    return Err(StepError::MissingUsage { vector, missing });
-                }
             }
         }
         let state = self.state.iter().zip(R::STATE).map(|(vector, &name)| (name, vector));

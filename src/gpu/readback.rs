@@ -78,6 +78,11 @@ impl Readback {
             gpu.poll(wgpu::PollType::wait_indefinitely())
                 .map_err(|Lost| DownloadError::DeviceLost)?;
         }
+        // A browser makes progress by itself, and only while nothing spins.
+        #[cfg(target_arch = "wasm32")]
+        if self.done.is_none() {
+            self.done = Some(self.mapped.receive().await == Some(Ok(())));
+        }
         // The device is asked at each poll of the future, so any executor will do.
         poll_fn(|context| match self.is_ready(gpu) {
             Ok(true) => Poll::Ready(Ok(())),

@@ -1,12 +1,14 @@
 //! Error scopes: wgpu's errors as results.
 
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::errors::Caught;
 
-/// Runs `work` with every error of the device caught.
+/// Runs `work` with every error of the device caught, and wgpu's panics too: it panics on a handle
+/// that its instance has never heard of.
 ///
 /// Natively a scope's result is there at once. In a browser it comes later; there the error goes
 /// to the caller's own uncaptured-error handler instead.
@@ -14,7 +16,7 @@ pub(crate) fn caught<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> Resu
     let memory = device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
     let internal = device.push_error_scope(wgpu::ErrorFilter::Internal);
     let validation = device.push_error_scope(wgpu::ErrorFilter::Validation);
-    let value = work();
+    let value = catch_unwind(AssertUnwindSafe(work));
     // All three are popped, in reverse order, before the first error is told.
     let validation = now(validation.pop()).flatten();
     let internal = now(internal.pop()).flatten();
@@ -22,7 +24,7 @@ pub(crate) fn caught<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> Resu
     // Out of memory first: what fails to validate afterwards is its consequence.
     match memory.or(validation).or(internal) {
         Some(error) => Err(error.into()),
-        None => Ok(value),
+        None => value.map_err(|_| Caught::Foreign("it is of another wgpu instance".to_owned())),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Uniform slots: each recorded step reads its own, so that N steps in one encoder can have N
 //! learning rates.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::errors::Caught;
 use super::scope::caught;
@@ -14,9 +14,9 @@ const SLOTS_PER_PAGE: u32 = 64;
 
 /// The slots of a device. Pages are added when all slots are taken and never given back, so that
 /// a warm optimizer allocates nothing.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct SlotPool {
-    layout: wgpu::BindGroupLayout,
+    layout: OnceLock<wgpu::BindGroupLayout>,
     pages: Mutex<Vec<Page>>,
     free: Arc<Mutex<Vec<SlotIndex>>>,
 }
@@ -55,8 +55,17 @@ impl Drop for SlotGuard {
 }
 
 impl SlotPool {
-    pub(crate) fn new(device: &wgpu::Device) -> Self {
-        let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+    /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
+    pub(crate) fn layout(&self, device: &wgpu::Device) -> Result<wgpu::BindGroupLayout, Caught> {
+        if let Some(layout) = self.layout.get() {
+            return Ok(layout.clone());
+        }
+        let layout = caught(device, || Self::new_layout(device))?;
+        Ok(self.layout.get_or_init(|| layout).clone())
+    }
+
+    fn new_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
+        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
             label: Some("wgpu-optim uniforms"),
             entries: &[wgpu::BindGroupLayoutEntry {
                 binding: 0,
@@ -68,13 +77,7 @@ impl SlotPool {
                 },
                 count: None,
             }],
-        });
-        Self { layout, pages: Mutex::default(), free: Arc::default() }
-    }
-
-    /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
-    pub(crate) fn layout(&self) -> &wgpu::BindGroupLayout {
-        &self.layout
+        })
     }
 
     /// A free slot; a new page if there is none.
@@ -85,7 +88,8 @@ impl SlotPool {
         let index = match taken {
             Some(index) => index,
             None => {
-                let page = caught(device, || self.page(device))?;
+                let layout = self.layout(device)?;
+                let page = caught(device, || Self::page(device, &layout))?;
                 pages.push(page);
                 let page = pages.len() - 1;
                 free().extend((1..SLOTS_PER_PAGE).rev().map(|slot| SlotIndex { page, slot }));
@@ -97,7 +101,7 @@ impl SlotPool {
         Ok(Slot { guard, buffer, bind_group })
     }
 
-    fn page(&self, device: &wgpu::Device) -> Page {
+    fn page(device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Page {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgpu-optim uniforms"),
             size: SLOT_BYTES * u64::from(SLOTS_PER_PAGE),
@@ -106,7 +110,7 @@ impl SlotPool {
         });
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("wgpu-optim uniforms"),
-            layout: &self.layout,
+            layout,
             entries: &[wgpu::BindGroupEntry {
                 binding: 0,
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
@@ -144,7 +148,7 @@ mod tests {
     #[test]
     fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), Caught> {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let pool = SlotPool::new(&device);
+        let pool = SlotPool::default();
         let pages = || pool.pages.lock().unwrap_or_else(PoisonError::into_inner).len();
         for _ in 0..1000 {
             drop(pool.take(&device)?.guard());

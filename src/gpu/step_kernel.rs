@@ -96,7 +96,8 @@ fn expand_state(harness: &str, names: &[&str]) -> String {
             text.push('\n');
         }
     }
-    text
+    // A rule without state still has a struct, and WGSL wants a member in it.
+    text.replace("struct State {\n}", "struct State {\n    nothing: u32,\n}")
 }
 
 const CHUNK_BINDING: u32 = 0;
@@ -162,23 +163,26 @@ impl StepKernels {
     ) -> Result<wgpu::ComputePipeline, Caught> {
         let mut constants = rule.constants();
         constants.push(("workgroup_size", f64::from(self.limits.workgroup_size)));
-        let key = format!("step {} {variant:?} {constants:?}", R::NAME);
+        let label = format!("step {} {variant:?}", R::NAME);
+        // With the text of the shader: two rules may have one name.
+        let key = format!("{label} {constants:?} {:?} {}", R::STATE, R::SHADER);
+        let uniforms = gpu.slots().layout(gpu.device())?;
         gpu.pipeline(&key, |device| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(&key),
+                label: Some(&label),
                 source: wgpu::ShaderSource::Wgsl(source::<R>(variant).into()),
             });
             let vectors = Self::layout::<R>(device, variant);
             let decision = variant.guarded.decided.then(|| decision_layout(device));
-            let mut groups = vec![Some(&vectors), Some(gpu.slots().layout())];
+            let mut groups = vec![Some(&vectors), Some(&uniforms)];
             groups.extend(decision.as_ref().map(Some));
             let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(&key),
+                label: Some(&label),
                 bind_group_layouts: &groups,
                 immediate_size: 0,
             });
             device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(&key),
+                label: Some(&label),
                 layout: Some(&layout),
                 module: &module,
                 entry_point: Some("step"),

@@ -45,7 +45,8 @@ impl Segment {
 impl GpuVec {
     /// Views `len` elements of the caller's `buffer`, from `offset` bytes on, which is any
     /// multiple of 4. The buffer needs `STORAGE` to be stepped, and `COPY_SRC` or `COPY_DST` to
-    /// be downloaded or written.
+    /// be downloaded or written. It must be of the `wgpu::Instance` of the device that it is used
+    /// with: wgpu numbers buffers within an instance, and one of another may be taken for ours.
     ///
     /// # Errors
     /// [`VectorError`] if the view is empty, misaligned, reaches past the buffer, or the buffer
@@ -236,15 +237,13 @@ impl Gpu {
             return Err(VectorError::DeviceLost);
         }
         // Whole groups of four elements, so that only the vector's end needs padding.
-        let per_buffer = self.device().limits().max_buffer_size / 16 * 4;
-        let bytes = 4 * len as u64;
-        let segments = caught(self.device(), || {
-            (0..len as u64)
-                .step_by(per_buffer.max(4) as usize)
-                .map(|first| self.segment(per_buffer.max(4).min(len as u64 - first)))
-                .collect()
-        })
-        .map_err(|error| error.for_vector(bytes))?;
+        let per_buffer = (self.device().limits().max_buffer_size / 16 * 4).max(4);
+        let (len, bytes) = (len as u64, (len as u64).saturating_mul(4));
+        let segments = (0..len)
+            .step_by(usize::try_from(per_buffer).unwrap_or(usize::MAX))
+            .map(|first| caught(self.device(), || self.segment(per_buffer.min(len - first))))
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.for_vector(bytes))?;
         Ok(GpuVec { segments })
     }
 
@@ -274,8 +273,9 @@ impl Gpu {
     /// Sets every element of `vector` to `value`, ahead of all that is submitted later.
     ///
     /// # Errors
-    /// [`VectorError`] if a buffer lacks `COPY_DST`; nothing is written then.
+    /// [`VectorError`] if a buffer lacks `COPY_DST` or lies elsewhere; nothing is written then.
     pub fn fill(&self, vector: &GpuVec, value: f32) -> Result<(), VectorError> {
+        self.check_writable(vector)?;
         let len = vector.len();
         let piece = len.min((TRANSFER_BYTES / 4) as usize);
         let values = vec![value; piece];
@@ -286,24 +286,18 @@ impl Gpu {
         Ok(())
     }
 
-    /// Overwrites `vector` with the values of `host`, ahead of all that is submitted later.
+    /// Overwrites `vector` with the values of `host`, ahead of all that is submitted later, steps
+    /// already recorded included.
     ///
     /// # Errors
-    /// [`VectorError`] if the lengths differ or a buffer lacks `COPY_DST`; nothing is written then.
+    /// [`VectorError`] if the lengths differ, a buffer lacks `COPY_DST` or lies elsewhere; nothing
+    /// is written then. If a buffer was destroyed, those before it have been written.
     pub fn write(&self, vector: &GpuVec, host: &[f32]) -> Result<(), VectorError> {
         let expected = vector.len();
         if host.len() != expected {
             return Err(VectorError::Length { found: host.len(), expected });
         }
-        if vector.is_foreign(self) {
-            return Err(VectorError::ForeignDevice);
-        }
-        for (buffer, _) in vector.buffers() {
-            let missing = wgpu::BufferUsages::COPY_DST - buffer.usage();
-            if !missing.is_empty() {
-                return Err(VectorError::MissingUsage { missing });
-            }
-        }
+        self.check_writable(vector)?;
         let mut rest = bytemuck::cast_slice::<f32, u8>(host);
         caught(self.device(), || {
             for (buffer, bytes) in vector.buffers() {
@@ -319,5 +313,18 @@ impl Gpu {
             }
         })
         .map_err(|error| error.for_vector(4 * expected as u64))
+    }
+
+    fn check_writable(&self, vector: &GpuVec) -> Result<(), VectorError> {
+        if vector.is_foreign(self) {
+            return Err(VectorError::ForeignDevice);
+        }
+        for (buffer, _) in vector.buffers() {
+            let missing = wgpu::BufferUsages::COPY_DST - buffer.usage();
+            if !missing.is_empty() {
+                return Err(VectorError::MissingUsage { missing });
+            }
+        }
+        Ok(())
     }
 }

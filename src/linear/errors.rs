@@ -19,6 +19,9 @@ pub enum TrainError {
         /// The loss that was found, perhaps infinite or NaN.
         loss: f64,
     },
+    /// The squared errors do not fit f32 even before the first step.
+    #[error("the loss is not finite before the first step: scale the columns, or standardise them")]
+    Overflow,
     /// The observer asked to stop.
     #[error("training was interrupted in epoch {epoch}")]
     Interrupted {

@@ -254,6 +254,9 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
             let Some(&examples) = self.samples.get(self.history.len()) else { break };
             let epoch = examples as f64 / self.rows;
             let loss = f64::from(squared_error) / (2.0 * self.rows);
+            if !loss.is_finite() && examples == 0 {
+                return Err(TrainError::Overflow);
+            }
             if !loss.is_finite() {
                 return Err(TrainError::Diverged { epoch: whole(epoch), loss });
             }

@@ -9,7 +9,10 @@ const CANONICAL_NAN: u32 = 0x7fc0_0000;
 #[must_use]
 #[inline(always)]
 pub fn canonical(value: f32) -> f32 {
-    if value.is_nan() { f32::from_bits(CANONICAL_NAN) } else { value }
+    // By its bits: the compiler may take which NaN a value is for irrelevant, and drop a select
+    // between two of them.
+    let is_nan = value.to_bits() & 0x7fff_ffff > 0x7f80_0000;
+    f32::from_bits(if is_nan { CANONICAL_NAN } else { value.to_bits() })
 }
 
 /// The distance between `value` and the next larger magnitude, in the units of `value`.
@@ -56,6 +59,16 @@ mod tests {
         assert_eq!(ulp_distance(f32::MAX, f32::INFINITY), 1);
         assert_eq!(ulp_distance(f32::NAN, 1.0), u32::MAX);
         assert_eq!(ulp_distance(f32::NAN, -f32::NAN), 0);
+    }
+
+    #[test]
+    fn every_nan_becomes_the_canonical_one() {
+        let minus_one = std::hint::black_box(-1.0_f32);
+        for nan in [minus_one.sqrt(), minus_one.sqrt() * 0.0, f32::from_bits(0xffa0_0001)] {
+            assert_eq!(canonical(nan).to_bits(), CANONICAL_NAN);
+        }
+        assert_eq!(canonical(-0.0).to_bits(), 0x8000_0000);
+        assert_eq!(canonical(f32::NEG_INFINITY), f32::NEG_INFINITY);
     }
 
     #[test]

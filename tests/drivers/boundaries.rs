@@ -68,7 +68,8 @@ fn small_lengths(driver: &Driver) {
 fn all_patterns(driver: &Driver) {
     let gpu = driver.gpu();
     let len = 1 << 20;
-    for rule in variants() {
+    let no_epsilon = variants().into_iter().map(|rule| Adagrad { epsilon: 0.0, ..rule });
+    for rule in variants().into_iter().chain(no_epsilon) {
         let (host, gradient, state) = (patterns(len, 1), patterns(len, 2), patterns(len, 3));
         let mut reference = Reference::new(rule, &host);
         reference.optimizer.state_mut(0).copy_from_slice(&state);

@@ -3,14 +3,14 @@
 use std::sync::OnceLock;
 
 use wgpu_optim::numerics::Bound;
-use wgpu_optim::{AdapterKind, Gpu, GpuRequest, wgpu};
+use wgpu_optim::{AdapterKind, Gpu, GpuRequest, RequestError, wgpu};
 
 /// A driver under test.
 pub(crate) struct Driver {
     pub(crate) name: String,
     /// Whether its absence is a failure.
     pub(crate) required: bool,
-    pub(crate) gpu: Option<Gpu>,
+    pub(crate) gpu: Result<Gpu, RequestError>,
 }
 
 /// The software drivers that are always listed, and how their adapters call themselves.
@@ -26,13 +26,13 @@ pub(crate) fn drivers() -> &'static [Driver] {
             .map(|&(name, adapter)| Driver {
                 name: name.to_owned(),
                 required: required.split(',').any(|wanted| wanted.trim() == name),
-                gpu: Gpu::request_blocking(&GpuRequest::named(adapter)).ok(),
+                gpu: Gpu::request_blocking(&GpuRequest::named(adapter)),
             })
             .collect();
         let hardware = GpuRequest { kind: AdapterKind::Hardware, ..GpuRequest::default() };
         if let Ok(gpu) = Gpu::request_blocking(&hardware) {
             let name = gpu.info().name;
-            drivers.push(Driver { name, required: false, gpu: Some(gpu) });
+            drivers.push(Driver { name, required: false, gpu: Ok(gpu) });
         }
         drivers
     })

@@ -8,10 +8,17 @@ use crate::Check;
 use crate::boundaries::agree;
 use crate::driver::Driver;
 
+/// SwiftShader reports that memory has run out; lavapipe never does, and shows as ignored.
+pub(crate) const MEMORY_CHECKS: &[Check] =
+    &[("out of memory is an error, and the device stays usable", out_of_memory)];
+
+pub(crate) fn reports_memory(driver: &Driver) -> bool {
+    driver.name == "swiftshader"
+}
+
 pub(crate) const CHECKS: &[Check] = &[
     ("a vector of another device is refused", foreign_vector),
     ("a destroyed buffer is refused", destroyed_buffer),
-    ("out of memory is an error, and the device stays usable", out_of_memory),
     ("limits that the adapter lacks are named", limits),
 ];
 
@@ -48,12 +55,8 @@ fn destroyed_buffer(driver: &Driver) {
     assert_eq!(optimizer.steps(), 2);
 }
 
-/// SwiftShader reports that memory has run out; lavapipe never does, and is not asked.
 fn out_of_memory(driver: &Driver) {
     let gpu = driver.gpu();
-    if driver.name != "swiftshader" {
-        return;
-    }
     // More than any machine has: refused as a whole, with the buffers made so far given back.
     let error = gpu.zeros(1 << 42).unwrap_err();
     assert_eq!(error, VectorError::OutOfMemory { bytes: 4 << 42 });

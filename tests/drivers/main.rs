@@ -26,34 +26,43 @@ use libtest_mimic::{Arguments, Trial};
 /// A check that runs on each driver.
 type Check = (&'static str, fn(&Driver));
 
+/// Checks, and the drivers that they apply to.
+type Suite = (&'static [Check], fn(&Driver) -> bool);
+
+const ANY: fn(&Driver) -> bool = |_| true;
+
+const SUITES: [Suite; 9] = [
+    (boundaries::CHECKS, ANY),
+    (errors::CHECKS, ANY),
+    (errors::MEMORY_CHECKS, errors::reports_memory),
+    (golden::CHECKS, ANY),
+    (guard::CHECKS, ANY),
+    (linear::CHECKS, ANY),
+    (memory::CHECKS, memory::runs_on),
+    (properties::CHECKS, ANY),
+    (record::CHECKS, ANY),
+];
+
 fn main() -> std::process::ExitCode {
     let arguments = Arguments::from_args();
-    let suites: [&[Check]; 8] = [
-        boundaries::CHECKS,
-        errors::CHECKS,
-        golden::CHECKS,
-        guard::CHECKS,
-        linear::CHECKS,
-        memory::CHECKS,
-        properties::CHECKS,
-        record::CHECKS,
-    ];
-    let drivers = drivers();
-    let trials = drivers.iter().flat_map(|driver| {
-        suites.into_iter().flatten().map(move |&(name, check)| trial(driver, name, check))
+    let trials = drivers().iter().flat_map(|driver| {
+        SUITES.iter().flat_map(move |&(checks, applies)| {
+            checks.iter().map(move |&(name, check)| trial(driver, name, check, applies(driver)))
+        })
     });
     libtest_mimic::run(&arguments, trials.collect()).exit_code()
 }
 
-fn trial(driver: &'static Driver, name: &'static str, check: fn(&Driver)) -> Trial {
-    let absent = driver.gpu.is_none();
+fn trial(driver: &'static Driver, name: &'static str, check: fn(&Driver), applies: bool) -> Trial {
+    let absent = driver.gpu.is_err();
     let trial = Trial::test(name, move || {
-        if absent {
-            return Err(format!("no driver called {} was found", driver.name).into());
+        if let Err(error) = &driver.gpu {
+            return Err(format!("{}: {error}", driver.name).into());
         }
         check(driver);
         Ok(())
     });
     // What is required runs, and fails; what is not shows as ignored.
-    trial.with_kind(driver.name.clone()).with_ignored_flag(absent && !driver.required)
+    let ignored = !applies || absent && !driver.required;
+    trial.with_kind(driver.name.clone()).with_ignored_flag(ignored)
 }

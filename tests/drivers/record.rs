@@ -10,6 +10,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("N steps in one encoder with N learning rates", learning_rates),
     ("encoders submitted out of turn and dropped ones", out_of_turn),
     ("a device wrapped from wgpu", wrapped),
+    ("pairs of vectors in turn, and a change of precision", pairs_in_turn),
+    ("uniforms that differ only in the sign of zero", signed_zero),
     ("a learning rate that is refused changes nothing", refused_learning_rate),
 ];
 
@@ -94,6 +96,42 @@ fn wrapped(driver: &Driver) {
     let gpu = Gpu::from_wgpu(own.device().clone(), own.queue().clone());
     assert_eq!(gpu.info().name, own.info().name);
     crate::boundaries::agree(driver, &gpu, Adagrad::default(), 77, 2);
+}
+
+/// More pairs than bindings are kept, in an order that finds some and misses others.
+fn pairs_in_turn(driver: &Driver) {
+    let gpu = driver.gpu();
+    let mut optimizer = optimizer(driver);
+    let mut reference = Reference::new(Adagrad::default(), &vec![0.0; LEN]);
+    let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
+    let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();
+    let params = gpu.zeros(LEN).unwrap();
+    for index in [0, 1, 2, 0, 2, 1, 3, 4, 5, 0, 5, 1] {
+        if index == 3 {
+            optimizer = optimizer.with_precision(Precision::Exact);
+        }
+        optimizer.step(&params, &grads[index]).unwrap();
+        reference.step(&gradients[index]);
+    }
+    optimizer.forget_bindings();
+    optimizer.step(&params, &grads[0]).unwrap();
+    reference.step(&gradients[0]);
+    driver.check_exact("pairs in turn", &reference.params, &params.download_blocking(gpu).unwrap());
+}
+
+/// -0 - 0 * 1 / 1 is -0, and -0 - (-0 * 1 / 1) is +0.
+fn signed_zero(driver: &Driver) {
+    let gpu = driver.gpu();
+    let params = gpu.upload(&[-0.0; 4]).unwrap();
+    let grads = gpu.upload(&[1.0; 4]).unwrap();
+    let mut optimizer =
+        GpuOptimizer::new(gpu, Adagrad::default(), 4).unwrap().with_precision(Precision::Exact);
+    for (rate, expected) in [(0.0, 0x8000_0000_u32), (-0.0, 0)] {
+        optimizer.set_learning_rate(rate).unwrap();
+        optimizer.step(&params, &grads).unwrap();
+        let host = params.download_blocking(gpu).unwrap();
+        assert!(host.iter().all(|x| x.to_bits() == expected), "{host:?} after {rate}");
+    }
 }
 
 fn refused_learning_rate(driver: &Driver) {

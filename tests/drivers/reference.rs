@@ -32,9 +32,18 @@ pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
         .collect()
 }
 
-/// `len` numbers whose bits are all random.
+/// Magnitudes that meet every branch of the arithmetic: zero, the ends of the subnormals and of
+/// the normal numbers, one, infinity, NaN.
+const SPECIAL: [u32; 8] =
+    [0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7fa0_0001];
+
+/// `len` numbers: every other one with random bits, the rest special ones of either sign.
 pub(crate) fn patterns(len: usize, seed: u32) -> Vec<f32> {
-    let bits = |index: u64| mix(index.wrapping_add(u64::from(seed) << 40)) as u32;
+    let bits = |index: u64| {
+        let random = mix(index.wrapping_add(u64::from(seed) << 40));
+        let special = SPECIAL[(random >> 40) as usize % SPECIAL.len()] | random as u32 & 1 << 31;
+        if random >> 63 == 0 { random as u32 } else { special }
+    };
     (0..len as u64).map(|index| f32::from_bits(bits(index))).collect()
 }
 

@@ -81,6 +81,7 @@ impl GpuGradient {
             1 => Vec::new(),
             _ => shape.allocate(gpu, batch_size as u64)?,
         };
+        check_grid(&kernels, &shape, rows)?;
         let row_bytes = 16 * u64::from(shape.column_groups);
         let block_groups = (binding / (16 * RUNS as u64)).min(u64::from(shape.column_groups));
         let parameters = storage(gpu, "parameters", row_bytes)?;
@@ -110,7 +111,9 @@ impl GpuGradient {
             finish: bind(Kernel::Finish, &[&partials, &gradient])?,
             sums: sum_levels(gpu, &kernels, &residuals, rows, history)?,
         };
-        let jobs = JobBuffer::new(gpu.device(), gpu.slots().layout(), 64);
+        let layout = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
+        let jobs = caught(gpu.device(), || JobBuffer::new(gpu.device(), &layout));
+        let jobs = jobs.map_err(StepError::from)?;
         Ok(Self {
             gpu: gpu.clone(),
             kernels,
@@ -213,24 +216,27 @@ impl GpuGradient {
         }
     }
 
+    /// The most operations of one submission.
+    pub(super) fn submission_capacity(&self) -> usize {
+        self.jobs.capacity()
+    }
+
     /// Queues the jobs of a submission's operations.
-    pub(super) fn write_jobs(&mut self, operations: &[Operation]) -> Result<(), TrainError> {
-        let count = operations.len() as u64;
-        if !self.jobs.holds(count) {
-            let device = self.gpu.device();
-            let layout = self.gpu.slots().layout();
-            let jobs = caught(device, || JobBuffer::new(device, layout, count));
-            self.jobs = jobs.map_err(StepError::from)?;
-        }
-        self.jobs.write(self.gpu.queue(), operations.iter().map(|operation| operation.job));
+    pub(super) fn write_jobs<'a>(
+        &self,
+        operations: impl Iterator<Item = &'a Operation>,
+    ) -> Result<(), TrainError> {
+        let jobs: Vec<Job> = operations.map(|operation| operation.job).collect();
+        caught(self.gpu.device(), || self.jobs.write(self.gpu.queue(), &jobs))
+            .map_err(StepError::from)?;
         Ok(())
     }
 
     /// Encodes operations; `first` is the number of the first among the submission's jobs.
-    pub(super) fn encode(
+    pub(super) fn encode<'a>(
         &self,
         encoder: &mut wgpu::CommandEncoder,
-        operations: &[Operation],
+        operations: impl Iterator<Item = &'a Operation>,
         first: usize,
     ) {
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
@@ -255,6 +261,23 @@ impl GpuGradient {
     pub(super) fn columns(&self) -> usize {
         self.shape.columns as usize
     }
+}
+
+/// Whether the largest dispatch fits in the device's grid.
+fn check_grid(kernels: &Kernels, shape: &Shape, rows: u64) -> Result<(), TrainError> {
+    let limits = kernels.limits;
+    let sums = rows.div_ceil(BLOCK as u64) * u64::from(limits.workgroup_size);
+    let threads = (ROW_WIDTH * rows).max(RUNS as u64 * u64::from(shape.column_groups)).max(sums);
+    let [_, needed] = limits.grid(threads);
+    let allowed = limits.workgroups;
+    if needed <= allowed {
+        return Ok(());
+    }
+    Err(TrainError::Limit {
+        limit: "max_compute_workgroups_per_dimension",
+        needed: u64::from(needed),
+        allowed: u64::from(allowed),
+    })
 }
 
 /// A storage buffer, padded to whole groups of four.

@@ -21,6 +21,9 @@ pub(super) struct Job {
     pub(super) padding: [u32; 2],
 }
 
+/// The most dispatches of one submission.
+const SUBMISSION_JOBS: u64 = 1024;
+
 /// The jobs of one submission, written at once and bound with dynamic offsets.
 #[derive(Debug)]
 pub(super) struct JobBuffer {
@@ -31,11 +34,12 @@ pub(super) struct JobBuffer {
 }
 
 impl JobBuffer {
-    pub(super) fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout, jobs: u64) -> Self {
+    /// Room for as many jobs as a submission has, or as the device's largest buffer holds.
+    pub(super) fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Self {
         let size = size_of::<Job>() as u64;
         let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
         let stride = size.next_multiple_of(alignment.max(1));
-        let capacity = jobs.next_power_of_two().max(64);
+        let capacity = SUBMISSION_JOBS.min(device.limits().max_buffer_size / stride).max(1);
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgpu-optim jobs"),
             size: stride * capacity,
@@ -57,17 +61,17 @@ impl JobBuffer {
         Self { stride, capacity, buffer, bind_group }
     }
 
-    /// Whether `jobs` jobs fit.
-    pub(super) fn holds(&self, jobs: u64) -> bool {
-        jobs <= self.capacity
+    /// How many jobs fit.
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity as usize // at most `SUBMISSION_JOBS`
     }
 
     /// Queues the jobs, ahead of all that is submitted from now on.
-    pub(super) fn write(&self, queue: &wgpu::Queue, jobs: impl ExactSizeIterator<Item = Job>) {
+    pub(super) fn write(&self, queue: &wgpu::Queue, jobs: &[Job]) {
         let stride = self.stride as usize;
         let mut bytes = vec![0; stride * jobs.len()];
         for (place, job) in bytes.chunks_mut(stride).zip(jobs) {
-            place[..size_of::<Job>()].copy_from_slice(bytemuck::bytes_of(&job));
+            place[..size_of::<Job>()].copy_from_slice(bytemuck::bytes_of(job));
         }
         queue.write_buffer(&self.buffer, 0, &bytes);
     }

@@ -127,10 +127,14 @@ fn compile(
             count: None,
         })
         .collect();
-    let layout = gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-        label: Some(kernel.name()),
-        entries: &entries,
+    let layout = caught(gpu.device(), || {
+        gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+            label: Some(kernel.name()),
+            entries: &entries,
+        })
     });
+    let layout = layout.map_err(StepError::from)?;
+    let jobs = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
     let key = format!("linear {} {precision}", kernel.name());
     let pipeline = gpu.pipeline(&key, |device| {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -139,7 +143,7 @@ fn compile(
         });
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some(&key),
-            bind_group_layouts: &[Some(&layout), Some(gpu.slots().layout())],
+            bind_group_layouts: &[Some(&layout), Some(&jobs)],
             immediate_size: 0,
         });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

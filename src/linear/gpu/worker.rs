@@ -17,9 +17,6 @@ const LOSSES_UNDER_WAY: u64 = 8;
 /// Multiplications of one submission: some tenths of a second on the slowest device, so that no
 /// watchdog takes it for hung.
 const SUBMISSION_WORK: u64 = 50_000_000;
-/// Steps of one submission.
-const SUBMISSION_STEPS: usize = 256;
-
 /// Trains on a device.
 pub(in crate::linear) struct GpuWorker<R: Rule> {
     gpu: Gpu,
@@ -33,9 +30,25 @@ pub(in crate::linear) struct GpuWorker<R: Rule> {
     collected: u64,
     /// A copy of the ring under way, with the number of losses sampled before it.
     under_way: Option<(Readback, u64)>,
-    /// Steps not yet submitted: their dispatches up to the step, for each.
-    pending: Vec<Vec<Operation>>,
+    /// What is not yet submitted, and how many multiplications it has.
+    pending: Vec<Item>,
     pending_work: u64,
+}
+
+/// What a submission is made of.
+enum Item {
+    Dispatch(Operation),
+    /// A step of the optimizer.
+    Step,
+}
+
+impl Item {
+    fn operation(&self) -> Option<&Operation> {
+        match self {
+            Self::Dispatch(operation) => Some(operation),
+            Self::Step => None,
+        }
+    }
 }
 
 impl<R: Rule> GpuWorker<R> {
@@ -69,7 +82,7 @@ impl<R: Rule> GpuWorker<R> {
     }
 
     pub(in crate::linear) fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
-        self.submit(None)?;
+        self.submit()?;
         let bytes = bytemuck::cast_slice(order);
         let queue = self.gpu.queue();
         caught(self.gpu.device(), || queue.write_buffer(&self.gradient.order, 0, bytes))
@@ -80,10 +93,14 @@ impl<R: Rule> GpuWorker<R> {
     pub(in crate::linear) fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
         let mut operations = Vec::new();
         self.gradient.batch(batch, &mut operations);
-        self.pending.push(operations);
+        if self.pending.len() + operations.len() > self.gradient.submission_capacity() {
+            self.submit()?;
+        }
+        self.pending.extend(operations.into_iter().map(Item::Dispatch));
+        self.pending.push(Item::Step);
         self.pending_work += (batch.rows.len() * self.gradient.columns()) as u64;
-        if self.pending.len() >= SUBMISSION_STEPS || self.pending_work >= SUBMISSION_WORK {
-            self.submit(None)?;
+        if self.pending_work >= SUBMISSION_WORK {
+            self.submit()?;
         }
         Ok(())
     }
@@ -91,7 +108,10 @@ impl<R: Rule> GpuWorker<R> {
     /// Samples the loss behind all steps so far.
     pub(in crate::linear) fn evaluate(&mut self) -> Result<(), TrainError> {
         let slot = (self.sampled % u64::from(HISTORY)) as u32;
-        self.submit(Some(slot))?;
+        let mut operations = Vec::new();
+        self.gradient.squared_error(slot, &mut operations);
+        self.pending.extend(operations.into_iter().map(Item::Dispatch));
+        self.submit()?;
         self.sampled += 1;
         if self.under_way.is_none() {
             self.start_readback()?;
@@ -130,7 +150,7 @@ impl<R: Rule> GpuWorker<R> {
     }
 
     pub(in crate::linear) async fn model(mut self, wait: Wait) -> Result<LinearModel, TrainError> {
-        self.submit(None)?;
+        self.submit()?;
         let parameters = self.parameters.download_waiting(&self.gpu, wait).await?;
         Ok(LinearModel::from_parameters(parameters))
     }
@@ -141,37 +161,30 @@ impl<R: Rule> GpuWorker<R> {
         Ok(())
     }
 
-    /// Submits all pending steps and, behind them, the sampling of the loss into `slot`.
-    fn submit(&mut self, slot: Option<u32>) -> Result<(), TrainError> {
-        let steps = std::mem::take(&mut self.pending);
+    /// Submits all that is pending; in several parts if it has more dispatches than one allows.
+    fn submit(&mut self) -> Result<(), TrainError> {
         self.pending_work = 0;
-        let mut evaluation = Vec::new();
-        if let Some(slot) = slot {
-            self.gradient.squared_error(slot, &mut evaluation);
+        let pending = std::mem::take(&mut self.pending);
+        for part in pending.chunks(self.gradient.submission_capacity()) {
+            self.submit_part(part)?;
         }
-        let ends: Vec<usize> = steps
-            .iter()
-            .scan(0, |end, step| {
-                *end += step.len();
-                Some(*end)
-            })
-            .collect();
-        let mut operations: Vec<_> = steps.into_iter().flatten().collect();
-        operations.append(&mut evaluation);
-        if operations.is_empty() {
-            return Ok(());
-        }
-        self.gradient.write_jobs(&operations)?;
+        Ok(())
+    }
+
+    fn submit_part(&mut self, part: &[Item]) -> Result<(), TrainError> {
+        self.gradient.write_jobs(part.iter().filter_map(Item::operation))?;
         let device = self.gpu.device().clone();
         let mut encoder = device.create_command_encoder(&Default::default());
         let mut first = 0;
-        for end in ends {
-            self.gradient.encode(&mut encoder, &operations[first..end], first);
-            self.optimizer.record(&mut encoder, &self.parameters, &self.grads)?;
-            first = end;
-        }
-        if first < operations.len() {
-            self.gradient.encode(&mut encoder, &operations[first..], first);
+        // Each run of dispatches, with the step behind it if there is one.
+        for run in part.split_inclusive(|item| matches!(item, Item::Step)) {
+            let operations = run.iter().filter_map(Item::operation);
+            let count = operations.clone().count();
+            self.gradient.encode(&mut encoder, operations, first);
+            first += count;
+            if matches!(run.last(), Some(Item::Step)) {
+                self.optimizer.record(&mut encoder, &self.parameters, &self.grads)?;
+            }
         }
         caught(&device, || self.gpu.queue().submit([encoder.finish()])).map_err(StepError::from)?;
         Ok(())
@@ -187,18 +200,20 @@ pub(in crate::linear) async fn predictions(
     wait: Wait,
 ) -> Result<Vec<f32>, TrainError> {
     let history = storage(gpu, "losses", 4)?;
-    let mut gradient = GpuGradient::new(gpu, precision, data, 1, &history)?;
+    let gradient = GpuGradient::new(gpu, precision, data, 1, &history)?;
     gpu.write(&GpuVec::padded(&gradient.parameters, gradient.columns()), &model.parameters())?;
     let mut operations = Vec::new();
     gradient.residuals_of_all(&mut operations);
-    gradient.write_jobs(&operations)?;
     let device = gpu.device();
-    caught(device, || {
-        let mut encoder = device.create_command_encoder(&Default::default());
-        gradient.encode(&mut encoder, &operations, 0);
-        gpu.queue().submit([encoder.finish()]);
-    })
-    .map_err(StepError::from)?;
+    for part in operations.chunks(gradient.submission_capacity()) {
+        gradient.write_jobs(part.iter())?;
+        caught(device, || {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            gradient.encode(&mut encoder, part.iter(), 0);
+            gpu.queue().submit([encoder.finish()]);
+        })
+        .map_err(StepError::from)?;
+    }
     let residuals = GpuVec::padded(&gradient.residuals, gradient.rows() as usize);
     Ok(residuals.download_waiting(gpu, wait).await?)
 }

@@ -1,0 +1,70 @@
+//! The operations of shaders/arithmetic, and what this processor makes of them.
+
+/// What every NaN becomes.
+pub(crate) const CANONICAL_NAN: u32 = 0x7fc0_0000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    SquareRoot,
+    Negate,
+}
+
+pub(crate) const BINARY: [Operation; 4] =
+    [Operation::Add, Operation::Sub, Operation::Mul, Operation::Div];
+
+pub(crate) const UNARY: [Operation; 2] = [Operation::SquareRoot, Operation::Negate];
+
+impl Operation {
+    /// The name of the function in WGSL.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Add => "add",
+            Self::Sub => "sub",
+            Self::Mul => "mul",
+            Self::Div => "div",
+            Self::SquareRoot => "square_root",
+            Self::Negate => "negate",
+        }
+    }
+
+    pub(crate) fn is_unary(self) -> bool {
+        UNARY.contains(&self)
+    }
+
+    /// A call of it with these operands, for a message.
+    pub(crate) fn call(self, left: u32, right: u32) -> String {
+        let name = self.name();
+        if self.is_unary() {
+            format!("{name}({left:#010x})")
+        } else {
+            format!("{name}({left:#010x}, {right:#010x})")
+        }
+    }
+
+    /// The results of this processor's own f32 arithmetic, every NaN the canonical one.
+    pub(crate) fn on_hardware(self, left: &[u32], right: &[u32], results: &mut [u32]) {
+        match self {
+            Self::Add => each(left, right, results, |a, b| a + b),
+            Self::Sub => each(left, right, results, |a, b| a - b),
+            Self::Mul => each(left, right, results, |a, b| a * b),
+            Self::Div => each(left, right, results, |a, b| a / b),
+            Self::SquareRoot => each(left, right, results, |a, _| a.sqrt()),
+            Self::Negate => each(left, right, results, |a, _| -a),
+        }
+    }
+}
+
+/// A loop of its own for each operation, so that it is compiled to vector instructions.
+#[inline(always)]
+fn each(left: &[u32], right: &[u32], results: &mut [u32], operation: impl Fn(f32, f32) -> f32) {
+    for ((a, b), result) in left.iter().zip(right).zip(results) {
+        let bits = operation(f32::from_bits(*a), f32::from_bits(*b)).to_bits();
+        // By the bits: a choice between the number itself and another NaN, by a comparison of
+        // floats, is one that the compiler may leave out.
+        *result = if bits & 0x7fff_ffff > 0x7f80_0000 { CANONICAL_NAN } else { bits };
+    }
+}

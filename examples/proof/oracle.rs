@@ -1,0 +1,60 @@
+//! The oracle that shares nothing with this processor's floating point: `rustc_apfloat`, the port
+//! of LLVM's arbitrary-precision arithmetic that the Rust compiler evaluates constants with.
+
+use rustc_apfloat::ieee::{Double, Single};
+use rustc_apfloat::{Float, FloatConvert, Round};
+
+use crate::operation::{CANONICAL_NAN, Operation};
+
+/// The result in IEEE 754 single precision, rounded to nearest even, NaN canonical.
+///
+/// `guess` is where the search for a square root starts; it decides nothing.
+pub(crate) fn result(operation: Operation, left: u32, right: u32, guess: u32) -> u32 {
+    let (a, b) = (single(left), single(right));
+    let round = Round::NearestTiesToEven;
+    let value = match operation {
+        Operation::Add => a.add_r(b, round).value,
+        Operation::Sub => a.sub_r(b, round).value,
+        Operation::Mul => a.mul_r(b, round).value,
+        Operation::Div => a.div_r(b, round).value,
+        Operation::SquareRoot => square_root(a, single(guess)),
+        Operation::Negate => -a,
+    };
+    if value.is_nan() { CANONICAL_NAN } else { value.to_bits() as u32 }
+}
+
+fn single(bits: u32) -> Single {
+    Single::from_bits(u128::from(bits))
+}
+
+/// The root by its definition, since the crate has none: the number between whose midpoints to
+/// its neighbours, squared, `a` lies. Midpoints have at most 26 bits, so that their squares are
+/// exact in double precision. No square of a midpoint is a single, so there are no ties.
+fn square_root(a: Single, guess: Single) -> Single {
+    if a.is_zero() || a.is_nan() || (a.is_infinite() && !a.is_negative()) {
+        return a;
+    }
+    if a.is_negative() {
+        return Single::NAN;
+    }
+    let wanted = double(a);
+    let mut root = if guess.is_finite_non_zero() && !guess.is_negative() { guess } else { a };
+    while squared_midpoint(root, root.next_up().value) < wanted {
+        root = root.next_up().value;
+    }
+    while squared_midpoint(root.next_down().value, root) > wanted {
+        root = root.next_down().value;
+    }
+    root
+}
+
+fn squared_midpoint(low: Single, high: Single) -> Double {
+    let round = Round::NearestTiesToEven;
+    let sum = double(low).add_r(double(high), round).value;
+    let midpoint = sum.scalbn(-1);
+    midpoint.mul_r(midpoint, round).value
+}
+
+fn double(value: Single) -> Double {
+    value.convert(&mut false).value
+}
