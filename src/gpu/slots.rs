@@ -106,8 +106,12 @@ impl SlotPool {
             label: Some("wgpu-optim uniforms"),
             size: SLOT_BYTES * u64::from(SLOTS_PER_PAGE),
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
+            // Makes all of it initialized at once. Otherwise wgpu clears what was never written
+            // when the page is first submitted, and that can undo the write of a slot that another
+            // thread has taken in the meantime.
+            mapped_at_creation: true,
         });
+        buffer.unmap();
         let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("wgpu-optim uniforms"),
             layout,
