@@ -9,12 +9,12 @@
 
 mod common;
 
-use common::{Workplace, text};
+use common::{Folder, text};
 
 /// `fit` on a file of this content, asking for every output, on the CPU engine.
 #[track_caller]
 fn fit_fails(content: &[u8], extra: &[&str], parts: &[&str]) {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", content);
     let mut arguments = vec!["fit", "data.csv", "--device", "cpu"];
     arguments.extend(["--plot", "loss.svg", "--save", "model.safetensors"]);
@@ -26,8 +26,8 @@ const GOOD: &[u8] = b"a,b,y\n1,2,3\n2,1,4\n3,5,5\n4,3,6\n";
 
 #[test]
 fn missing_file() {
-    Workplace::new().fail(2, &["fit", "no.csv"], &["no.csv", "no such file"]);
-    Workplace::new().fail(2, &["fit", "."], &["is a directory"]);
+    Folder::new().fail(2, &["fit", "no.csv"], &["no.csv", "no such file"]);
+    Folder::new().fail(2, &["fit", "."], &["is a directory"]);
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn one_column() {
 fn unknown_target() {
     fit_fails(GOOD, &["--target", "z"], &["--target z", "a, b, y", "0 to 2"]);
     fit_fails(GOOD, &["--target", "3"], &["--target 3", "a, b, y"]);
-    Workplace::new().fail(2, &["fit", "--target", "y"], &["DATA"]);
+    Folder::new().fail(2, &["fit", "--target", "y"], &["DATA"]);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn hyper_parameters() {
     for wrong in ["nan", "inf", "-inf", "-0.1"] {
         fit_fails(GOOD, &["--learning-rate", wrong], &["--learning-rate is", "finite"]);
         fit_fails(GOOD, &["--epsilon", wrong], &["--epsilon is", "finite"]);
-        Workplace::new().fail(2, &["trace", "--learning-rate", wrong], &["--learning-rate is"]);
+        Folder::new().fail(2, &["trace", "--learning-rate", wrong], &["--learning-rate is"]);
     }
     fit_fails(GOOD, &["--learning-rate", "1e39"], &["1e39", "3.4e38"]);
     fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
@@ -101,19 +101,19 @@ fn negative_numbers() {
         fit_fails(GOOD, &[setting, "-3"], &[setting, "-3"]);
     }
     fit_fails(GOOD, &["--target", "-1"], &["--target -1", "a, b, y"]);
-    Workplace::new().fail(2, &["trace", "--steps", "-3"], &["--steps", "'-3'"]);
+    Folder::new().fail(2, &["trace", "--steps", "-3"], &["--steps", "'-3'"]);
 }
 
 #[test]
 fn a_device_without_a_name() {
     for name in ["", " "] {
-        Workplace::new().fail(2, &["fit", "--device", name], &["--device", "auto, cpu, gpu"]);
+        Folder::new().fail(2, &["fit", "--device", name], &["--device", "auto, cpu, gpu"]);
     }
 }
 
 #[test]
 fn unknown_device() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD);
     let arguments = ["fit", "data.csv", "--device", "no such adapter"];
     place.fail(2, &arguments, &["no such adapter", "auto, cpu, gpu"]);
@@ -121,7 +121,7 @@ fn unknown_device() {
 
 #[test]
 fn other_picture_formats() {
-    let place = Workplace::new();
+    let place = Folder::new();
     for plot in ["loss.jpg", "loss", "svg"] {
         place.fail(2, &["fit", "--plot", plot], &[plot, ".svg or .png"]);
         place.fail(2, &["trace", "--plot", plot], &[plot, ".svg or .png"]);
@@ -131,7 +131,7 @@ fn other_picture_formats() {
 /// The data has an error too: the path is looked at first, before any work.
 #[test]
 fn outputs_that_cannot_be_written_are_found_before_training() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "a,b\n1,oops\n");
     for option in ["--plot", "--save"] {
         let arguments = ["fit", "data.csv", option, "no/such/directory.svg"];
@@ -146,7 +146,7 @@ fn outputs_that_cannot_be_written_are_found_before_training() {
 
 #[test]
 fn names_that_no_file_can_have_are_found_before_training() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "a,b\n1,oops\n");
     let long = format!("{}.svg", "x".repeat(300));
     for option in ["--plot", "--save"] {
@@ -158,7 +158,7 @@ fn names_that_no_file_can_have_are_found_before_training() {
 /// Otherwise the picture would replace the model.
 #[test]
 fn two_names_of_one_file_are_found() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD);
     let fails = |plot: &str, model: &str| {
         let arguments = ["fit", "data.csv", "--device", "cpu", "--plot", plot, "--save", model];
@@ -179,7 +179,7 @@ fn two_names_of_one_file_are_found() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_does_not_cost_the_result() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD);
     std::os::unix::fs::symlink("/dev/full", place.directory.path().join("full.png")).unwrap();
     for (full, other) in [
@@ -200,7 +200,7 @@ fn a_full_disk_does_not_cost_the_result() {
 /// 1e38 in units of a deviation of 0.5 is beyond f32.
 #[test]
 fn answers_that_are_no_numbers() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "a,y\n0,1\n1,2\n").file("new.csv", "a\n1\n3e38\n");
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
     let arguments = ["predict", "m.safetensors", "new.csv", "--device", "cpu", "-o", "out.csv"];
@@ -210,7 +210,7 @@ fn answers_that_are_no_numbers() {
 /// Columns that the model does not use may be called what they like.
 #[test]
 fn same_names_matter_where_they_are_used() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD).file("twice.csv", "a,z,b,z\n1,2,3,4\n");
     place.file("ambiguous.csv", "a,b,b\n1,2,3\n");
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
@@ -223,7 +223,7 @@ fn same_names_matter_where_they_are_used() {
 /// Seconds where each name was compared with all others, and one warning for all columns.
 #[test]
 fn wide_tables_are_looked_through_at_once() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let header = (0..60_000).map(|index| format!("c{index}")).collect::<Vec<_>>().join(",");
     let row = vec!["1"; 60_000].join(",");
     place.file("wide.csv", format!("{header}\n{row}\n{row}\n"));
@@ -237,7 +237,7 @@ fn wide_tables_are_looked_through_at_once() {
 
 #[test]
 fn names_do_not_steer_the_terminal() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "\x1b[31ma,y\n1,2\n2,3\n");
     let output = place.succeed(&["fit", "data.csv", "--device", "cpu"]);
     assert!(!output.contains('\x1b') && output.contains("u{1b}"), "{output}");
@@ -245,7 +245,7 @@ fn names_do_not_steer_the_terminal() {
 
 #[test]
 fn the_input_is_never_overwritten() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD);
     place.fail(2, &["fit", "data.csv", "--save", "./data.csv"], &["is the input"]);
     assert_eq!(place.read("data.csv"), GOOD);
@@ -255,7 +255,7 @@ fn the_input_is_never_overwritten() {
 /// predictions to 1e36, whose squares no f32 holds.
 #[test]
 fn a_diverging_run() {
-    let place = Workplace::new();
+    let place = Folder::new();
     // 200 rows: the first epoch has a sample of the loss in its middle.
     place.file("data.csv", format!("a,y\n{}", "1e6,1\n-1e6,2\n2e6,1\n-2e6,2\n".repeat(50)));
     let arguments = [
@@ -278,7 +278,7 @@ fn a_diverging_run() {
 
 #[test]
 fn a_constant_column_is_a_warning() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "a,b,y\n1,7,3\n2,7,4\n3,7,6\n");
     let output = place.run(&["fit", "data.csv", "--device", "cpu", "--json"]);
     assert_eq!(output.status.code(), Some(0));
@@ -291,7 +291,7 @@ fn a_constant_column_is_a_warning() {
 /// Not an error: a batch larger than the data is all of the data.
 #[test]
 fn a_batch_larger_than_the_data() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD);
     let fit = |batch| {
         let arguments = ["fit", "data.csv", "--device", "cpu", "--json", "--batch-size", batch];
@@ -303,7 +303,7 @@ fn a_batch_larger_than_the_data() {
 
 #[test]
 fn unusable_models() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", GOOD).file("not.safetensors", GOOD).file("empty.safetensors", "");
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
     let model = place.read("m.safetensors");

@@ -9,12 +9,12 @@
 
 mod common;
 
-use common::{Workplace, json, text};
+use common::{Folder, json, text};
 
 /// The lines that Dive into Deep Learning prints.
 #[test]
 fn the_textbooks_traces() {
-    let place = Workplace::new();
+    let place = Folder::new();
     assert_eq!(place.succeed(&["trace"]), "epoch 20, x1: -2.382563, x2: -0.158591\n");
     assert_eq!(
         place.succeed(&["trace", "--learning-rate", "2"]),
@@ -26,7 +26,7 @@ fn the_textbooks_traces() {
 /// at 45 degrees the gradient in (-5, -2) is (-6.7, 5.3), so x1 grows and x2 falls by 0.4.
 #[test]
 fn a_rotated_trace() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let one = place.succeed(&["trace", "--rotate", "45", "--steps", "1"]);
     assert_eq!(one, "epoch 1, x1: -4.600000, x2: -2.400000\n");
     let none = place.succeed(&["trace", "--rotate", "45", "--steps", "0"]);
@@ -35,7 +35,7 @@ fn a_rotated_trace() {
 
 #[test]
 fn a_trace_as_json_and_as_a_picture() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let report = json(&place.succeed(&["trace", "--json", "--plot", "path.svg"]));
     let path = report["path"].as_array().unwrap();
     assert_eq!(path.len(), 21);
@@ -46,7 +46,7 @@ fn a_trace_as_json_and_as_a_picture() {
 
 #[test]
 fn the_cpu_engine_is_always_listed() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let report = json(&place.succeed(&["devices", "--json"]));
     let devices = report["devices"].as_array().unwrap();
     assert!(devices.iter().any(|device| device["kind"] == "cpu"), "{report}");
@@ -55,7 +55,7 @@ fn the_cpu_engine_is_always_listed() {
 
 #[test]
 fn bench_measures_each_size() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let arguments = ["bench", "--device", "cpu", "--sizes", "1,4096", "--json"];
     let report = json(&place.succeed(&arguments));
     let results = report["results"].as_array().unwrap();
@@ -73,7 +73,7 @@ fn bench_measures_each_size() {
 
 #[test]
 fn help_shows_an_example_for_each_subcommand() {
-    let place = Workplace::new();
+    let place = Folder::new();
     for subcommand in ["fit", "predict", "trace", "devices", "bench"] {
         let help = place.succeed(&[subcommand, "-h"]);
         // Not the usage line: the example, which comes last.
@@ -91,7 +91,7 @@ fn help_shows_an_example_for_each_subcommand() {
 /// A loader that finds no driver is what a machine without any looks like.
 #[test]
 fn without_any_driver_auto_uses_the_cpu_engine_and_says_so() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let without = |arguments: &[&str]| {
         let mut command = place.command(arguments);
         for variable in ["VK_DRIVER_FILES", "VK_ICD_FILENAMES"] {
@@ -116,7 +116,7 @@ mod unix {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
-    fn start(place: &Workplace, arguments: &[&str]) -> Child {
+    fn start(place: &Folder, arguments: &[&str]) -> Child {
         Command::new(assert_cmd::cargo::cargo_bin("wgpu-optim"))
             .current_dir(place.directory.path())
             .args(arguments)
@@ -128,7 +128,7 @@ mod unix {
 
     #[test]
     fn a_closed_pipe_is_no_failure() {
-        let place = Workplace::new();
+        let place = Folder::new();
         place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
         place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
         let rows: String = (0..200_000).map(|row| format!("{row}\n")).collect();
@@ -153,13 +153,13 @@ mod unix {
             eprintln!("SKIPPED: this system has no /dev/full");
             return;
         }
-        let place = Workplace::new();
+        let place = Folder::new();
         for arguments in [&["trace"][..], &["fit", "-h"], &["--version"]] {
             full_disk(&place, arguments);
         }
     }
 
-    fn full_disk(place: &Workplace, arguments: &[&str]) {
+    fn full_disk(place: &Folder, arguments: &[&str]) {
         let full = std::fs::File::create("/dev/full").unwrap();
         let output = Command::new(assert_cmd::cargo::cargo_bin("wgpu-optim"))
             .current_dir(place.directory.path())
@@ -175,7 +175,7 @@ mod unix {
     /// A pipe is written to, and not replaced by a file.
     #[test]
     fn pipes_are_written_to() {
-        let place = Workplace::new();
+        let place = Folder::new();
         place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
         let pipe = place.directory.path().join("pipe");
         assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
@@ -189,7 +189,7 @@ mod unix {
 
     #[test]
     fn an_interrupt_stops_a_run_within_a_second_and_writes_nothing() {
-        let place = Workplace::new();
+        let place = Folder::new();
         let arguments = [
             "fit",
             "--device",
@@ -229,7 +229,7 @@ mod unix {
     /// A pipe that nobody fills, and one that nobody empties: no loop can look at a flag there.
     #[test]
     fn an_interrupt_stops_what_waits_for_others() {
-        let place = Workplace::new();
+        let place = Folder::new();
         place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
         place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
         let pipe = place.directory.path().join("pipe");
@@ -246,7 +246,7 @@ mod unix {
     }
 
     /// Whether a temporary file has begun to grow; the one that only tests the path never does.
-    fn is_writing(place: &Workplace) -> bool {
+    fn is_writing(place: &Folder) -> bool {
         std::fs::read_dir(place.directory.path()).unwrap().flatten().any(|entry| {
             let temporary = entry.file_name().to_string_lossy().starts_with(".wgpu-optim-");
             temporary && entry.metadata().is_ok_and(|found| found.len() > 0)
@@ -256,7 +256,7 @@ mod unix {
     /// Stopped in the middle of writing, by either signal, it leaves no temporary file.
     #[test]
     fn an_interrupt_while_answers_are_written_leaves_nothing() {
-        let place = Workplace::new();
+        let place = Folder::new();
         place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
         place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
         let rows: String = (0..6_000_000).map(|row| format!("{}\n", row % 1000)).collect();

@@ -11,7 +11,7 @@ mod common;
 
 use std::path::Path;
 
-use common::{Workplace, airfoil, json, text};
+use common::{Folder, airfoil, json, text};
 
 /// The engines that there are, as `--device` takes them.
 ///
@@ -19,7 +19,7 @@ use common::{Workplace, airfoil, json, text};
 /// Where a driver is missing that `WGPU_OPTIM_REQUIRE_DRIVERS` names.
 fn engines() -> Vec<&'static str> {
     let required = std::env::var("WGPU_OPTIM_REQUIRE_DRIVERS").unwrap_or_default();
-    let listed = Workplace::new().succeed(&["devices"]).to_lowercase();
+    let listed = Folder::new().succeed(&["devices"]).to_lowercase();
     let mut engines = vec!["cpu"];
     for (driver, adapter) in [("lavapipe", "llvmpipe"), ("swiftshader", "swiftshader")] {
         if listed.contains(adapter) {
@@ -38,7 +38,7 @@ fn textbook(data: &Path, engine: &str, seed: u64, extra: &[&str]) -> serde_json:
     let (data, seed) = (data.display().to_string(), seed.to_string());
     let arguments = ["fit", &data, "--rows", "1500", "--device", engine, "--json", "--quiet"];
     let arguments = [&arguments[..], &["--seed", &seed], extra].concat();
-    json(&Workplace::new().succeed(&arguments))
+    json(&Folder::new().succeed(&arguments))
 }
 
 /// The best possible loss to 6 digits, and the bounds for the trained one, are those of
@@ -83,7 +83,7 @@ const LINE: &str = "x;label;y\n0;0;1\n1;1;3\n2;0;5\n3;1;7\n4;0;9\n5;1;11\n";
 
 #[test]
 fn the_json_contract() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", LINE);
     let output =
         place.run(&["fit", "data.csv", "--device", "cpu", "--json", "--quiet", "--rows", "5"]);
@@ -144,7 +144,7 @@ fn the_json_contract() {
 #[test]
 fn a_saved_model_answers_in_the_files_units() {
     for standardize in ["all", "features", "none"] {
-        let place = Workplace::new();
+        let place = Folder::new();
         place.file("data.csv", LINE);
         let arguments = [
             "fit",
@@ -191,7 +191,7 @@ fn a_saved_model_answers_in_the_files_units() {
 
 #[test]
 fn the_target_may_be_any_column() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", "y,x\n1,0\n3,1\n5,2\n7,3\n").file("bare.csv", "1 0\n3 1\n5 2\n7 3\n");
     let bits = |data, target: &[&str]| {
         let arguments = [&["fit", data, "--device", "cpu", "--json"], target].concat();
@@ -206,7 +206,7 @@ fn the_target_may_be_any_column() {
 
 #[test]
 fn without_data_true_and_learned_weights_are_shown() {
-    let place = Workplace::new();
+    let place = Folder::new();
     let output = place.succeed(&["fit", "--device", "cpu", "--quiet"]);
     assert!(output.contains("learned") && output.contains("true"), "{output}");
     let mut compared = 0;
@@ -222,7 +222,7 @@ fn without_data_true_and_learned_weights_are_shown() {
 
 #[test]
 fn pictures_are_written_whole() {
-    let place = Workplace::new();
+    let place = Folder::new();
     place.file("data.csv", LINE);
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--plot", "loss.svg"]);
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--plot", "loss.png"]);

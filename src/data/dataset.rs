@@ -37,6 +37,15 @@ pub enum DataError {
     },
 }
 
+/// Rows in one piece: what both engines read.
+fn contiguous(features: Array2<f32>) -> Array2<f32> {
+    if features.is_standard_layout() {
+        features
+    } else {
+        features.as_standard_layout().into_owned()
+    }
+}
+
 /// A column, in words.
 fn place(column: &Option<usize>) -> String {
     column.map_or_else(|| "the target".to_owned(), |column| format!("column {column}"))
@@ -62,13 +71,16 @@ impl Dataset {
         if let Some(row) = target.iter().position(bad) {
             return Err(DataError::NotFinite { row, column: None });
         }
-        // Rows in one piece: what both engines read.
-        let features = if features.is_standard_layout() {
-            features
-        } else {
-            features.as_standard_layout().into_owned()
-        };
-        Ok(Self { features, target })
+        Ok(Self { features: contiguous(features), target })
+    }
+
+    /// Features whose targets are unknown, 0 here. Any value will do: a prediction from NaN is NaN.
+    pub(crate) fn without_target(features: Array2<f32>) -> Result<Self, DataError> {
+        let rows = features.nrows();
+        if rows == 0 || u32::try_from(rows).is_err() {
+            return Err(DataError::RowCount { rows });
+        }
+        Ok(Self { features: contiguous(features), target: Array1::zeros(rows) })
     }
 
     /// How many rows there are; at least 1.

@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::{Array1, ArrayView2};
+use ndarray::ArrayView2;
 use web_time::Instant;
 
 use super::batches::{Batch, Batches};
@@ -103,7 +103,7 @@ async fn predict_waiting(
         return Ok(Vec::new());
     }
     // A residual to a target of 0 is the prediction.
-    let data = Dataset::new(features.to_owned(), Array1::zeros(features.nrows()))?;
+    let data = Dataset::without_target(features.to_owned())?;
     match engine {
         Engine::Cpu => Ok(cpu::predictions(&data, &model.parameters())),
         Engine::Gpu { gpu, precision } => {

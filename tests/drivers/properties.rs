@@ -44,6 +44,7 @@ fn any_step(driver: &Driver) {
     let mut runner =
         TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
     let result = runner.run(&cases, |(rule, len, params_at, grads_at, seed)| {
+        let rule = driver.bounded(rule);
         let (host, gradient) = (values(len, seed, 15), values(len, seed ^ 1, 15));
         let view = |host: &[f32], at: usize| {
             let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {

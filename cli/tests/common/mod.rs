@@ -9,11 +9,11 @@ use std::process::Output;
 use assert_cmd::Command;
 
 /// A fresh directory, and the program run inside it.
-pub(crate) struct Workplace {
+pub(crate) struct Folder {
     pub(crate) directory: tempfile::TempDir,
 }
 
-impl Workplace {
+impl Folder {
     pub(crate) fn new() -> Self {
         Self { directory: tempfile::tempdir().expect("a temporary directory") }
     }
