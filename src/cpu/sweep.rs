@@ -1,7 +1,7 @@
 //! One pass of a rule over slices: threads for long ones, SIMD chosen at run time.
 
 use crate::numerics::canonical;
-use crate::rules::{Rule, StateElement};
+use crate::rules::{Rule, RulePass, StateElement};
 
 /// Elements that one thread must have before waking another pays: 64 Ki elements are 1.25 MiB
 /// of traffic, some tens of microseconds, against a few for the wake-up.
@@ -98,6 +98,28 @@ fn sweep_threads<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
     );
 }
 
+/// The update of one element. A method rather than a closure: only what is always inlined is
+/// compiled for the instruction set of the loop around it.
+struct Element<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
+    rule: R,
+    uniforms: R::Uniforms,
+    scale: f32,
+}
+
+impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> Element<R, SCALED, ONLY_FINITE> {
+    #[inline(always)]
+    fn update(&self, x: f32, gradient: f32, state: &mut R::State<f32>) -> f32 {
+        let before = *state;
+        let g = if SCALED { gradient * self.scale } else { gradient };
+        let updated = canonical(self.rule.update(&self.uniforms, x, g, state));
+        let kept = ONLY_FINITE && !gradient.is_finite();
+        for (value, &before) in state.as_mut().iter_mut().zip(before.as_ref()) {
+            *value = if kept { before } else { canonical(*value) };
+        }
+        if kept { x } else { updated }
+    }
+}
+
 /// The loop that is compiled once for each instruction set.
 struct Pass<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
     sweep: &'a Sweep<'a, R, SCALED, ONLY_FINITE>,
@@ -112,35 +134,42 @@ impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> pulp::NullaryFnOnce
     #[inline(always)]
     fn call(self) {
         let Self { sweep, slices } = self;
-        // By value: the compiler may then take the choices of formula out of the loop.
-        let (rule, uniforms, scale) = (*sweep.rule, *sweep.uniforms, sweep.scale);
-        let update = |x: f32, gradient: f32, state: &mut R::State<f32>| {
-            let before = *state;
-            let g = if SCALED { gradient * scale } else { gradient };
-            let updated = canonical(rule.update(&uniforms, x, g, state));
-            let kept = ONLY_FINITE && !gradient.is_finite();
-            *state = <R::State<f32> as StateElement<f32>>::from_fn(|k| {
-                if kept { before.as_ref()[k] } else { canonical(state.as_ref()[k]) }
-            });
-            if kept { x } else { updated }
-        };
+        let (uniforms, scale) = (*sweep.uniforms, sweep.scale);
+        sweep.rule.specialize(Loop::<R, SCALED, ONLY_FINITE> { uniforms, scale, slices });
+    }
+}
+
+/// The loop, for a rule whose choices of formula may be literal.
+struct Loop<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
+    uniforms: R::Uniforms,
+    scale: f32,
+    slices: Slices<'a>,
+}
+
+impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> RulePass<R>
+    for Loop<'_, R, SCALED, ONLY_FINITE>
+{
+    #[inline(always)]
+    fn run(self, rule: R) {
+        let Self { uniforms, scale, slices } = self;
+        let element = Element::<R, SCALED, ONLY_FINITE> { rule, uniforms, scale };
         let len = slices.params.len();
         let (params, grads) = (slices.params, &slices.grads[..len]);
         match <[_; 1]>::try_from(slices.state) {
             Ok([state]) => {
                 let state = &mut state[..len];
                 for ((x, &g), s) in params.iter_mut().zip(grads).zip(state) {
-                    let mut element = <R::State<f32> as StateElement<f32>>::from_fn(|_| *s);
-                    *x = update(*x, g, &mut element);
-                    *s = element.as_ref()[0];
+                    let mut values = <R::State<f32> as StateElement<f32>>::from_fn(|_| *s);
+                    *x = element.update(*x, g, &mut values);
+                    *s = values.as_ref()[0];
                 }
             }
             Err(mut state) => {
                 for index in 0..len {
-                    let mut element =
+                    let mut values =
                         <R::State<f32> as StateElement<f32>>::from_fn(|k| state[k][index]);
-                    params[index] = update(params[index], grads[index], &mut element);
-                    for (vector, &value) in state.iter_mut().zip(element.as_ref()) {
+                    params[index] = element.update(params[index], grads[index], &mut values);
+                    for (vector, &value) in state.iter_mut().zip(values.as_ref()) {
                         vector[index] = value;
                     }
                 }

@@ -2,7 +2,7 @@
 //! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
-use super::{Rule, RuleError, at_least_zero, not_subnormal};
+use super::{Rule, RuleError, RulePass, at_least_zero, not_subnormal};
 use crate::numerics::Real;
 
 /// Adagrad's hyper-parameters.
@@ -182,18 +182,31 @@ impl Rule for Adagrad {
     }
 
     #[inline(always)]
+    fn specialize<P: RulePass<Self>>(self, pass: P) {
+        let plain = self.weight_decay == WeightDecay::None && !self.maximize;
+        let weight_decay = WeightDecay::None;
+        match (plain, self.epsilon_placement) {
+            (true, epsilon_placement @ EpsilonPlacement::InsideRoot) => {
+                pass.run(Self { epsilon_placement, weight_decay, maximize: false, ..self });
+            }
+            (true, epsilon_placement @ EpsilonPlacement::OutsideRoot) => {
+                pass.run(Self { epsilon_placement, weight_decay, maximize: false, ..self });
+            }
+            (false, _) => pass.run(self),
+        }
+    }
+
+    #[inline(always)]
     fn update<T: Real>(&self, hyper: &AdagradUniforms, x: T, gradient: T, [s]: &mut [T; 1]) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let epsilon = T::of(hyper.epsilon);
         let weight_decay = T::of(hyper.weight_decay);
 
-        let mut x = x;
-        let mut g = if self.maximize { -gradient } else { gradient };
-        match self.weight_decay {
-            WeightDecay::None => {}
-            WeightDecay::L2(_) => g = g + weight_decay * x,
-            WeightDecay::Decoupled(_) => x = x - weight_decay * x,
-        }
+        let l2 = matches!(self.weight_decay, WeightDecay::L2(_));
+        let decoupled = matches!(self.weight_decay, WeightDecay::Decoupled(_));
+        let g = if self.maximize { -gradient } else { gradient };
+        let g = if l2 { g + weight_decay * x } else { g };
+        let x = if decoupled { x - weight_decay * x } else { x };
         *s = *s + g * g;
         let root = match self.epsilon_placement {
             EpsilonPlacement::InsideRoot => (*s + epsilon).sqrt(),

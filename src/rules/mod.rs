@@ -59,6 +59,14 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     /// an optimizer, so that they cost nothing per element.
     fn constants(&self) -> Vec<(&'static str, f64)>;
 
+    /// Runs `pass` with this rule. A rule with choices of formula compares them with the common
+    /// ones here and passes on a copy in which they are literal, so that the CPU engine's loop is
+    /// compiled without them; always inlined, like all that such a loop consists of.
+    #[inline(always)]
+    fn specialize<P: RulePass<Self>>(self, pass: P) {
+        pass.run(self);
+    }
+
     /// The new value of parameter `x`, given its `gradient`; updates `state` in place.
     fn update<T: Real>(
         &self,
@@ -67,6 +75,12 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
         gradient: T,
         state: &mut Self::State<T>,
     ) -> T;
+}
+
+/// A loop over elements, to be run with a rule: see [`Rule::specialize`].
+pub trait RulePass<R> {
+    /// Runs it.
+    fn run(self, rule: R);
 }
 
 /// One element of each of a rule's state vectors, as an array.
