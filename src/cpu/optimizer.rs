@@ -232,7 +232,8 @@ mod tests {
         let mut x = [1.0; 3];
         optimizer.step(&mut x, &BAD).unwrap();
         assert_eq!((x, optimizer.state(0)), ([0.5, 1.0, 0.5], &[9.0, 0.0, 16.0][..]));
-        assert_eq!(optimizer.report(), GuardReport::default());
+        let expected = GuardReport { non_finite: 1, first: Some(1), ..GuardReport::default() };
+        assert_eq!(optimizer.report(), expected);
     }
 
     /// The norm of (3, 4) is 5, so that both are halved: s = (1.5^2, 2^2).

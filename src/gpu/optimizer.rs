@@ -360,8 +360,8 @@ mod tests {
         let clip = Some(1.0);
         let counts = [
             (NonFinite::Propagate, None, [1, 1]),
-            (NonFinite::SkipElement, None, [1, 1]),
             // A scan and a decision; past 4096 elements a reduction of their partials.
+            (NonFinite::SkipElement, None, [3, 4]),
             (NonFinite::SkipStep, None, [3, 4]),
             (NonFinite::Propagate, clip, [3, 4]),
         ];

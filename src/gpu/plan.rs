@@ -159,6 +159,7 @@ fn next_dispatch(
         .min()
         .unwrap_or(0)
         .min(4 * limits.most_threads())
+        .min(1 << 31)
         .max(4);
     let len = run.min(room);
     let padded_here = |(cursor, spans): (&Cursor, &Vec<Span>)| {

@@ -15,10 +15,11 @@ use crate::numerics::Real;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Adagrad {
-    /// The step size before it is divided by the root; finite, at least 0. Default 0.01.
+    /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
+    /// not subnormal, since some devices take such numbers for 0. Default 0.01.
     pub learning_rate: f32,
-    /// Keeps the quotient finite where no gradient has been seen; finite, at least 0, and not
-    /// subnormal. Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
+    /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
+    /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
     /// becomes NaN, as 0 / 0 does.
     pub epsilon: f32,
     /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
@@ -130,14 +131,17 @@ impl Rule for Adagrad {
 
     fn validate(&self) -> Result<(), RuleError> {
         at_least_zero("learning_rate", self.learning_rate)?;
+        not_subnormal("learning_rate", self.learning_rate)?;
         at_least_zero("epsilon", self.epsilon)?;
         not_subnormal("epsilon", self.epsilon)?;
         at_least_zero("initial_accumulator", self.initial_accumulator)?;
+        not_subnormal("initial_accumulator", self.initial_accumulator)?;
         at_least_zero("learning_rate_decay", self.learning_rate_decay)?;
         match self.weight_decay {
             WeightDecay::None => Ok(()),
             WeightDecay::L2(coefficient) | WeightDecay::Decoupled(coefficient) => {
-                at_least_zero("weight_decay", coefficient)
+                at_least_zero("weight_decay", coefficient)?;
+                not_subnormal("weight_decay", coefficient)
             }
         }
     }
@@ -292,6 +296,9 @@ mod tests {
             ("learning_rate", Adagrad { learning_rate: -0.1, ..base }),
             ("epsilon", Adagrad { epsilon: f32::INFINITY, ..base }),
             ("epsilon", Adagrad { epsilon: 1e-40, ..base }),
+            ("learning_rate", Adagrad { learning_rate: 1e-40, ..base }),
+            ("initial_accumulator", Adagrad { initial_accumulator: 1e-40, ..base }),
+            ("weight_decay", Adagrad { weight_decay: WeightDecay::L2(1e-40), ..base }),
             ("initial_accumulator", Adagrad { initial_accumulator: -1.0, ..base }),
             ("learning_rate_decay", Adagrad { learning_rate_decay: f32::NAN, ..base }),
             ("weight_decay", Adagrad { weight_decay: WeightDecay::L2(-1.0), ..base }),

@@ -61,7 +61,8 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
 
     /// Runs `pass` with this rule. A rule with choices of formula compares them with the common
     /// ones here and passes on a copy in which they are literal, so that the CPU engine's loop is
-    /// compiled without them; always inlined, like all that such a loop consists of.
+    /// compiled without them; always inlined, like all that such a loop consists of. `pass` is run
+    /// exactly once, with a rule equal to this one.
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         pass.run(self);
