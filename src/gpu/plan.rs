@@ -46,10 +46,10 @@ impl DispatchLimits {
         [groups.div_ceil(rows) as u32, rows as u32]
     }
 
-    /// The most threads that one dispatch can have and still count in a u32.
+    /// The most threads that one dispatch can have and still count its elements in a u32.
     fn most_threads(&self) -> u64 {
         let groups = u64::from(self.workgroups) * u64::from(self.workgroups);
-        groups.saturating_mul(u64::from(self.workgroup_size)).min(1 << 31)
+        groups.saturating_mul(u64::from(self.workgroup_size)).min(1 << 29)
     }
 }
 
@@ -159,7 +159,6 @@ fn next_dispatch(
         .min()
         .unwrap_or(0)
         .min(4 * limits.most_threads())
-        .min(1 << 31)
         .max(4);
     let len = run.min(room);
     let padded_here = |(cursor, spans): (&Cursor, &Vec<Span>)| {
