@@ -188,7 +188,8 @@ impl<R: Rule> CpuOptimizer<R> {
         &mut self.state[index]
     }
 
-    /// How many steps have been taken, those that a guard skipped included.
+    /// How many steps have been taken, those that a guard skipped included, but not those that
+    /// [`NonFinite::Report`] refused.
     #[must_use]
     pub fn steps(&self) -> u64 {
         self.steps
