@@ -28,8 +28,8 @@ fn accumulate(
     var sum = from_bits(vec4<u32>());
     if (job.fresh == 0u) { sum = partials[index]; }
     for (var position = begin; position < end; position++) {
-        var row = position - job.first;
-        if (job.ordered != 0u) { row = order[job.order_first + position]; }
+        var row = job.row_first + position - job.first;
+        if (job.ordered != 0u) { row = order[job.row_first + position]; }
         let x = table[row * job.column_groups + column];
         sum = add(sum, mul(splat(residuals[position]), x));
     }

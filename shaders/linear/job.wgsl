@@ -6,9 +6,12 @@ struct Job {
     rows: u32,          // rows (or values) in this dispatch
     first: u32,         // position in the batch of the first
     ordered: u32,       // 1: rows come through `order`; 0: they lie one behind the other
-    order_first: u32,   // where in `order` the batch begins
+    row_first: u32,     // where in `order`, or in the table, the batch begins
     table_first: u32,   // number of the table's first row, in a dataset of several tables
+    gathered: u32,      // 1: rows that lie in this table are copied to the batch
     batch_rows: u32,    // rows of the whole batch
+    batches: u32,       // batches of this size, one behind the other
+    first_step: u32,    // number of the first batch's hyper-parameters
     columns: u32,       // features and the bias
     column_groups: u32, // groups of four that they fill
     group_first: u32,   // first group of columns in this dispatch
@@ -19,6 +22,7 @@ struct Job {
     divisor: Scalar,    // rows of the whole batch, as a number
     padding_a: u32,
     padding_b: u32,
+    padding_c: u32,
 }
 
 @group(1) @binding(0) var<uniform> job: Job;

@@ -3,14 +3,19 @@
 // j % 32. Eight invocations share a row, four partial sums each. Twin: `predict` in
 // src/linear/order.rs.
 //
-// Shapes: table rows x column_groups; target rows; order one row number a position; parameters
-// column_groups; residuals one value a position of the batch.
+// In a dataset of several tables each is asked for its rows of the batch, and copies them to where
+// the batch lies, so that the gradient reads them in one piece.
+//
+// Shapes: table rows x column_groups; target rows; order one row number a position of the epoch;
+// parameters column_groups; residuals one value a position of the batch; batch rows x
+// column_groups, or anything if nothing is gathered.
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> target_values: array<Scalar>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> parameters: array<Real>;
 @group(0) @binding(4) var<storage, read_write> residuals: array<Scalar>;
+@group(0) @binding(5) var<storage, read_write> batch: array<Real>;
 
 const row_width: u32 = 8u;
 var<workgroup> sums: array<Real, workgroup_size>;
@@ -22,15 +27,21 @@ fn residual(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let local_row = invocation(group, groups, lane) / row_width;
-    let live = local_row < job.rows;
     let position = job.first + local_row;
     let first_group = lane % row_width;
-    var row = local_row;
+    var live = local_row < job.rows;
+    var row = job.row_first + local_row;
+    if (live && job.ordered != 0u) {
+        // Rows before this table wrap to large numbers.
+        row = order[job.row_first + position] - job.table_first;
+        live = row < arrayLength(&table) / job.column_groups;
+    }
     var sum = from_bits(vec4<u32>());
     if (live) {
-        if (job.ordered != 0u) { row = order[job.order_first + position]; }
         for (var j = first_group; j < job.column_groups; j += row_width) {
-            let product = mul(table[row * job.column_groups + j], parameters[j]);
+            let x = table[row * job.column_groups + j];
+            if (job.gathered != 0u) { batch[local_row * job.column_groups + j] = x; }
+            let product = mul(x, parameters[j]);
             // Parameters behind the last column are anything, even NaN.
             let present = vec4<u32>(4u * j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(job.columns);
             sum = add(sum, select(from_bits(vec4<u32>()), product, present));

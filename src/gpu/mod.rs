@@ -6,6 +6,7 @@
 mod context;
 mod errors;
 mod guard;
+mod mapping;
 mod optimizer;
 mod plan;
 mod readback;
@@ -13,6 +14,7 @@ mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;
 mod slots;
+mod staging;
 mod step_kernel;
 mod vector;
 
@@ -22,6 +24,8 @@ pub use optimizer::GpuOptimizer;
 pub use vector::GpuVec;
 
 pub(crate) use plan::DispatchLimits;
-pub(crate) use readback::{Readback, Wait};
+pub(crate) use mapping::Wait;
+pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
-pub(crate) use step_kernel::arithmetic;
+pub(crate) use staging::Staging;
+pub(crate) use step_kernel::{arithmetic, expand_state};

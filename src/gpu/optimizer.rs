@@ -182,6 +182,12 @@ impl<R: Rule> GpuOptimizer<R> {
         self.steps = steps;
     }
 
+    /// The uniforms of the next step, which a kernel of the caller's takes; it counts.
+    pub(crate) fn next_uniforms(&mut self) -> R::Uniforms {
+        self.steps += 1;
+        self.rule.uniforms(self.steps)
+    }
+
     /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
     /// binds its own again.
     pub fn forget_bindings(&mut self) {

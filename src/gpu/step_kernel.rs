@@ -60,7 +60,7 @@ impl Guarded {
         }
         if self.only_finite {
             let text = include_str!("../../shaders/guard/only_finite.wgsl");
-            harness = [harness, expand_state(text, names)].join("\n");
+            harness = [harness, expand_state(text, names, FIRST_STATE_BINDING)].join("\n");
         }
         harness
     }
@@ -72,7 +72,7 @@ pub(crate) fn source<R: Rule>(variant: Variant) -> String {
         Access::Vector => include_str!("../../shaders/step.wgsl"),
         Access::Scalar => include_str!("../../shaders/step_unaligned.wgsl"),
     };
-    let mut harness = expand_state(harness, R::STATE);
+    let mut harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
     if variant.grads_writable {
         harness = harness.replace("var<storage, read> grads", "var<storage, read_write> grads");
     }
@@ -80,8 +80,9 @@ pub(crate) fn source<R: Rule>(variant: Variant) -> String {
     [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
 }
 
-/// Repeats each line that names STATE once for each state vector; comments stand as they are.
-fn expand_state(harness: &str, names: &[&str]) -> String {
+/// Repeats each line that names STATE once for each state vector, whose bindings count from
+/// `first_binding`; comments stand as they are.
+pub(crate) fn expand_state(harness: &str, names: &[&str], first_binding: u32) -> String {
     let mut text = String::new();
     for line in harness.lines() {
         if !line.contains("STATE") || line.starts_with("//") {
@@ -90,7 +91,7 @@ fn expand_state(harness: &str, names: &[&str]) -> String {
             continue;
         }
         for (index, name) in names.iter().enumerate() {
-            let binding = (FIRST_STATE_BINDING + index as u32).to_string();
+            let binding = (first_binding + index as u32).to_string();
             let line = line.replace("STATE_BINDING", &binding).replace("STATE", name);
             text.push_str(&line);
             text.push('\n');

@@ -4,9 +4,9 @@ use crate::Adagrad;
 #[test]
 fn a_state_line_stands_once_for_each_vector() {
     let text = "// STATE\nbinding STATE_BINDING of STATE;\nx\n";
-    let expanded = expand_state(text, &["first", "second"]);
+    let expanded = expand_state(text, &["first", "second"], 3);
     assert_eq!(expanded, "// STATE\nbinding 3 of first;\nbinding 4 of second;\nx\n");
-    assert_eq!(expand_state(text, &[]), "// STATE\nx\n");
+    assert_eq!(expand_state(text, &[], 3), "// STATE\nx\n");
 }
 
 fn parse(variant: Variant) -> naga::Module {
@@ -38,7 +38,7 @@ fn without_a_guard_the_kernel_is_the_shipped_text() {
         (Access::Vector, include_str!("../../shaders/step.wgsl")),
         (Access::Scalar, include_str!("../../shaders/step_unaligned.wgsl")),
     ] {
-        let harness = expand_state(harness, Adagrad::STATE);
+        let harness = expand_state(harness, Adagrad::STATE, 3);
         let shipped = [arithmetic, Adagrad::SHADER, &harness].join("\n");
         assert_eq!(source::<Adagrad>(Variant { access, ..NATIVE }), shipped);
         for guarded in GUARDED {

@@ -6,7 +6,8 @@ use std::ops::Range;
 use super::context::Gpu;
 use super::errors::{DownloadError, VectorError};
 use super::plan::Span;
-use super::readback::{Readback, Wait};
+use super::mapping::Wait;
+use super::readback::Readback;
 use super::scope::caught;
 
 /// Bytes that are staged at once in a transfer: wgpu allocates as much host memory again.

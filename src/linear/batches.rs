@@ -42,11 +42,6 @@ impl Batches {
         })
     }
 
-    /// The largest batch, in rows.
-    pub(super) fn size(&self) -> usize {
-        self.size
-    }
-
     /// Examples of the whole run.
     pub(super) fn total(&self) -> u64 {
         self.rows as u64 * u64::from(self.epochs)

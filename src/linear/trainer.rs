@@ -123,9 +123,9 @@ async fn run<R: Rule>(
     let batches = Batches::new(training, data.rows())?;
     let weights = initial_weights(data.feature_count(), training.seed);
     let model = LinearModel { weights, bias: 0.0 };
-    let mut worker = Worker::new(engine, rule, data, batches.size(), &model)?;
+    let mut worker = Worker::new(engine, rule, data, training, &model)?;
     let mut record = Record::new(data.rows(), batches.total(), observe);
-    worker.evaluate()?;
+    worker.evaluate(wait).await?;
     record.sampled(0);
     record.add(worker.squared_errors(wait, true).await?)?;
     let start = Instant::now();
@@ -133,9 +133,9 @@ async fn run<R: Rule>(
         let order = epoch_order(data.rows() as u32, training.seed, epoch);
         worker.begin_epoch(&order)?;
         for batch in batches.epoch(epoch) {
-            worker.step(&batch, &order)?;
+            worker.step(&batch, &order, wait).await?;
             if batch.evaluate {
-                worker.evaluate()?;
+                worker.evaluate(wait).await?;
                 record.sampled(batch.examples);
                 record.add(worker.squared_errors(wait, false).await?)?;
             }
@@ -151,7 +151,7 @@ async fn run<R: Rule>(
 /// One of the two engines at work.
 enum Worker<'a, R: Rule> {
     Cpu(Box<CpuWorker<'a, R>>),
-    Gpu(Box<GpuWorker<R>>),
+    Gpu(Box<GpuWorker<'a, R>>),
 }
 
 struct CpuWorker<'a, R: Rule> {
@@ -167,7 +167,7 @@ impl<'a, R: Rule> Worker<'a, R> {
         engine: Engine<'_>,
         rule: R,
         data: &'a Dataset,
-        batch_size: usize,
+        training: &Training,
         model: &LinearModel,
     ) -> Result<Self, TrainError> {
         let parameters = model.parameters();
@@ -180,7 +180,7 @@ impl<'a, R: Rule> Worker<'a, R> {
                 squared_errors: Vec::new(),
             })),
             Engine::Gpu { gpu, precision } => {
-                Self::Gpu(Box::new(GpuWorker::new(gpu, precision, rule, data, batch_size, model)?))
+                Self::Gpu(Box::new(GpuWorker::new(gpu, precision, rule, data, training, model)?))
             }
         })
     }
@@ -192,25 +192,30 @@ impl<'a, R: Rule> Worker<'a, R> {
         }
     }
 
-    fn step(&mut self, batch: &Batch, order: &[u32]) -> Result<(), TrainError> {
+    async fn step(
+        &mut self,
+        batch: &Batch,
+        order: &[u32],
+        wait: Wait,
+    ) -> Result<(), TrainError> {
         match self {
             Self::Cpu(worker) => {
                 let CpuWorker { computation, optimizer, parameters, gradient, .. } = &mut **worker;
                 computation.batch(&order[batch.rows.clone()], parameters, gradient);
                 Ok(optimizer.step(parameters, gradient)?)
             }
-            Self::Gpu(worker) => worker.step(batch),
+            Self::Gpu(worker) => worker.step(batch, order, wait).await,
         }
     }
 
-    fn evaluate(&mut self) -> Result<(), TrainError> {
+    async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError> {
         match self {
             Self::Cpu(worker) => {
                 let CpuWorker { computation, parameters, squared_errors, .. } = &mut **worker;
                 squared_errors.push(computation.squared_error(parameters));
                 Ok(())
             }
-            Self::Gpu(worker) => worker.evaluate(),
+            Self::Gpu(worker) => worker.evaluate(wait).await,
         }
     }
 

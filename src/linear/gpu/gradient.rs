@@ -1,53 +1,41 @@
-//! Dispatches of the linear kernels, collected for a submission.
+//! From rows in device memory to a gradient or a loss: the buffers, the bind groups, and the
+//! dispatches.
 
-use super::super::batches::Batch;
+use std::ops::Range;
+
 use super::super::errors::TrainError;
 use super::super::order::{BLOCK, RUNS};
-use super::job::{Job, JobBuffer};
+use super::commands::Operation;
+use super::job::Job;
 use super::kernels::{Kernel, Kernels, ROW_WIDTH};
-use super::table::{Shape, Table};
-use crate::data::Dataset;
+use super::table::{Rows, Shape, Table};
 use crate::gpu::{Gpu, StepError, caught};
 use crate::numerics::Precision;
 
-/// One dispatch to come.
-#[derive(Debug)]
-pub(super) struct Operation {
-    kernel: Kernel,
-    bind_group: wgpu::BindGroup,
-    threads: u64,
-    job: Job,
-}
-
-/// A dataset on a device with all that its gradients need.
+/// All that the gradients and losses of one dataset need on a device.
 #[derive(Debug)]
 pub(super) struct GpuGradient {
-    gpu: Gpu,
     kernels: Kernels,
     shape: Shape,
     rows: u64,
     /// Groups of columns whose partial sums fit one binding.
     block_groups: u32,
-    tables: Vec<Table>,
-    /// Where the rows of a batch are gathered; empty if all rows lie in one table.
-    pieces: Vec<Table>,
+    place: Rows,
     pub(super) parameters: wgpu::Buffer,
     pub(super) gradient: wgpu::Buffer,
     pub(super) order: wgpu::Buffer,
     pub(super) residuals: wgpu::Buffer,
     groups: Groups,
-    jobs: JobBuffer,
 }
 
 /// Bind groups, made once.
 #[derive(Debug)]
 struct Groups {
-    /// From each table to each piece.
+    /// From each table to each piece that a batch is gathered in.
     gather: Vec<Vec<wgpu::BindGroup>>,
-    /// For each table: all rows, as they lie.
-    residual_tables: Vec<wgpu::BindGroup>,
-    /// For each part that a batch is read from.
-    residual_batch: Vec<wgpu::BindGroup>,
+    /// For each table, or for the window.
+    residual: Vec<wgpu::BindGroup>,
+    /// For each table or piece that a batch is read from.
     accumulate: Vec<wgpu::BindGroup>,
     finish: wgpu::BindGroup,
     /// For each level of the sum of squares, with the number of its values.
@@ -55,79 +43,62 @@ struct Groups {
 }
 
 impl GpuGradient {
-    /// Uploads `data` and prepares for batches of up to `batch_size` rows. Losses go to `history`.
+    /// Prepares for the rows in `place`. Losses go to `history`.
     pub(super) fn new(
         gpu: &Gpu,
         precision: Precision,
-        data: &Dataset,
-        batch_size: usize,
+        shape: Shape,
+        rows: u64,
+        place: Rows,
         history: &wgpu::Buffer,
     ) -> Result<Self, TrainError> {
         let kernels = Kernels::new(gpu, precision)?;
-        let limits = gpu.device().limits();
-        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
-        let rows = data.rows() as u64;
-        if 4 * rows > binding {
-            // Row numbers and residuals are bound whole.
-            return Err(TrainError::Limit {
-                limit: "max_storage_buffer_binding_size",
-                needed: 4 * rows,
-                allowed: binding,
-            });
-        }
-        let shape = Shape::new(data.feature_count(), &limits)?;
-        let tables = shape.upload(gpu, data)?;
-        let pieces = match tables.len() {
-            1 => Vec::new(),
-            _ => shape.allocate(gpu, batch_size as u64)?,
-        };
         check_grid(&kernels, &shape, rows)?;
-        let row_bytes = 16 * u64::from(shape.column_groups);
+        let binding = shape.binding();
+        let row_bytes = shape.row_bytes();
         let block_groups = (binding / (16 * RUNS as u64)).min(u64::from(shape.column_groups));
+        if matches!(place, Rows::Window(_)) && block_groups < u64::from(shape.column_groups) {
+            // The partial sums of all columns go on from window to window.
+            let needed = row_bytes * RUNS as u64;
+            return Err(binding_limit(needed, binding));
+        }
         let parameters = storage(gpu, "parameters", row_bytes)?;
         let gradient = storage(gpu, "gradient", row_bytes)?;
         let partials = storage(gpu, "partial gradients", 16 * RUNS as u64 * block_groups)?;
-        let order = storage(gpu, "order", 4 * rows)?;
+        let order = storage(gpu, "order", if place.ordered() { 4 * rows } else { 4 })?;
         let residuals = storage(gpu, "residuals", 4 * rows)?;
-        let parts = if pieces.is_empty() { &tables } else { &pieces };
-        let bind = |kernel, buffers: &[&wgpu::Buffer]| kernels.bind(gpu, kernel, buffers);
-        let residual = |table: &Table| {
-            bind(Kernel::Residual, &[&table.rows, &table.target, &order, &parameters, &residuals])
+        let nothing = storage(gpu, "nothing", 16)?;
+        let bind = |kernel, buffers: &[&wgpu::Buffer]| kernels.get(kernel).bind(gpu, buffers);
+        let (kernel, _) = Kernel::residual(shape.column_groups);
+        let residual = |table: &Table, batch: &wgpu::Buffer| {
+            let Table { rows, target, .. } = table;
+            bind(kernel, &[rows, target, &order, &parameters, &residuals, batch])
         };
         let gather = |table: &Table| {
-            let to = |piece: &Table| {
-                let (rows, target) = (&table.rows, &table.target);
-                bind(Kernel::Gather, &[rows, target, &order, &piece.rows, &piece.target])
-            };
-            pieces.iter().map(to).collect::<Result<Vec<_>, _>>()
+            let to = |piece: &Table| residual(table, &piece.rows);
+            place.pieces().iter().map(to).collect::<Result<Vec<_>, _>>()
         };
         let accumulate =
             |part: &Table| bind(Kernel::Accumulate, &[&part.rows, &order, &residuals, &partials]);
+        let tables = place.tables().iter();
         let groups = Groups {
-            gather: tables.iter().map(gather).collect::<Result<_, _>>()?,
-            residual_tables: tables.iter().map(residual).collect::<Result<_, _>>()?,
-            residual_batch: parts.iter().map(residual).collect::<Result<_, _>>()?,
-            accumulate: parts.iter().map(accumulate).collect::<Result<_, _>>()?,
+            gather: tables.clone().map(gather).collect::<Result<_, _>>()?,
+            residual: tables.map(|table| residual(table, &nothing)).collect::<Result<_, _>>()?,
+            accumulate: place.parts().iter().map(accumulate).collect::<Result<_, _>>()?,
             finish: bind(Kernel::Finish, &[&partials, &gradient])?,
             sums: sum_levels(gpu, &kernels, &residuals, rows, history)?,
         };
-        let layout = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
-        let jobs = caught(gpu.device(), || JobBuffer::new(gpu.device(), &layout));
-        let jobs = jobs.map_err(StepError::from)?;
         Ok(Self {
-            gpu: gpu.clone(),
             kernels,
             shape,
             rows,
             block_groups: block_groups as u32, // at most `column_groups`
-            tables,
-            pieces,
+            place,
             parameters,
             gradient,
             order,
             residuals,
             groups,
-            jobs,
         })
     }
 
@@ -140,116 +111,133 @@ impl GpuGradient {
         }
     }
 
-    /// The dispatches from the rows of `batch`, which lie in the epoch's order, to the gradient.
-    pub(super) fn batch(&self, batch: &Batch, operations: &mut Vec<Operation>) {
-        let order_first = batch.rows.start as u32; // at most the number of rows, a u32
-        let batch_rows = batch.rows.len() as u32;
-        let whole = Job { order_first, batch_rows, ..self.job(batch_rows) };
-        // Each part of the batch with its bind groups' number.
-        let parts: Vec<(usize, Job)> = if self.pieces.is_empty() {
-            vec![(0, Job { ordered: 1, ..whole })]
-        } else {
-            self.pieces
-                .iter()
-                .enumerate()
-                .filter(|(_, piece)| piece.first < batch_rows)
-                .map(|(index, piece)| {
+    fn operation(
+        &self,
+        kernel: Kernel,
+        bind_group: &wgpu::BindGroup,
+        threads: u64,
+        job: Job,
+    ) -> Operation {
+        Operation {
+            pipeline: self.kernels.get(kernel).pipeline.clone(),
+            bind_group: bind_group.clone(),
+            grid: self.kernels.limits.grid(threads),
+            job,
+        }
+    }
+
+    /// The dispatches from a batch to the gradient; `rows` is where the batch is in the epoch's
+    /// order, or in the window.
+    pub(super) fn batch(&self, rows: &Range<usize>) -> Vec<Operation> {
+        let row_first = rows.start as u32; // at most the number of rows, a u32
+        let batch_rows = rows.len() as u32;
+        let ordered = u32::from(self.place.ordered());
+        let whole = Job { ordered, row_first, batch_rows, ..self.job(batch_rows) };
+        let mut operations = Vec::new();
+        let parts = match &self.place {
+            Rows::Gathered { tables, pieces } => {
+                let used = pieces.iter().filter(|piece| piece.first < batch_rows);
+                let mut parts = Vec::new();
+                for (index, piece) in used.enumerate() {
                     let rows = piece.count.min(batch_rows - piece.first);
-                    (index, Job { first: piece.first, rows, ..whole })
-                })
-                .collect()
-        };
-        let mut push = |kernel, bind_group: &wgpu::BindGroup, threads, job| {
-            operations.push(Operation { kernel, bind_group: bind_group.clone(), threads, job });
-        };
-        for (index, job) in &parts {
-            let threads = ROW_WIDTH * u64::from(job.rows);
-            if !self.pieces.is_empty() {
-                for (table, groups) in self.tables.iter().zip(&self.groups.gather) {
-                    let job = Job { table_first: table.first, ..*job };
-                    push(Kernel::Gather, &groups[*index], threads, job);
+                    let job = Job { first: piece.first, rows, ..whole };
+                    for (table, groups) in tables.iter().zip(&self.groups.gather) {
+                        let job = Job { table_first: table.first, gathered: 1, ..job };
+                        operations.push(self.residual(&groups[index], job));
+                    }
+                    parts.push((index, Job { ordered: 0, row_first: 0, ..job }));
                 }
+                parts
             }
-            push(Kernel::Residual, &self.groups.residual_batch[*index], threads, *job);
-        }
+            Rows::Table(_) | Rows::Window(_) => {
+                operations.push(self.residual(&self.groups.residual[0], whole));
+                vec![(0, whole)]
+            }
+        };
         for group_first in (0..self.shape.column_groups).step_by(self.block_groups as usize) {
-            let groups = self.block_groups.min(self.shape.column_groups - group_first);
             for (number, (index, job)) in parts.iter().enumerate() {
-                let job = Job { group_first, groups, fresh: u32::from(number == 0), ..*job };
-                let threads = RUNS as u64 * u64::from(groups);
-                push(Kernel::Accumulate, &self.groups.accumulate[*index], threads, job);
+                let job = Job { group_first, fresh: u32::from(number == 0), ..*job };
+                operations.push(self.accumulate(&self.groups.accumulate[*index], job));
             }
-            let job = Job { group_first, groups, divisor: batch_rows as f32, ..whole };
-            push(Kernel::Finish, &self.groups.finish, u64::from(groups), job);
+            operations.push(self.finish(batch_rows, group_first));
         }
+        operations
     }
 
-    /// The dispatches to the residuals of all rows, as they lie.
-    pub(super) fn residuals_of_all(&self, operations: &mut Vec<Operation>) {
-        for (table, bind_group) in self.tables.iter().zip(&self.groups.residual_tables) {
-            operations.push(Operation {
-                kernel: Kernel::Residual,
-                bind_group: bind_group.clone(),
-                threads: ROW_WIDTH * u64::from(table.count),
-                job: Job { first: table.first, ..self.job(table.count) },
-            });
-        }
+    /// The dispatches from the window's first rows, which are those at `rows` of a batch of
+    /// `batch_rows`, to what they add to the gradient.
+    pub(super) fn batch_part(&self, rows: &Range<usize>, batch_rows: u32) -> [Operation; 2] {
+        let job = Job {
+            first: rows.start as u32, // both at most the number of rows, a u32
+            batch_rows,
+            fresh: u32::from(rows.start == 0),
+            ..self.job(rows.len() as u32)
+        };
+        [
+            self.residual(&self.groups.residual[0], job),
+            self.accumulate(&self.groups.accumulate[0], job),
+        ]
     }
 
-    /// The dispatches to the sum of all squared residuals, which goes to place `slot` of the
-    /// history.
-    pub(super) fn squared_error(&self, slot: u32, operations: &mut Vec<Operation>) {
-        self.residuals_of_all(operations);
-        for (level, (bind_group, values)) in self.groups.sums.iter().enumerate() {
-            let last = level + 1 == self.groups.sums.len();
-            operations.push(Operation {
-                kernel: Kernel::Sum,
-                bind_group: bind_group.clone(),
-                threads: values.div_ceil(BLOCK as u64)
-                    * u64::from(self.kernels.limits.workgroup_size),
-                job: Job {
-                    squared: u32::from(level == 0),
-                    output: if last { slot } else { 0 },
-                    ..self.job(*values as u32) // at most the number of rows
-                },
-            });
-        }
+    fn residual(&self, bind_group: &wgpu::BindGroup, job: Job) -> Operation {
+        let (kernel, invocations) = Kernel::residual(self.shape.column_groups);
+        self.operation(kernel, bind_group, invocations * u64::from(job.rows), job)
     }
 
-    /// The most operations of one submission.
-    pub(super) fn submission_capacity(&self) -> usize {
-        self.jobs.capacity()
+    /// For the block of columns from `job.group_first` on.
+    fn accumulate(&self, bind_group: &wgpu::BindGroup, job: Job) -> Operation {
+        let groups = self.block_groups.min(self.shape.column_groups - job.group_first);
+        let threads = RUNS as u64 * u64::from(groups);
+        self.operation(Kernel::Accumulate, bind_group, threads, Job { groups, ..job })
     }
 
-    /// Queues the jobs of a submission's operations.
-    pub(super) fn write_jobs<'a>(
-        &self,
-        operations: impl Iterator<Item = &'a Operation>,
-    ) -> Result<(), TrainError> {
-        let jobs: Vec<Job> = operations.map(|operation| operation.job).collect();
-        caught(self.gpu.device(), || self.jobs.write(self.gpu.queue(), &jobs))
-            .map_err(StepError::from)?;
-        Ok(())
+    /// The dispatch from partial sums to the gradient, for the block of columns from `group_first`
+    /// on.
+    pub(super) fn finish(&self, batch_rows: u32, group_first: u32) -> Operation {
+        let groups = self.block_groups.min(self.shape.column_groups - group_first);
+        let job =
+            Job { group_first, groups, divisor: batch_rows as f32, ..self.job(batch_rows) };
+        self.operation(Kernel::Finish, &self.groups.finish, u64::from(groups), job)
     }
 
-    /// Encodes operations; `first` is the number of the first among the submission's jobs.
-    pub(super) fn encode<'a>(
-        &self,
-        encoder: &mut wgpu::CommandEncoder,
-        operations: impl Iterator<Item = &'a Operation>,
-        first: usize,
-    ) {
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-            label: Some("linear"),
-            timestamp_writes: None,
-        });
-        for (index, operation) in (first..).zip(operations) {
-            let [x, y] = self.kernels.limits.grid(operation.threads);
-            pass.set_pipeline(self.kernels.pipeline(operation.kernel));
-            pass.set_bind_group(0, &operation.bind_group, &[]);
-            self.jobs.bind(&mut pass, index);
-            pass.dispatch_workgroups(x, y, 1);
-        }
+    /// The dispatches to the residuals of all rows in tables, as they lie.
+    pub(super) fn residuals_of_all(&self) -> Vec<Operation> {
+        let residual = |(table, bind_group): (&Table, _)| {
+            self.residual(bind_group, Job { first: table.first, ..self.job(table.count) })
+        };
+        self.place.tables().iter().zip(&self.groups.residual).map(residual).collect()
+    }
+
+    /// The dispatch to the residuals of the window's rows, which are those numbered `rows`.
+    pub(super) fn residuals_of(&self, rows: &Range<usize>) -> Operation {
+        let job = Job { first: rows.start as u32, ..self.job(rows.len() as u32) };
+        self.residual(&self.groups.residual[0], job)
+    }
+
+    /// The dispatches from the residuals of all rows to the sum of their squares, which goes to
+    /// place `slot` of the history.
+    pub(super) fn sum_of_squares(&self, slot: u32) -> Vec<Operation> {
+        let count = self.groups.sums.len();
+        let level = |(level, (bind_group, values)): (usize, &(wgpu::BindGroup, u64))| {
+            let threads =
+                values.div_ceil(BLOCK as u64) * u64::from(self.kernels.limits.workgroup_size);
+            let job = Job {
+                squared: u32::from(level == 0),
+                output: if level + 1 == count { slot } else { 0 },
+                ..self.job(*values as u32) // at most the number of rows
+            };
+            self.operation(Kernel::Sum, bind_group, threads, job)
+        };
+        self.groups.sums.iter().enumerate().map(level).collect()
+    }
+
+    /// Where the rows lie.
+    pub(super) fn place(&self) -> &Rows {
+        &self.place
+    }
+
+    pub(super) fn shape(&self) -> &Shape {
+        &self.shape
     }
 
     /// How many rows the dataset has.
@@ -263,8 +251,12 @@ impl GpuGradient {
     }
 }
 
-/// Whether the largest dispatch fits in the device's grid.
+/// Whether the largest dispatch fits in the device's grid, and what is bound whole in a binding.
 fn check_grid(kernels: &Kernels, shape: &Shape, rows: u64) -> Result<(), TrainError> {
+    if 4 * rows > shape.binding() {
+        // Row numbers and residuals are bound whole.
+        return Err(binding_limit(4 * rows, shape.binding()));
+    }
     let limits = kernels.limits;
     let sums = rows.div_ceil(BLOCK as u64) * u64::from(limits.workgroup_size);
     let threads = (ROW_WIDTH * rows).max(RUNS as u64 * u64::from(shape.column_groups)).max(sums);
@@ -278,6 +270,10 @@ fn check_grid(kernels: &Kernels, shape: &Shape, rows: u64) -> Result<(), TrainEr
         needed: u64::from(needed),
         allowed: u64::from(allowed),
     })
+}
+
+fn binding_limit(needed: u64, allowed: u64) -> TrainError {
+    TrainError::Limit { limit: "max_storage_buffer_binding_size", needed, allowed }
 }
 
 /// A storage buffer, padded to whole groups of four.
@@ -312,7 +308,7 @@ fn sum_levels(
             1 => history.clone(),
             _ => storage(gpu, "block sums", 4 * blocks)?,
         };
-        levels.push((kernels.bind(gpu, Kernel::Sum, &[&input, &output])?, values));
+        levels.push((kernels.get(Kernel::Sum).bind(gpu, &[&input, &output])?, values));
         if blocks == 1 {
             return Ok(levels);
         }

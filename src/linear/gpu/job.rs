@@ -7,9 +7,12 @@ pub(super) struct Job {
     pub(super) rows: u32,
     pub(super) first: u32,
     pub(super) ordered: u32,
-    pub(super) order_first: u32,
+    pub(super) row_first: u32,
     pub(super) table_first: u32,
+    pub(super) gathered: u32,
     pub(super) batch_rows: u32,
+    pub(super) batches: u32,
+    pub(super) first_step: u32,
     pub(super) columns: u32,
     pub(super) column_groups: u32,
     pub(super) group_first: u32,
@@ -18,7 +21,7 @@ pub(super) struct Job {
     pub(super) squared: u32,
     pub(super) output: u32,
     pub(super) divisor: f32,
-    pub(super) padding: [u32; 2],
+    pub(super) padding: [u32; 3],
 }
 
 /// The most dispatches of one submission.

@@ -10,11 +10,16 @@ pub(super) const WORKGROUP_SIZE: u32 = 64;
 /// Invocations that share a row: `row_width` of the WGSL.
 pub(super) const ROW_WIDTH: u64 = 8;
 
+/// What a dispatch works on.
+pub(super) const JOB: &str = include_str!("../../../shaders/linear/job.wgsl");
+/// The prediction for a row by one invocation.
+pub(super) const PREDICT: &str = include_str!("../../../shaders/linear/predict.wgsl");
+
 /// One of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kernel {
-    Gather,
     Residual,
+    ResidualNarrow,
     Accumulate,
     Finish,
     Sum,
@@ -22,13 +27,23 @@ pub(super) enum Kernel {
 
 impl Kernel {
     pub(super) const ALL: [Self; 5] =
-        [Self::Gather, Self::Residual, Self::Accumulate, Self::Finish, Self::Sum];
+        [Self::Residual, Self::ResidualNarrow, Self::Accumulate, Self::Finish, Self::Sum];
+
+    /// The kernel for residuals of rows of `column_groups` groups of columns, and its invocations
+    /// a row.
+    pub(super) fn residual(column_groups: u32) -> (Self, u64) {
+        if u64::from(column_groups) <= ROW_WIDTH {
+            (Self::ResidualNarrow, 1)
+        } else {
+            (Self::Residual, ROW_WIDTH)
+        }
+    }
 
     /// The entry point, which is also the stem of the WGSL file.
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Gather => "gather",
             Self::Residual => "residual",
+            Self::ResidualNarrow => "residual_narrow",
             Self::Accumulate => "accumulate",
             Self::Finish => "finish",
             Self::Sum => "sum",
@@ -37,8 +52,8 @@ impl Kernel {
 
     fn shader(self) -> &'static str {
         match self {
-            Self::Gather => include_str!("../../../shaders/linear/gather.wgsl"),
             Self::Residual => include_str!("../../../shaders/linear/residual.wgsl"),
+            Self::ResidualNarrow => include_str!("../../../shaders/linear/residual_narrow.wgsl"),
             Self::Accumulate => include_str!("../../../shaders/linear/accumulate.wgsl"),
             Self::Finish => include_str!("../../../shaders/linear/finish.wgsl"),
             Self::Sum => include_str!("../../../shaders/linear/sum.wgsl"),
@@ -48,8 +63,7 @@ impl Kernel {
     /// For each binding of group 0, whether the kernel writes it.
     pub(super) fn writes(self) -> &'static [bool] {
         match self {
-            Self::Gather => &[false, false, false, true, true],
-            Self::Residual => &[false, false, false, false, true],
+            Self::Residual | Self::ResidualNarrow => &[false, false, false, false, true, true],
             Self::Accumulate => &[false, false, false, true],
             Self::Finish | Self::Sum => &[false, true],
         }
@@ -57,8 +71,8 @@ impl Kernel {
 
     /// The whole WGSL.
     pub(super) fn source(self, precision: Precision) -> String {
-        let job = include_str!("../../../shaders/linear/job.wgsl");
-        [arithmetic(precision), job, self.shader()].join("\n")
+        let predict = if self == Self::ResidualNarrow { PREDICT } else { "" };
+        [arithmetic(precision), JOB, predict, self.shader()].join("\n")
     }
 }
 
@@ -66,7 +80,7 @@ impl Kernel {
 #[derive(Debug)]
 pub(super) struct Kernels {
     pub(super) limits: DispatchLimits,
-    compiled: Vec<(wgpu::BindGroupLayout, wgpu::ComputePipeline)>,
+    compiled: Vec<Compiled>,
 }
 
 impl Kernels {
@@ -80,15 +94,77 @@ impl Kernels {
         Ok(Self { limits: DispatchLimits::of(&limits, WORKGROUP_SIZE), compiled })
     }
 
-    pub(super) fn pipeline(&self, kernel: Kernel) -> &wgpu::ComputePipeline {
-        &self.compiled[kernel as usize].1
+    pub(super) fn get(&self, kernel: Kernel) -> &Compiled {
+        &self.compiled[kernel as usize]
+    }
+}
+
+fn compile(
+    gpu: &Gpu,
+    kernel: Kernel,
+    precision: Precision,
+) -> Result<Compiled, TrainError> {
+    let key = format!("linear {} {precision}", kernel.name());
+    let source = || kernel.source(precision);
+    Compiled::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
+}
+
+/// A kernel whose group 0 is storage buffers, and whose group 1 is a job.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    layout: wgpu::BindGroupLayout,
+    pub(super) pipeline: wgpu::ComputePipeline,
+}
+
+impl Compiled {
+    /// Compiles `entry` of `source`, unless the device knows it as `key`; `writes` says of each
+    /// binding whether the kernel writes it.
+    pub(super) fn new(
+        gpu: &Gpu,
+        key: &str,
+        entry: &'static str,
+        source: impl FnOnce() -> String,
+        writes: &[bool],
+        constants: &[(&str, f64)],
+    ) -> Result<Self, TrainError> {
+        let entries: Vec<_> = (0..).zip(writes).map(|(n, &writes)| storage_entry(n, writes)).collect();
+        let layout = caught(gpu.device(), || {
+            gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(entry),
+                entries: &entries,
+            })
+        });
+        let layout = layout.map_err(StepError::from)?;
+        let jobs = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
+        let pipeline = gpu.pipeline(key, |device| {
+            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(entry),
+                source: wgpu::ShaderSource::Wgsl(source().into()),
+            });
+            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+                label: Some(entry),
+                bind_group_layouts: &[Some(&layout), Some(&jobs)],
+                immediate_size: 0,
+            });
+            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(entry),
+                layout: Some(&pipeline_layout),
+                module: &module,
+                entry_point: Some(entry),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    constants,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        });
+        Ok(Self { layout, pipeline: pipeline.map_err(StepError::from)? })
     }
 
     /// A bind group of whole buffers, in the order of the kernel's bindings.
     pub(super) fn bind(
         &self,
         gpu: &Gpu,
-        kernel: Kernel,
         buffers: &[&wgpu::Buffer],
     ) -> Result<wgpu::BindGroup, TrainError> {
         let entries: Vec<_> = (0..)
@@ -100,8 +176,8 @@ impl Kernels {
             .collect();
         let group = caught(gpu.device(), || {
             gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some(kernel.name()),
-                layout: &self.compiled[kernel as usize].0,
+                label: None,
+                layout: &self.layout,
                 entries: &entries,
             })
         });
@@ -109,53 +185,17 @@ impl Kernels {
     }
 }
 
-fn compile(
-    gpu: &Gpu,
-    kernel: Kernel,
-    precision: Precision,
-) -> Result<(wgpu::BindGroupLayout, wgpu::ComputePipeline), TrainError> {
-    let entries: Vec<_> = (0..)
-        .zip(kernel.writes())
-        .map(|(binding, writes)| wgpu::BindGroupLayoutEntry {
-            binding,
-            visibility: wgpu::ShaderStages::COMPUTE,
-            ty: wgpu::BindingType::Buffer {
-                ty: wgpu::BufferBindingType::Storage { read_only: !writes },
-                has_dynamic_offset: false,
-                min_binding_size: None,
-            },
-            count: None,
-        })
-        .collect();
-    let layout = caught(gpu.device(), || {
-        gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some(kernel.name()),
-            entries: &entries,
-        })
-    });
-    let layout = layout.map_err(StepError::from)?;
-    let jobs = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
-    let key = format!("linear {} {precision}", kernel.name());
-    let pipeline = gpu.pipeline(&key, |device| {
-        let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-            label: Some(&key),
-            source: wgpu::ShaderSource::Wgsl(kernel.source(precision).into()),
-        });
-        let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-            label: Some(&key),
-            bind_group_layouts: &[Some(&layout), Some(&jobs)],
-            immediate_size: 0,
-        });
-        device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-            label: Some(&key),
-            layout: Some(&pipeline_layout),
-            module: &module,
-            entry_point: Some(kernel.name()),
-            compilation_options: wgpu::PipelineCompilationOptions::default(),
-            cache: None,
-        })
-    });
-    Ok((layout, pipeline.map_err(StepError::from)?))
+fn storage_entry(binding: u32, writes: bool) -> wgpu::BindGroupLayoutEntry {
+    wgpu::BindGroupLayoutEntry {
+        binding,
+        visibility: wgpu::ShaderStages::COMPUTE,
+        ty: wgpu::BindingType::Buffer {
+            ty: wgpu::BufferBindingType::Storage { read_only: !writes },
+            has_dynamic_offset: false,
+            min_binding_size: None,
+        },
+        count: None,
+    }
 }
 
 /// Whether the device can run the kernels at all.
@@ -175,7 +215,7 @@ fn check(limits: &wgpu::Limits) -> Result<(), TrainError> {
         ),
         (
             "max_storage_buffers_per_shader_stage",
-            5,
+            6,
             u64::from(limits.max_storage_buffers_per_shader_stage),
         ),
         // The partial sums of one group of columns.

@@ -37,9 +37,12 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
         ("rows", offset_of!(Job, rows)),
         ("first", offset_of!(Job, first)),
         ("ordered", offset_of!(Job, ordered)),
-        ("order_first", offset_of!(Job, order_first)),
+        ("row_first", offset_of!(Job, row_first)),
         ("table_first", offset_of!(Job, table_first)),
+        ("gathered", offset_of!(Job, gathered)),
         ("batch_rows", offset_of!(Job, batch_rows)),
+        ("batches", offset_of!(Job, batches)),
+        ("first_step", offset_of!(Job, first_step)),
         ("columns", offset_of!(Job, columns)),
         ("column_groups", offset_of!(Job, column_groups)),
         ("group_first", offset_of!(Job, group_first)),
@@ -50,6 +53,7 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
         ("divisor", offset_of!(Job, divisor)),
         ("padding_a", offset_of!(Job, padding)),
         ("padding_b", offset_of!(Job, padding) + 4),
+        ("padding_c", offset_of!(Job, padding) + 8),
     ];
     assert_eq!((found, *span as usize), (ours.to_vec(), size_of::<Job>()));
 }

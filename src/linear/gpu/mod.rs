@@ -1,9 +1,13 @@
-//! The gradient on the GPU: a dataset in device memory, and the dispatches that turn a batch of
-//! its rows into a gradient or all of its rows into a loss, with nothing read back in between.
+//! Linear models on the GPU: rows in device memory, or streamed through it, and the dispatches that
+//! turn a batch of them into a step or all of them into a loss, with nothing read back in between.
 
+mod commands;
+mod descent;
 mod gradient;
 mod job;
 mod kernels;
+mod losses;
+mod stream;
 mod table;
 mod worker;
 

@@ -1,5 +1,7 @@
 //! A dataset in device memory, as tables that each fit one binding.
 
+use std::slice;
+
 use crate::data::Dataset;
 use crate::gpu::{Gpu, StepError, caught};
 
@@ -18,6 +20,65 @@ pub(super) struct Table {
     pub(super) count: u32,
 }
 
+/// Where the rows of a dataset lie for the kernels.
+#[derive(Debug)]
+pub(super) enum Rows {
+    /// All in one table, read in the epoch's order.
+    Table(Table),
+    /// In several tables; a batch is gathered from them in as many pieces as bindings ask for.
+    Gathered { tables: Vec<Table>, pieces: Vec<Table> },
+    /// On the host; this is room for some of them, one behind the other in the epoch's order.
+    Window(Table),
+}
+
+impl Rows {
+    /// Brings all of `data` to the device, for batches of up to `batch_size` rows.
+    pub(super) fn upload(
+        gpu: &Gpu,
+        shape: &Shape,
+        data: &Dataset,
+        batch_size: usize,
+    ) -> Result<Self, TrainError> {
+        let mut tables = shape.upload(gpu, data)?;
+        Ok(match tables.pop() {
+            Some(table) if tables.is_empty() => Self::Table(table),
+            last => {
+                tables.extend(last);
+                Self::Gathered { tables, pieces: shape.allocate(gpu, batch_size as u64)? }
+            }
+        })
+    }
+
+    /// What rows are read from first.
+    pub(super) fn tables(&self) -> &[Table] {
+        match self {
+            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
+            Self::Gathered { tables, .. } => tables,
+        }
+    }
+
+    /// What rows are gathered in.
+    pub(super) fn pieces(&self) -> &[Table] {
+        match self {
+            Self::Table(_) | Self::Window(_) => &[],
+            Self::Gathered { pieces, .. } => pieces,
+        }
+    }
+
+    /// What the rows of a batch are read from again, for the gradient.
+    pub(super) fn parts(&self) -> &[Table] {
+        match self {
+            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
+            Self::Gathered { pieces, .. } => pieces,
+        }
+    }
+
+    /// Whether the epoch's order is needed on the device.
+    pub(super) fn ordered(&self) -> bool {
+        !matches!(self, Self::Window(_))
+    }
+}
+
 /// How rows lie in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
@@ -26,7 +87,9 @@ pub(super) struct Shape {
     /// Groups of four that they fill.
     pub(super) column_groups: u32,
     /// The most rows in one table.
-    rows_per_table: u64,
+    pub(super) rows_per_table: u64,
+    /// The device's largest binding, in bytes.
+    binding: u64,
 }
 
 impl Shape {
@@ -39,10 +102,26 @@ impl Shape {
         match (u32::try_from(features + 1), u32::try_from(column_groups)) {
             // Indices of groups within a table are u32.
             (Ok(columns), Ok(column_groups)) if rows_per_table > 0 => {
-                Ok(Self { columns, column_groups, rows_per_table })
+                Ok(Self { columns, column_groups, rows_per_table, binding })
             }
             _ => Err(TrainError::RowTooLarge { features, binding }),
         }
+    }
+
+    /// The device's largest binding, in bytes.
+    pub(super) fn binding(&self) -> u64 {
+        self.binding
+    }
+
+    /// Bytes of a row in a table.
+    pub(super) fn row_bytes(&self) -> u64 {
+        16 * u64::from(self.column_groups)
+    }
+
+    /// What stands behind the features of a row, as far as the row goes: the one that meets the
+    /// bias, and zeros.
+    pub(super) fn end_of_row() -> [f32; 4] {
+        [1.0, 0.0, 0.0, 0.0]
     }
 
     /// Empty tables for `rows` rows.
@@ -58,7 +137,7 @@ impl Shape {
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
             Table {
-                rows: buffer("wgpu-optim rows", 16 * u64::from(self.column_groups) * count),
+                rows: buffer("wgpu-optim rows", self.row_bytes() * count),
                 target: buffer("wgpu-optim target", 4 * count),
                 first: first as u32, // a dataset has at most u32::MAX rows
                 count: count as u32,
@@ -69,8 +148,8 @@ impl Shape {
         Ok(tables.map_err(StepError::from)?)
     }
 
-    /// Tables with the rows of `data`; targets only where there is a use for them.
-    pub(super) fn upload(&self, gpu: &Gpu, data: &Dataset) -> Result<Vec<Table>, TrainError> {
+    /// Tables with the rows of `data`.
+    fn upload(&self, gpu: &Gpu, data: &Dataset) -> Result<Vec<Table>, TrainError> {
         let tables = self.allocate(gpu, data.rows() as u64)?;
         for table in &tables {
             self.fill(gpu, data, table)?;
@@ -89,8 +168,9 @@ impl Shape {
                 let staged = &mut staged[..width * rows.len()];
                 for (place, row) in staged.chunks_mut(width).zip(rows) {
                     let features = data.row(row);
-                    place[..features.len()].copy_from_slice(features);
-                    place[features.len()] = 1.0;
+                    let (start, end) = place.split_at_mut(features.len());
+                    start.copy_from_slice(features);
+                    end.copy_from_slice(&Self::end_of_row()[..end.len()]);
                 }
                 let offset = (4 * width * (begin - first)) as u64;
                 gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));

@@ -3,120 +3,167 @@
 use super::super::batches::Batch;
 use super::super::errors::TrainError;
 use super::super::model::LinearModel;
-use super::gradient::{GpuGradient, Operation, storage};
+use super::super::training::Training;
+use super::commands::{Commands, Operation};
+use super::descent::Descent;
+use super::gradient::GpuGradient;
+use super::losses::Losses;
+use super::stream::{Selection, Stream};
+use super::table::{Rows, Shape};
 use crate::data::Dataset;
-use crate::gpu::{Gpu, GpuOptimizer, GpuVec, Readback, StepError, Wait, caught};
+use crate::gpu::{Gpu, GpuOptimizer, GpuVec, StepError, Wait, caught};
 use crate::numerics::Precision;
 use crate::rules::Rule;
+use std::ops::Range;
 
-/// Places in the ring of losses; more than the losses ever under way.
-const HISTORY: u32 = 64;
-/// Losses that may be under way before the run waits for the oldest: enough to keep the device
-/// busy, few enough that an interrupt takes effect soon.
-const LOSSES_UNDER_WAY: u64 = 8;
-/// Multiplications of one submission: some tenths of a second on the slowest device, so that no
-/// watchdog takes it for hung.
-const SUBMISSION_WORK: u64 = 50_000_000;
 /// Trains on a device.
-pub(in crate::linear) struct GpuWorker<R: Rule> {
+pub(in crate::linear) struct GpuWorker<'a, R: Rule> {
     gpu: Gpu,
     gradient: GpuGradient,
+    /// For small models; else the gradient's kernels and the optimizer's own.
+    descent: Option<Descent<R>>,
     optimizer: GpuOptimizer<R>,
     parameters: GpuVec,
     grads: GpuVec,
-    history: wgpu::Buffer,
-    /// Losses sampled, and losses handed out.
-    sampled: u64,
-    collected: u64,
-    /// A copy of the ring under way, with the number of losses sampled before it.
-    under_way: Option<(Readback, u64)>,
-    /// What is not yet submitted, and how many multiplications it has.
-    pending: Vec<Item>,
-    pending_work: u64,
+    losses: Losses,
+    commands: Commands,
+    /// If the rows stay on the host.
+    stream: Option<Stream<'a>>,
+    /// Which positions of the epoch's order the stream's window holds.
+    window: Range<usize>,
 }
 
-/// What a submission is made of.
-enum Item {
-    Dispatch(Operation),
-    /// A step of the optimizer.
-    Step,
-}
-
-impl Item {
-    fn operation(&self) -> Option<&Operation> {
-        match self {
-            Self::Dispatch(operation) => Some(operation),
-            Self::Step => None,
-        }
-    }
-}
-
-impl<R: Rule> GpuWorker<R> {
+impl<'a, R: Rule> GpuWorker<'a, R> {
+    /// Brings `data` to the device, or prepares to stream them.
     pub(in crate::linear) fn new(
         gpu: &Gpu,
         precision: Precision,
         rule: R,
-        data: &Dataset,
-        batch_size: usize,
+        data: &'a Dataset,
+        training: &Training,
         model: &LinearModel,
     ) -> Result<Self, TrainError> {
-        let history = storage(gpu, "losses", 4 * u64::from(HISTORY))?;
-        let gradient = GpuGradient::new(gpu, precision, data, batch_size, &history)?;
+        let batch_size = training.batch_size.min(data.rows());
+        let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
+        let (rows, stream) = place(gpu, shape, data, batch_size, training.gpu_memory)?;
+        let losses = Losses::new(gpu)?;
+        let count = data.rows() as u64;
+        let gradient = GpuGradient::new(gpu, precision, shape, count, rows, &losses.ring)?;
         let optimizer = GpuOptimizer::new(gpu, rule, gradient.columns())?.with_precision(precision);
         let view = |buffer: &wgpu::Buffer| GpuVec::padded(buffer, gradient.columns());
         let (parameters, grads) = (view(&gradient.parameters), view(&gradient.gradient));
         gpu.write(&parameters, &model.parameters())?;
         Ok(Self {
+            descent: Descent::new(gpu, &gradient, &optimizer, batch_size)?,
+            commands: Commands::new(gpu)?,
             gpu: gpu.clone(),
             gradient,
             optimizer,
             parameters,
             grads,
-            history,
-            sampled: 0,
-            collected: 0,
-            under_way: None,
-            pending: Vec::new(),
-            pending_work: 0,
+            losses,
+            stream,
+            window: 0..0,
         })
     }
 
     pub(in crate::linear) fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
         self.submit()?;
-        let bytes = bytemuck::cast_slice(order);
-        let queue = self.gpu.queue();
-        caught(self.gpu.device(), || queue.write_buffer(&self.gradient.order, 0, bytes))
-            .map_err(StepError::from)?;
+        self.window = 0..0;
+        if !self.gradient.place().ordered() {
+            return Ok(());
+        }
+        let (queue, buffer) = (self.gpu.queue(), &self.gradient.order);
+        let write = || queue.write_buffer(buffer, 0, bytemuck::cast_slice(order));
+        Ok(caught(self.gpu.device(), write).map_err(StepError::from)?)
+    }
+
+    /// Trains on one batch of the epoch's order.
+    pub(in crate::linear) async fn step(
+        &mut self,
+        batch: &Batch,
+        order: &[u32],
+        wait: Wait,
+    ) -> Result<(), TrainError> {
+        let batch_rows = batch.rows.len();
+        let rows = match self.stream.as_ref().map(Stream::capacity) {
+            None => batch.rows.clone(),
+            Some(capacity) if batch_rows <= capacity => {
+                if batch.rows.start < self.window.start || batch.rows.end > self.window.end {
+                    let start = batch.rows.start;
+                    let end = order.len().min(start + capacity);
+                    self.load(Selection::Numbered(&order[start..end]), wait).await?;
+                    self.window = start..end;
+                }
+                batch.rows.start - self.window.start..batch.rows.end - self.window.start
+            }
+            Some(capacity) => return self.step_in_parts(batch, order, capacity, wait).await,
+        };
+        if let Some(descent) = &mut self.descent {
+            if descent.is_full() || self.commands.is_full() {
+                self.submit()?;
+            }
+        }
+        if let Some(descent) = &mut self.descent {
+            if let Some(before) = descent.add(&rows, self.optimizer.next_uniforms()) {
+                self.commands.push(before);
+            }
+        } else {
+            for operation in self.gradient.batch(&rows) {
+                self.push(operation)?;
+            }
+            let encoder = self.commands.encoder()?;
+            self.optimizer.record(encoder, &self.parameters, &self.grads)?;
+        }
+        self.commands.work += (batch_rows * self.gradient.columns()) as u64;
         Ok(())
     }
 
-    pub(in crate::linear) fn step(&mut self, batch: &Batch) -> Result<(), TrainError> {
-        let mut operations = Vec::new();
-        self.gradient.batch(batch, &mut operations);
-        if self.pending.len() + operations.len() > self.gradient.submission_capacity() {
-            self.submit()?;
+    /// Trains on a batch that is larger than the stream's window.
+    async fn step_in_parts(
+        &mut self,
+        batch: &Batch,
+        order: &[u32],
+        capacity: usize,
+        wait: Wait,
+    ) -> Result<(), TrainError> {
+        let order = &order[batch.rows.clone()];
+        let batch_rows = order.len() as u32; // at most the number of rows, a u32
+        for first in (0..order.len()).step_by(capacity) {
+            let rows = first..order.len().min(first + capacity);
+            self.load(Selection::Numbered(&order[rows.clone()]), wait).await?;
+            for operation in self.gradient.batch_part(&rows, batch_rows) {
+                self.push(operation)?;
+            }
         }
-        self.pending.extend(operations.into_iter().map(Item::Dispatch));
-        self.pending.push(Item::Step);
-        self.pending_work += (batch.rows.len() * self.gradient.columns()) as u64;
-        if self.pending_work >= SUBMISSION_WORK {
-            self.submit()?;
-        }
+        self.push(self.gradient.finish(batch_rows, 0))?;
+        let encoder = self.commands.encoder()?;
+        self.optimizer.record(encoder, &self.parameters, &self.grads)?;
         Ok(())
     }
 
     /// Samples the loss behind all steps so far.
-    pub(in crate::linear) fn evaluate(&mut self) -> Result<(), TrainError> {
-        let slot = (self.sampled % u64::from(HISTORY)) as u32;
-        let mut operations = Vec::new();
-        self.gradient.squared_error(slot, &mut operations);
-        self.pending.extend(operations.into_iter().map(Item::Dispatch));
-        self.submit()?;
-        self.sampled += 1;
-        if self.under_way.is_none() {
-            self.start_readback()?;
+    pub(in crate::linear) async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError> {
+        if let Some(operation) = self.descent.as_mut().and_then(Descent::close) {
+            self.push(operation)?;
         }
-        Ok(())
+        if let Some(capacity) = self.stream.as_ref().map(Stream::capacity) {
+            let rows = self.gradient.rows() as usize;
+            for first in (0..rows).step_by(capacity) {
+                let range = first..rows.min(first + capacity);
+                self.load(Selection::Range(range.clone()), wait).await?;
+                self.push(self.gradient.residuals_of(&range))?;
+            }
+        } else {
+            for operation in self.gradient.residuals_of_all() {
+                self.push(operation)?;
+            }
+        }
+        for operation in self.gradient.sum_of_squares(self.losses.place()) {
+            self.push(operation)?;
+        }
+        self.submit()?;
+        self.losses.submitted()
     }
 
     /// Hands out the squared errors that have arrived, in the order of sampling; all of them if
@@ -126,27 +173,7 @@ impl<R: Rule> GpuWorker<R> {
         wait: Wait,
         all: bool,
     ) -> Result<Vec<f32>, TrainError> {
-        let mut arrived = Vec::new();
-        while let Some((mut readback, sampled)) = self.under_way.take() {
-            let behind = self.sampled - self.collected;
-            if !all && behind < LOSSES_UNDER_WAY && !readback.is_ready(&self.gpu)? {
-                self.under_way = Some((readback, sampled));
-                break;
-            }
-            let collected = self.collected;
-            readback
-                .read(&self.gpu, wait, |bytes| {
-                    let ring: &[f32] = bytemuck::cast_slice(bytes);
-                    let place = |number: u64| ring[(number % u64::from(HISTORY)) as usize];
-                    arrived.extend((collected..sampled).map(place));
-                })
-                .await?;
-            self.collected = sampled;
-            if self.sampled > self.collected {
-                self.start_readback()?;
-            }
-        }
-        Ok(arrived)
+        self.losses.arrived(wait, all).await
     }
 
     pub(in crate::linear) async fn model(mut self, wait: Wait) -> Result<LinearModel, TrainError> {
@@ -155,40 +182,70 @@ impl<R: Rule> GpuWorker<R> {
         Ok(LinearModel::from_parameters(parameters))
     }
 
-    fn start_readback(&mut self) -> Result<(), TrainError> {
-        let readback = Readback::start(&self.gpu, &self.history, 0, 4 * u64::from(HISTORY))?;
-        self.under_way = Some((readback, self.sampled));
-        Ok(())
-    }
-
-    /// Submits all that is pending; in several parts if it has more dispatches than one allows.
-    fn submit(&mut self) -> Result<(), TrainError> {
-        self.pending_work = 0;
-        let pending = std::mem::take(&mut self.pending);
-        for part in pending.chunks(self.gradient.submission_capacity()) {
-            self.submit_part(part)?;
+    /// Fills the stream's window; what the device had to do before is under way meanwhile.
+    async fn load(&mut self, rows: Selection<'_>, wait: Wait) -> Result<(), TrainError> {
+        self.submit()?;
+        self.window = 0..0;
+        if let Some(stream) = &mut self.stream {
+            stream.load(&self.gpu, &mut self.commands, rows, wait).await?;
         }
         Ok(())
     }
 
-    fn submit_part(&mut self, part: &[Item]) -> Result<(), TrainError> {
-        self.gradient.write_jobs(part.iter().filter_map(Item::operation))?;
-        let device = self.gpu.device().clone();
-        let mut encoder = device.create_command_encoder(&Default::default());
-        let mut first = 0;
-        // Each run of dispatches, with the step behind it if there is one.
-        for run in part.split_inclusive(|item| matches!(item, Item::Step)) {
-            let operations = run.iter().filter_map(Item::operation);
-            let count = operations.clone().count();
-            self.gradient.encode(&mut encoder, operations, first);
-            first += count;
-            if matches!(run.last(), Some(Item::Step)) {
-                self.optimizer.record(&mut encoder, &self.parameters, &self.grads)?;
+    fn push(&mut self, operation: Operation) -> Result<(), TrainError> {
+        if self.commands.is_full() {
+            self.submit()?;
+        }
+        self.commands.push(operation);
+        Ok(())
+    }
+
+    /// Submits all there is.
+    fn submit(&mut self) -> Result<(), TrainError> {
+        if let Some(descent) = &mut self.descent {
+            let last = descent.close();
+            descent.write(&self.gpu)?;
+            if let Some(last) = last {
+                if self.commands.is_full() {
+                    self.submit_commands()?;
+                }
+                self.commands.push(last);
             }
         }
-        caught(&device, || self.gpu.queue().submit([encoder.finish()])).map_err(StepError::from)?;
+        self.submit_commands()
+    }
+
+    fn submit_commands(&mut self) -> Result<(), TrainError> {
+        let submission = self.commands.submit()?;
+        if let (Some(stream), Some(submission)) = (&mut self.stream, submission) {
+            stream.submitted(&self.gpu, submission)?;
+        }
         Ok(())
     }
+}
+
+/// Brings rows to the device, if they take at most `memory` bytes there and the device has room;
+/// else prepares a window to stream them through.
+fn place<'a>(
+    gpu: &Gpu,
+    shape: Shape,
+    data: &'a Dataset,
+    batch_size: usize,
+    memory: Option<u64>,
+) -> Result<(Rows, Option<Stream<'a>>), TrainError> {
+    let bytes = data.rows() as u64 * (shape.row_bytes() + 4);
+    let memory = memory.unwrap_or(u64::MAX);
+    if bytes <= memory {
+        match Rows::upload(gpu, &shape, data, batch_size) {
+            Err(TrainError::Step(StepError::OutOfMemory { .. })) => {}
+            rows => return Ok((rows?, None)),
+        }
+    }
+    let rows = Stream::window_rows(&shape, memory, batch_size, data.rows());
+    // The window is no larger than one table.
+    let Some(window) = shape.allocate(gpu, rows)?.pop() else { unreachable!("no rows") };
+    let stream = Stream::new(gpu, data, shape, &window)?;
+    Ok((Rows::Window(window), Some(stream)))
 }
 
 /// The prediction for every row of `data`.
@@ -199,21 +256,31 @@ pub(in crate::linear) async fn predictions(
     data: &Dataset,
     wait: Wait,
 ) -> Result<Vec<f32>, TrainError> {
-    let history = storage(gpu, "losses", 4)?;
-    let gradient = GpuGradient::new(gpu, precision, data, 1, &history)?;
+    let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
+    let (rows, stream) = place(gpu, shape, data, 1, None)?;
+    let losses = Losses::new(gpu)?;
+    let count = data.rows() as u64;
+    let gradient = GpuGradient::new(gpu, precision, shape, count, rows, &losses.ring)?;
     gpu.write(&GpuVec::padded(&gradient.parameters, gradient.columns()), &model.parameters())?;
-    let mut operations = Vec::new();
-    gradient.residuals_of_all(&mut operations);
-    let device = gpu.device();
-    for part in operations.chunks(gradient.submission_capacity()) {
-        gradient.write_jobs(part.iter())?;
-        caught(device, || {
-            let mut encoder = device.create_command_encoder(&Default::default());
-            gradient.encode(&mut encoder, part.iter(), 0);
-            gpu.queue().submit([encoder.finish()]);
-        })
-        .map_err(StepError::from)?;
+    let mut commands = Commands::new(gpu)?;
+    if let Some(mut stream) = stream {
+        for first in (0..data.rows()).step_by(stream.capacity()) {
+            let range = first..data.rows().min(first + stream.capacity());
+            stream.load(gpu, &mut commands, Selection::Range(range.clone()), wait).await?;
+            commands.push(gradient.residuals_of(&range));
+            if let Some(submission) = commands.submit()? {
+                stream.submitted(gpu, submission)?;
+            }
+        }
+    } else {
+        for operation in gradient.residuals_of_all() {
+            if commands.is_full() {
+                commands.submit()?;
+            }
+            commands.push(operation);
+        }
+        commands.submit()?;
     }
-    let residuals = GpuVec::padded(&gradient.residuals, gradient.rows() as usize);
+    let residuals = GpuVec::padded(&gradient.residuals, data.rows());
     Ok(residuals.download_waiting(gpu, wait).await?)
 }

@@ -1,0 +1,99 @@
+// Many minibatches in one dispatch of one workgroup, for models so small that a dispatch for each
+// part of a step would cost more than the step: residuals, gradient and the rule's update of every
+// batch in turn. The operations and their order are those of residual.wgsl, accumulate.wgsl,
+// finish.wgsl and the step kernel; partial sums that are absent, and +0 there, are left out here.
+//
+// Shapes: table rows x column_groups; target rows; order one row number a position of the epoch;
+// parameters and each state vector column_groups; hypers one `Hyper` a batch, from
+// `job.first_step` on. At most `most_groups` groups of columns and `most_rows` rows a batch
+// (src/linear/gpu/descent.rs). Lines with STATE stand once for each state vector of the rule,
+// STATE_BINDING counting from 5.
+
+struct State {
+    STATE: Real,
+}
+
+@group(0) @binding(0) var<storage, read> table: array<Real>;
+@group(0) @binding(1) var<storage, read> target_values: array<Scalar>;
+@group(0) @binding(2) var<storage, read> order: array<u32>;
+@group(0) @binding(3) var<storage, read> hypers: array<Hyper>;
+@group(0) @binding(4) var<storage, read_write> parameters: array<Real>;
+@group(0) @binding(STATE_BINDING) var<storage, read_write> STATE: array<Real>;
+
+const most_groups: u32 = 256u;
+const most_rows: u32 = 1024u;
+const block_groups: u32 = 8u; // groups of columns whose partial gradients are kept at once
+
+var<workgroup> weights: array<Real, most_groups>;
+var<workgroup> residuals: array<Scalar, most_rows>;
+var<workgroup> partials: array<Real, run_count * block_groups>;
+
+// Where the row at a position behind `job.row_first` starts in the table.
+fn row_start(position: u32) -> u32 {
+    var row = job.row_first + position;
+    if (job.ordered != 0u) { row = order[row]; }
+    return row * job.column_groups;
+}
+
+fn weight(j: u32) -> Real { return weights[j]; }
+
+// Partial gradient of one run of the rows from `begin` on, for one group of columns.
+fn run_sum(run: u32, run_length: u32, begin: u32, column: u32) -> Real {
+    var sum = from_bits(vec4<u32>());
+    let end = min((run + 1u) * run_length, job.batch_rows);
+    for (var i = run * run_length; i < end; i++) {
+        sum = add(sum, mul(splat(residuals[i]), table[row_start(begin + i) + column]));
+    }
+    return sum;
+}
+
+// The tree over the runs of one group of columns, `groups` apart.
+fn tree(runs: u32, groups: u32, lane: u32) -> Real {
+    var count = runs;
+    for (var half = run_count / 2u; half > 0u; half /= 2u) {
+        for (var run = half; run < count; run++) {
+            let lower = (run - half) * groups + lane;
+            partials[lower] = add(partials[lower], partials[run * groups + lane]);
+        }
+        count = min(count, half);
+    }
+    return partials[lane];
+}
+
+fn apply(hyper: Hyper, column: u32, gradient: Real) {
+    var state: State;
+    state.STATE = STATE[column];
+    weights[column] = update(hyper, weights[column], gradient, &state);
+    STATE[column] = state.STATE;
+}
+
+@compute @workgroup_size(workgroup_size)
+fn descend(@builtin(local_invocation_index) lane: u32) {
+    for (var j = lane; j < job.column_groups; j += workgroup_size) { weights[j] = parameters[j]; }
+    let run_length = (job.batch_rows + run_count - 1u) / run_count;
+    let runs = (job.batch_rows + run_length - 1u) / run_length;
+    for (var number = 0u; number < job.batches; number++) {
+        let begin = number * job.batch_rows;
+        workgroupBarrier();
+        for (var i = lane; i < job.batch_rows; i += workgroup_size) {
+            let start = row_start(begin + i);
+            let label = target_values[start / job.column_groups];
+            residuals[i] = sub(predict(start), splat(label)).x;
+        }
+        for (var first = 0u; first < job.column_groups; first += block_groups) {
+            let groups = min(block_groups, job.column_groups - first);
+            workgroupBarrier();
+            for (var index = lane; index < runs * groups; index += workgroup_size) {
+                partials[index] =
+                    run_sum(index / groups, run_length, begin, first + index % groups);
+            }
+            workgroupBarrier();
+            if (lane < groups) {
+                let gradient = div(tree(runs, groups, lane), splat(job.divisor));
+                apply(hypers[job.first_step + number], first + lane, gradient);
+            }
+        }
+    }
+    workgroupBarrier();
+    for (var j = lane; j < job.column_groups; j += workgroup_size) { parameters[j] = weights[j]; }
+}

@@ -1,0 +1,106 @@
+//! Commands of a run on their way to the device: dispatches with their jobs, copies, and steps of
+//! an optimizer, in order, a submission at a time.
+
+use super::super::errors::TrainError;
+use super::job::{Job, JobBuffer};
+use crate::gpu::{Gpu, StepError, caught};
+
+/// Multiplications of one submission: some tenths of a second on the slowest device, so that no
+/// watchdog takes it for hung.
+const SUBMISSION_WORK: u64 = 50_000_000;
+
+/// One dispatch to come.
+#[derive(Debug)]
+pub(super) struct Operation {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) bind_group: wgpu::BindGroup,
+    pub(super) grid: [u32; 2],
+    pub(super) job: Job,
+}
+
+/// The submission in the making.
+pub(super) struct Commands {
+    gpu: Gpu,
+    encoder: Option<wgpu::CommandEncoder>,
+    buffer: JobBuffer,
+    /// The jobs of all dispatches of this submission.
+    jobs: Vec<Job>,
+    /// Dispatches that are not encoded yet: the last ones.
+    operations: Vec<Operation>,
+    /// Multiplications so far.
+    pub(super) work: u64,
+}
+
+impl Commands {
+    pub(super) fn new(gpu: &Gpu) -> Result<Self, TrainError> {
+        let layout = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
+        let buffer = caught(gpu.device(), || JobBuffer::new(gpu.device(), &layout));
+        Ok(Self {
+            gpu: gpu.clone(),
+            encoder: None,
+            buffer: buffer.map_err(StepError::from)?,
+            jobs: Vec::new(),
+            operations: Vec::new(),
+            work: 0,
+        })
+    }
+
+    /// Whether it is time to submit.
+    pub(super) fn is_full(&self) -> bool {
+        self.jobs.len() >= self.buffer.capacity() || self.work >= SUBMISSION_WORK
+    }
+
+    pub(super) fn push(&mut self, operation: Operation) {
+        self.jobs.push(operation.job);
+        self.operations.push(operation);
+    }
+
+    /// The encoder, behind all that was pushed.
+    pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
+        let device = self.gpu.device();
+        let encoder =
+            self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
+        if !self.operations.is_empty() {
+            let first = self.jobs.len() - self.operations.len();
+            let (operations, buffer) = (&self.operations, &self.buffer);
+            caught(device, || encode(encoder, operations, buffer, first))
+                .map_err(StepError::from)?;
+            self.operations.clear();
+        }
+        Ok(encoder)
+    }
+
+    /// Submits what there is.
+    pub(super) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>, TrainError> {
+        if self.encoder.is_none() && self.operations.is_empty() {
+            return Ok(None);
+        }
+        self.encoder()?;
+        let (encoder, buffer, jobs) = (self.encoder.take(), &self.buffer, &self.jobs);
+        let index = caught(self.gpu.device(), || {
+            buffer.write(self.gpu.queue(), jobs);
+            self.gpu.queue().submit(encoder.map(wgpu::CommandEncoder::finish))
+        });
+        self.jobs.clear();
+        self.work = 0;
+        Ok(Some(index.map_err(StepError::from)?))
+    }
+}
+
+fn encode(
+    encoder: &mut wgpu::CommandEncoder,
+    operations: &[Operation],
+    buffer: &JobBuffer,
+    first: usize,
+) {
+    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+        label: Some("linear"),
+        timestamp_writes: None,
+    });
+    for (index, operation) in (first..).zip(operations) {
+        pass.set_pipeline(&operation.pipeline);
+        pass.set_bind_group(0, &operation.bind_group, &[]);
+        buffer.bind(&mut pass, index);
+        pass.dispatch_workgroups(operation.grid[0], operation.grid[1], 1);
+    }
+}

@@ -1,0 +1,210 @@
+//! Many minibatches in one dispatch, for models so small that a dispatch for each part of a step
+//! would cost more than the step.
+
+use std::ops::Range;
+
+use super::super::errors::TrainError;
+use super::commands::Operation;
+use super::gradient::{GpuGradient, storage};
+use super::job::Job;
+use super::kernels::{Compiled, JOB, PREDICT};
+use crate::gpu::{Gpu, GpuOptimizer, StepError, arithmetic, caught, expand_state};
+use crate::numerics::Precision;
+use crate::rules::Rule;
+
+/// `most_groups` and `most_rows` of `shaders/linear/descend.wgsl`.
+const MOST_GROUPS: u32 = 256;
+const MOST_ROWS: usize = 1024;
+/// Bytes of workgroup memory that the kernel takes: weights, residuals and partial gradients.
+const WORKGROUP_BYTES: u32 = 16 * MOST_GROUPS + 4 * MOST_ROWS as u32 + 16 * 32 * 8;
+/// The binding of the first state vector.
+const FIRST_STATE_BINDING: u32 = 5;
+/// The most multiplications of a batch for which one workgroup is faster than several dispatches.
+const BATCH_WORK: usize = 1 << 14;
+/// The most multiplications of a dispatch: one workgroup does tens of millions a second on the
+/// slowest device, and no watchdog may take it for hung.
+const DISPATCH_WORK: usize = 1 << 22;
+/// The most batches of a submission: room for their hyper-parameters.
+const SUBMISSION_STEPS: usize = 4096;
+
+/// The kernel with its bind group, and the batches collected for the next dispatch.
+pub(super) struct Descent<R: Rule> {
+    kernel: Compiled,
+    bind_group: wgpu::BindGroup,
+    uniforms: wgpu::Buffer,
+    columns: u32,
+    column_groups: u32,
+    ordered: bool,
+    /// The uniforms of each step of this submission, and of the one before.
+    steps: Vec<R::Uniforms>,
+    written: Vec<R::Uniforms>,
+    /// The dispatch that batches are being added to.
+    open: Option<Job>,
+}
+
+/// The whole WGSL.
+fn source<R: Rule>(precision: Precision) -> String {
+    let harness = include_str!("../../../shaders/linear/descend.wgsl");
+    let harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
+    [arithmetic(precision), JOB, PREDICT, R::SHADER, &harness].join("\n")
+}
+
+/// For each binding, whether the kernel writes it.
+fn writes<R: Rule>() -> Vec<bool> {
+    [false, false, false, false, true].into_iter().chain(R::STATE.iter().map(|_| true)).collect()
+}
+
+impl<R: Rule> Descent<R> {
+    /// The kernel for batches of up to `batch_size` rows, if they are small enough for it, lie in
+    /// one table or window, and the device's limits allow it.
+    pub(super) fn new(
+        gpu: &Gpu,
+        gradient: &GpuGradient,
+        optimizer: &GpuOptimizer<R>,
+        batch_size: usize,
+    ) -> Result<Option<Self>, TrainError> {
+        let (table, shape) = (&gradient.place().tables()[0], gradient.shape());
+        let state: Vec<_> = (0..R::STATE.len()).map(|index| optimizer.state(index)).collect();
+        let in_one_piece = gradient.place().pieces().is_empty()
+            && state.iter().all(|vector| vector.segments().len() == 1);
+        let limits = gpu.device().limits();
+        let writes = writes::<R>();
+        if !in_one_piece
+            || batch_size > MOST_ROWS
+            || shape.column_groups > MOST_GROUPS
+            || batch_size * gradient.columns() > BATCH_WORK
+            || limits.max_compute_workgroup_storage_size < WORKGROUP_BYTES
+            || limits.max_storage_buffers_per_shader_stage < writes.len() as u32
+        {
+            return Ok(None);
+        }
+        let precision = optimizer.precision();
+        let constants = optimizer.rule().constants();
+        // With the text of the rule: two rules may have one name.
+        let key =
+            format!("descend {precision} {} {constants:?} {:?} {}", R::NAME, R::STATE, R::SHADER);
+        let source = || source::<R>(precision);
+        let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
+        let size = size_of::<R::Uniforms>() * SUBMISSION_STEPS;
+        let uniforms = storage(gpu, "hyper-parameters", size as u64)?;
+        let mut buffers =
+            vec![&table.rows, &table.target, &gradient.order, &uniforms, &gradient.parameters];
+        buffers.extend(state.iter().map(|vector| &vector.segments()[0].buffer));
+        Ok(Some(Self {
+            bind_group: kernel.bind(gpu, &buffers)?,
+            kernel,
+            uniforms,
+            columns: shape.columns,
+            column_groups: shape.column_groups,
+            ordered: gradient.place().ordered(),
+            steps: Vec::new(),
+            written: Vec::new(),
+            open: None,
+        }))
+    }
+
+    /// Whether a submission has as many batches as there is room for.
+    pub(super) fn is_full(&self) -> bool {
+        self.steps.len() >= SUBMISSION_STEPS
+    }
+
+    /// Adds a batch, at `rows` of the epoch's order or the window. Gives back the dispatch before
+    /// it, if that cannot take it.
+    pub(super) fn add(&mut self, rows: &Range<usize>, uniforms: R::Uniforms) -> Option<Operation> {
+        let (row_first, batch_rows) = (rows.start as u32, rows.len() as u32); // below 2^32 rows
+        let first_step = self.steps.len() as u32;
+        self.steps.push(uniforms);
+        if let Some(job) = &mut self.open {
+            let work = (job.batches + 1) as usize * rows.len() * self.columns as usize;
+            let next = job.row_first + job.batches * job.batch_rows;
+            if job.batch_rows == batch_rows && next == row_first && work <= DISPATCH_WORK {
+                job.batches += 1;
+                return None;
+            }
+        }
+        let before = self.close();
+        self.open = Some(Job {
+            rows: batch_rows,
+            ordered: u32::from(self.ordered),
+            row_first,
+            batch_rows,
+            batches: 1,
+            first_step,
+            columns: self.columns,
+            column_groups: self.column_groups,
+            divisor: batch_rows as f32,
+            ..Job::default()
+        });
+        before
+    }
+
+    /// The dispatch of the batches added since the last one.
+    pub(super) fn close(&mut self) -> Option<Operation> {
+        self.open.take().map(|job| Operation {
+            pipeline: self.kernel.pipeline.clone(),
+            bind_group: self.bind_group.clone(),
+            grid: [1, 1],
+            job,
+        })
+    }
+
+    /// Queues the uniforms of a submission's steps, ahead of it.
+    pub(super) fn write(&mut self, gpu: &Gpu) -> Result<(), TrainError> {
+        let steps = std::mem::take(&mut self.steps);
+        // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
+        let bytes: &[u8] = bytemuck::cast_slice(&steps);
+        if bytemuck::cast_slice::<_, u8>(&self.written).starts_with(bytes) {
+            return Ok(());
+        }
+        caught(gpu.device(), || gpu.queue().write_buffer(&self.uniforms, 0, bytes))
+            .map_err(StepError::from)?;
+        self.written = steps;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Adagrad;
+
+    #[test]
+    fn bindings_and_constants_are_those_of_the_shipped_wgsl() {
+        let text = source::<Adagrad>(Precision::Native);
+        let module = naga::front::wgsl::parse_str(&text).unwrap();
+        let mut found = Vec::new();
+        for (_, global) in module.global_variables.iter() {
+            if let (Some(place), naga::AddressSpace::Storage { access }) =
+                (global.binding, global.space)
+            {
+                found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
+            }
+        }
+        found.sort_unstable();
+        assert_eq!(found, (0..).zip(writes::<Adagrad>()).collect::<Vec<_>>());
+        for line in [
+            format!("const most_groups: u32 = {MOST_GROUPS}u;"),
+            format!("const most_rows: u32 = {MOST_ROWS}u;"),
+        ] {
+            assert!(text.contains(&line), "{line}");
+        }
+        let mut layouter = naga::proc::Layouter::default();
+        layouter.update(module.to_ctx()).unwrap();
+        let workgroup = module
+            .global_variables
+            .iter()
+            .filter(|(_, global)| global.space == naga::AddressSpace::WorkGroup)
+            .map(|(_, global)| layouter[global.ty].size)
+            .sum::<u32>();
+        assert_eq!(workgroup, WORKGROUP_BYTES);
+    }
+
+    #[test]
+    fn it_can_be_translated_for_every_device() {
+        let constants = Adagrad::default().constants();
+        for precision in [Precision::Native, Precision::Exact] {
+            let what = format!("descend {precision}");
+            crate::gpu::shader_check::translate(&what, &source::<Adagrad>(precision), &constants);
+        }
+    }
+}
