@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_optim::{Adagrad, Precision, Rule, RuleError};
 
@@ -96,6 +97,10 @@ pub(crate) struct FitArgs {
     /// The device's own arithmetic, or the same bits on every device
     #[arg(long, value_enum, default_value_t = PrecisionArg::Native)]
     pub(crate) precision: PrecisionArg,
+    /// Keep at most SIZE of the table on a GPU, such as 500MB or 2GiB, and stream a larger one from
+    /// the host [default: stream only a table that the device has no room for]
+    #[arg(long, value_name = "SIZE", value_parser = size, allow_negative_numbers = true)]
+    pub(crate) gpu_memory: Option<u64>,
     /// Draw the loss against the epoch into FILE, an .svg or a .png
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
@@ -323,6 +328,14 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(0) => Err("give at least 1".to_owned()),
         Ok(number) => Ok(number),
         Err(error) => Err(format!("{error}: give a whole number of at least 1")),
+    }
+}
+
+/// A number of bytes, with or without a unit.
+fn size(text: &str) -> Result<u64, String> {
+    match text.parse::<ByteSize>() {
+        Ok(size) => Ok(size.as_u64()),
+        Err(_) => Err("give a number of bytes, or one with a unit such as 500MB or 2GiB".to_owned()),
     }
 }
 

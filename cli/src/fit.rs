@@ -35,7 +35,7 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         batch_size: args.batch_size,
         seed: args.seed,
         evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
-        gpu_memory: None,
+        gpu_memory: args.gpu_memory,
     };
     let display = Display::new(args.quiet);
     // Before training, so that who gives up waiting for it has no trained model to lose.

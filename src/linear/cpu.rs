@@ -3,11 +3,15 @@
 
 use rayon::prelude::*;
 
-use super::order::{RUNS, predict, run_rows, sum_of_squares};
+use super::order::{RUNS, predict, predict_rows, run_rows, sum_of_squares};
 use crate::data::Dataset;
 
 /// Multiplications below which threads do not pay.
 const PARALLEL_WORK: usize = 1 << 17;
+
+/// Rows of a run that are computed together: their loads overlap, and the partial gradient is read
+/// and written once for all of them.
+const BLOCK_ROWS: usize = 4;
 
 /// Computes gradients and losses of one dataset; keeps its scratch memory.
 pub(super) struct CpuGradient<'a> {
@@ -61,17 +65,36 @@ impl pulp::NullaryFnOnce for Run<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn call(self) {
-        let target = self.data.target();
+    fn call(mut self) {
         self.partial.fill(0.0);
-        for &row in self.rows {
-            let row = row as usize;
-            let x = self.data.row(row);
-            let residual = predict(x, self.parameters) - target[row];
-            let (weights, bias) = self.partial.split_at_mut(x.len());
-            for (sum, &x) in weights.iter_mut().zip(x) {
-                *sum += residual * x;
+        let (blocks, rest) = self.rows.as_chunks::<BLOCK_ROWS>();
+        for &rows in blocks {
+            self.add(rows);
+        }
+        for &row in rest {
+            self.add([row]);
+        }
+    }
+}
+
+impl Run<'_> {
+    /// Adds the share of some rows, one after the other.
+    #[inline(always)]
+    fn add<const N: usize>(&mut self, numbers: [u32; N]) {
+        let target = self.data.target();
+        let rows = numbers.map(|row| self.data.row(row as usize));
+        let mut residuals = predict_rows(rows, self.parameters);
+        for (residual, row) in residuals.iter_mut().zip(numbers) {
+            *residual -= target[row as usize];
+        }
+        let (weights, bias) = self.partial.split_at_mut(self.parameters.len() - 1);
+        let rows = rows.map(|row| &row[..weights.len()]);
+        for (column, sum) in weights.iter_mut().enumerate() {
+            for n in 0..N {
+                *sum += residuals[n] * rows[n][column];
             }
+        }
+        for residual in residuals {
             bias[0] += residual;
         }
     }

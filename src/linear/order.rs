@@ -12,25 +12,43 @@ pub(super) const RUNS: usize = 32;
 /// The prediction for one row; `parameters` are the weights and, behind them, the bias.
 #[inline(always)]
 pub(super) fn predict(row: &[f32], parameters: &[f32]) -> f32 {
-    let (weights, bias) = parameters.split_at(row.len());
-    let (row_groups, row_rest) = row.as_chunks::<LANES>();
+    let [prediction] = predict_rows([row], parameters);
+    prediction
+}
+
+/// The predictions for rows of equal length. Several at once keep more loads under way.
+#[inline(always)]
+pub(super) fn predict_rows<const N: usize>(rows: [&[f32]; N], parameters: &[f32]) -> [f32; N] {
+    let (weights, bias) = parameters.split_at(parameters.len() - 1);
     let (weight_groups, weight_rest) = weights.as_chunks::<LANES>();
-    let mut lanes = products(row_groups, weight_groups);
-    for ((lane, x), w) in lanes.iter_mut().zip(row_rest).zip(weight_rest) {
-        *lane += x * w;
+    let lanes = products(rows.map(|row| row.as_chunks::<LANES>().0), weight_groups);
+    let mut predictions = [0.0; N];
+    for ((prediction, row), mut lanes) in predictions.iter_mut().zip(rows).zip(lanes) {
+        let row_rest = row.as_chunks::<LANES>().1;
+        for ((lane, x), w) in lanes.iter_mut().zip(row_rest).zip(weight_rest) {
+            *lane += x * w;
+        }
+        lanes[weight_rest.len()] += bias[0];
+        *prediction = tree(lanes);
     }
-    lanes[row_rest.len()] += bias[0];
-    tree(lanes)
+    predictions
 }
 
 /// The partial sums over whole groups of columns. On its own, so that they stay in registers:
 /// nothing here is indexed by a variable.
 #[inline(always)]
-fn products(row: &[[f32; LANES]], weights: &[[f32; LANES]]) -> [f32; LANES] {
-    let mut lanes = [0.0_f32; LANES];
-    for (x, w) in row.iter().zip(weights) {
-        for lane in 0..LANES {
-            lanes[lane] += x[lane] * w[lane];
+fn products<const N: usize>(
+    rows: [&[[f32; LANES]]; N],
+    weights: &[[f32; LANES]],
+) -> [[f32; LANES]; N] {
+    let mut lanes = [[0.0_f32; LANES]; N];
+    let rows = rows.map(|row| &row[..weights.len()]);
+    for (group, w) in weights.iter().enumerate() {
+        for n in 0..N {
+            let x = &rows[n][group];
+            for lane in 0..LANES {
+                lanes[n][lane] += x[lane] * w[lane];
+            }
         }
     }
     lanes

@@ -17,6 +17,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("training at shapes of every kind", shapes),
     ("a batch of 4096 rows and 10,000 features", large_batch),
     ("rows in several tables, batches in several pieces", several_tables),
+    ("rows streamed through windows of every kind", streamed),
+    ("streaming takes no more memory than it says", streaming_memory),
     ("padding behind the columns is of no effect", padding),
     ("a run of many submissions keeps its history in order", history),
     ("predictions", predictions),
@@ -103,6 +105,54 @@ fn several_tables(driver: &Driver) {
         let training = Training { batch_size, epochs: 2, seed: 1, evaluate_every: 100, ..Training::default() };
         agree(driver, &small, &data, &training);
     }
+}
+
+fn streamed(driver: &Driver) {
+    // Bytes for rows, then: windows of one row, of several batches, of a part of a batch, and one
+    // that the last batch of an epoch does not fill; models small and not.
+    for (gpu_memory, rows, features, batch_size) in [
+        (0, 30, 4, 7),
+        (2000, 700, 41, 3),
+        (2000, 700, 41, 100),
+        (40_000, 1111, 5, 10),
+        (40_000, 300, 900, 64),
+    ] {
+        let data = synthetic(rows, features, 4).dataset;
+        let training = Training {
+            batch_size,
+            epochs: 2,
+            seed: 1,
+            evaluate_every: 100,
+            gpu_memory: Some(gpu_memory),
+        };
+        agree(driver, driver.gpu(), &data, &training);
+    }
+}
+
+/// 24 MB of rows through a window of 1 MB: the window and two staging buffers of its size, order
+/// and residuals of the rows, and a fixed amount for hyper-parameters and the like.
+fn streaming_memory(driver: &Driver) {
+    // A device of its own: other checks allocate on the shared one.
+    let gpu = driver.with_limits(|_| ());
+    let device = gpu.device();
+    let allocated = || device.generate_allocator_report().map(|report| report.total_allocated_bytes);
+    let Some(before) = allocated() else { return };
+    let data = synthetic(12_000, 499, 4).dataset;
+    let training = Training {
+        batch_size: 100,
+        epochs: 1,
+        gpu_memory: Some(1 << 20),
+        evaluate_every: 6000,
+        ..Training::default()
+    };
+    let mut most = 0;
+    let observe = |_: &_| {
+        most = most.max(allocated().unwrap_or_default().saturating_sub(before));
+        ControlFlow::Continue(())
+    };
+    train_blocking(native(&gpu), RULE, &data, &training, observe).unwrap();
+    let allowed = 3 * (1 << 20) + 8 * 12_000 + (1 << 20);
+    assert!((1 << 20..=allowed).contains(&most), "{most} bytes");
 }
 
 /// With epsilon 0 the padding behind the last column becomes NaN, and must not reach a sum.
