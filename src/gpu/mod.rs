@@ -23,9 +23,9 @@ pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorErro
 pub use optimizer::GpuOptimizer;
 pub use vector::GpuVec;
 
-pub(crate) use plan::DispatchLimits;
 pub(crate) use mapping::Wait;
+pub(crate) use plan::DispatchLimits;
 pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
 pub(crate) use staging::Staging;
-pub(crate) use step_kernel::{arithmetic, expand_state};
+pub(crate) use step_kernel::{StateNames, arithmetic, expand_state};

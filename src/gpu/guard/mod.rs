@@ -7,9 +7,9 @@ mod pieces;
 
 use super::context::Gpu;
 use super::errors::{DownloadError, ReportError, StepError};
+use super::mapping::Wait;
 use super::optimizer::{BoundDispatch, GpuOptimizer};
 use super::plan::{Access, DispatchLimits};
-use super::mapping::Wait;
 use super::readback::Readback;
 use super::scope::caught;
 use super::vector::GpuVec;
@@ -211,7 +211,7 @@ impl<R: Rule> GpuOptimizer<R> {
     pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, StepError> {
         guard.validate()?;
         self.prepass = if guard.scans() {
-            Some(Prepass::new(&self.gpu, guard, self.len(), R::STATE.len())?)
+            Some(Prepass::new(&self.gpu, guard, self.len(), self.state_count())?)
         } else {
             None
         };

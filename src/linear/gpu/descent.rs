@@ -8,7 +8,7 @@ use super::commands::Operation;
 use super::gradient::{GpuGradient, storage};
 use super::job::Job;
 use super::kernels::{Compiled, JOB, PREDICT};
-use crate::gpu::{Gpu, GpuOptimizer, StepError, arithmetic, caught, expand_state};
+use crate::gpu::{Gpu, GpuOptimizer, StateNames, StepError, arithmetic, caught, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
@@ -43,15 +43,16 @@ pub(super) struct Descent<R: Rule> {
 }
 
 /// The whole WGSL.
-fn source<R: Rule>(precision: Precision) -> String {
+fn source<R: Rule>(rule: &R, precision: Precision) -> String {
     let harness = include_str!("../../../shaders/linear/descend.wgsl");
-    let harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
+    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
+    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
     [arithmetic(precision), JOB, PREDICT, R::SHADER, &harness].join("\n")
 }
 
-/// For each binding, whether the kernel writes it.
-fn writes<R: Rule>() -> Vec<bool> {
-    [false, false, false, false, true].into_iter().chain(R::STATE.iter().map(|_| true)).collect()
+/// For each binding, whether the kernel of a rule with so many state vectors writes it.
+fn writes(state: usize) -> Vec<bool> {
+    [false, false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
 }
 
 impl<R: Rule> Descent<R> {
@@ -64,11 +65,12 @@ impl<R: Rule> Descent<R> {
         batch_size: usize,
     ) -> Result<Option<Self>, TrainError> {
         let (table, shape) = (&gradient.place().tables()[0], gradient.shape());
-        let state: Vec<_> = (0..R::STATE.len()).map(|index| optimizer.state(index)).collect();
+        let state: Vec<_> =
+            (0..optimizer.state_count()).map(|index| optimizer.state(index)).collect();
         let in_one_piece = gradient.place().pieces().is_empty()
             && state.iter().all(|vector| vector.segments().len() == 1);
         let limits = gpu.device().limits();
-        let writes = writes::<R>();
+        let writes = writes(state.len());
         if !in_one_piece
             || batch_size > MOST_ROWS
             || shape.column_groups > MOST_GROUPS
@@ -79,11 +81,11 @@ impl<R: Rule> Descent<R> {
             return Ok(None);
         }
         let precision = optimizer.precision();
-        let constants = optimizer.rule().constants();
+        let rule = optimizer.rule();
+        let (constants, names) = (rule.constants(), rule.state_names());
         // With the text of the rule: two rules may have one name.
-        let key =
-            format!("descend {precision} {} {constants:?} {:?} {}", R::NAME, R::STATE, R::SHADER);
-        let source = || source::<R>(precision);
+        let key = format!("descend {precision} {} {constants:?} {names:?} {}", R::NAME, R::SHADER);
+        let source = || source(rule, precision);
         let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
         let size = size_of::<R::Uniforms>() * SUBMISSION_STEPS;
         let uniforms = storage(gpu, "hyper-parameters", size as u64)?;
@@ -167,10 +169,11 @@ impl<R: Rule> Descent<R> {
 mod tests {
     use super::*;
     use crate::Adagrad;
+    use crate::rules::{AnyRule, RuleVisitor};
 
     #[test]
     fn bindings_and_constants_are_those_of_the_shipped_wgsl() {
-        let text = source::<Adagrad>(Precision::Native);
+        let text = source(&Adagrad::default(), Precision::Native);
         let module = naga::front::wgsl::parse_str(&text).unwrap();
         let mut found = Vec::new();
         for (_, global) in module.global_variables.iter() {
@@ -181,7 +184,7 @@ mod tests {
             }
         }
         found.sort_unstable();
-        assert_eq!(found, (0..).zip(writes::<Adagrad>()).collect::<Vec<_>>());
+        assert_eq!(found, (0..).zip(writes(1)).collect::<Vec<_>>());
         for line in [
             format!("const most_groups: u32 = {MOST_GROUPS}u;"),
             format!("const most_rows: u32 = {MOST_ROWS}u;"),
@@ -199,12 +202,25 @@ mod tests {
         assert_eq!(workgroup, WORKGROUP_BYTES);
     }
 
+    /// The kernel of any rule.
+    struct Translate(Precision);
+
+    impl RuleVisitor for Translate {
+        type Output = ();
+
+        fn visit<R: Rule>(self, rule: R) {
+            let what = format!("descend {} {rule:?}", self.0);
+            let text = source(&rule, self.0);
+            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
+        }
+    }
+
     #[test]
-    fn it_can_be_translated_for_every_device() {
-        let constants = Adagrad::default().constants();
-        for precision in [Precision::Native, Precision::Exact] {
-            let what = format!("descend {precision}");
-            crate::gpu::shader_check::translate(&what, &source::<Adagrad>(precision), &constants);
+    fn it_can_be_translated_for_every_device_and_rule() {
+        for rule in AnyRule::examples() {
+            for precision in [Precision::Native, Precision::Exact] {
+                rule.visit(Translate(precision));
+            }
         }
     }
 }
