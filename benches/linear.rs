@@ -17,7 +17,8 @@ fn epochs(criterion: &mut Criterion) {
     let small = synthetic(1500, 5, 0).dataset;
     let large = synthetic(100_000, 256, 0).dataset;
     let textbook = Training { epochs: 1, ..Training::default() };
-    let batches = Training { epochs: 1, batch_size: 8192, seed: 0, evaluate_every: 0, ..Training::default() };
+    let batches =
+        Training { epochs: 1, batch_size: 8192, seed: 0, evaluate_every: 0, ..Training::default() };
     let gpus = gpus();
     let mut engines = vec![("cpu".to_owned(), Engine::Cpu)];
     for (name, gpu) in &gpus {

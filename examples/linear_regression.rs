@@ -29,7 +29,8 @@ fn main() -> Result<(), TrainError> {
 
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
     // The loss is sampled when an epoch ends.
-    let training = Training { epochs: 3, batch_size: 10, seed: 0, evaluate_every: 0, ..Training::default() };
+    let training =
+        Training { epochs: 3, batch_size: 10, seed: 0, evaluate_every: 0, ..Training::default() };
     let trained = train_blocking(engine, rule, &problem.dataset, &training, |_progress| {
         // `Break` would stop the run; a progress bar would be drawn here.
         ControlFlow::Continue(())

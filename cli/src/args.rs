@@ -335,7 +335,9 @@ fn at_least_one(text: &str) -> Result<usize, String> {
 fn size(text: &str) -> Result<u64, String> {
     match text.parse::<ByteSize>() {
         Ok(size) => Ok(size.as_u64()),
-        Err(_) => Err("give a number of bytes, or one with a unit such as 500MB or 2GiB".to_owned()),
+        Err(_) => {
+            Err("give a number of bytes, or one with a unit such as 500MB or 2GiB".to_owned())
+        }
     }
 }
 

@@ -23,8 +23,8 @@ pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorErro
 pub use optimizer::GpuOptimizer;
 pub use vector::GpuVec;
 
-pub(crate) use plan::DispatchLimits;
 pub(crate) use mapping::Wait;
+pub(crate) use plan::DispatchLimits;
 pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
 pub(crate) use staging::Staging;

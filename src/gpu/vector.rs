@@ -5,8 +5,8 @@ use std::ops::Range;
 
 use super::context::Gpu;
 use super::errors::{DownloadError, VectorError};
-use super::plan::Span;
 use super::mapping::Wait;
+use super::plan::Span;
 use super::readback::Readback;
 use super::scope::caught;
 

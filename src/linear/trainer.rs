@@ -192,12 +192,7 @@ impl<'a, R: Rule> Worker<'a, R> {
         }
     }
 
-    async fn step(
-        &mut self,
-        batch: &Batch,
-        order: &[u32],
-        wait: Wait,
-    ) -> Result<(), TrainError> {
+    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError> {
         match self {
             Self::Cpu(worker) => {
                 let CpuWorker { computation, optimizer, parameters, gradient, .. } = &mut **worker;

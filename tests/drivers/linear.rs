@@ -76,7 +76,13 @@ fn shapes(driver: &Driver) {
             if rows > 100 && batch_size == 1 {
                 continue; // thousands of steps say no more than a hundred
             }
-            let training = Training { batch_size, epochs: 1, seed: 5, evaluate_every: 50, ..Training::default() };
+            let training = Training {
+                batch_size,
+                epochs: 1,
+                seed: 5,
+                evaluate_every: 50,
+                ..Training::default()
+            };
             agree(driver, driver.gpu(), &data, &training);
         }
     }
@@ -88,7 +94,8 @@ fn large_batch(driver: &Driver) {
     let table = Array2::from_shape_vec((rows, features), values(rows * features, 1, 3)).unwrap();
     let target = Array1::from(values(rows, 2, 3));
     let data = Dataset::new(table, target).unwrap();
-    let training = Training { batch_size: rows, epochs: 1, seed: 0, evaluate_every: 0, ..Training::default() };
+    let training =
+        Training { batch_size: rows, epochs: 1, seed: 0, evaluate_every: 0, ..Training::default() };
     agree(driver, driver.gpu(), &data, &training);
 }
 
@@ -102,7 +109,8 @@ fn several_tables(driver: &Driver) {
     });
     for (rows, features, batch_size) in [(700, 41, 500), (300, 200, 7), (90, 900, 33)] {
         let data = synthetic(rows, features, 4).dataset;
-        let training = Training { batch_size, epochs: 2, seed: 1, evaluate_every: 100, ..Training::default() };
+        let training =
+            Training { batch_size, epochs: 2, seed: 1, evaluate_every: 100, ..Training::default() };
         agree(driver, &small, &data, &training);
     }
 }
@@ -135,7 +143,8 @@ fn streaming_memory(driver: &Driver) {
     // A device of its own: other checks allocate on the shared one.
     let gpu = driver.with_limits(|_| ());
     let device = gpu.device();
-    let allocated = || device.generate_allocator_report().map(|report| report.total_allocated_bytes);
+    let allocated =
+        || device.generate_allocator_report().map(|report| report.total_allocated_bytes);
     let Some(before) = allocated() else { return };
     let data = synthetic(12_000, 499, 4).dataset;
     let training = Training {
@@ -169,7 +178,8 @@ fn padding(driver: &Driver) {
 
 fn history(driver: &Driver) {
     let data = synthetic(1000, 4, 9).dataset;
-    let training = Training { batch_size: 5, epochs: 3, seed: 2, evaluate_every: 10, ..Training::default() };
+    let training =
+        Training { batch_size: 5, epochs: 3, seed: 2, evaluate_every: 10, ..Training::default() };
     agree(driver, driver.gpu(), &data, &training);
 }
 

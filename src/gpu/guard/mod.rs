@@ -7,9 +7,9 @@ mod pieces;
 
 use super::context::Gpu;
 use super::errors::{DownloadError, ReportError, StepError};
+use super::mapping::Wait;
 use super::optimizer::{BoundDispatch, GpuOptimizer};
 use super::plan::{Access, DispatchLimits};
-use super::mapping::Wait;
 use super::readback::Readback;
 use super::scope::caught;
 use super::vector::GpuVec;

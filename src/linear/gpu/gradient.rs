@@ -195,8 +195,7 @@ impl GpuGradient {
     /// on.
     pub(super) fn finish(&self, batch_rows: u32, group_first: u32) -> Operation {
         let groups = self.block_groups.min(self.shape.column_groups - group_first);
-        let job =
-            Job { group_first, groups, divisor: batch_rows as f32, ..self.job(batch_rows) };
+        let job = Job { group_first, groups, divisor: batch_rows as f32, ..self.job(batch_rows) };
         self.operation(Kernel::Finish, &self.groups.finish, u64::from(groups), job)
     }
 

@@ -99,11 +99,7 @@ impl Kernels {
     }
 }
 
-fn compile(
-    gpu: &Gpu,
-    kernel: Kernel,
-    precision: Precision,
-) -> Result<Compiled, TrainError> {
+fn compile(gpu: &Gpu, kernel: Kernel, precision: Precision) -> Result<Compiled, TrainError> {
     let key = format!("linear {} {precision}", kernel.name());
     let source = || kernel.source(precision);
     Compiled::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
@@ -127,7 +123,8 @@ impl Compiled {
         writes: &[bool],
         constants: &[(&str, f64)],
     ) -> Result<Self, TrainError> {
-        let entries: Vec<_> = (0..).zip(writes).map(|(n, &writes)| storage_entry(n, writes)).collect();
+        let entries: Vec<_> =
+            (0..).zip(writes).map(|(n, &writes)| storage_entry(n, writes)).collect();
         let layout = caught(gpu.device(), || {
             gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some(entry),

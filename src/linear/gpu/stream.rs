@@ -153,9 +153,7 @@ fn copy(data: &Dataset, rows: Selection<'_>, row_bytes: usize, place: wgpu::Writ
     let whole = table.len() / CHUNK_BYTES;
     let (chunks, rest) = table.into_chunks::<CHUNK_BYTES>();
     let chunks: Vec<_> = chunks.into_iter().enumerate().collect();
-    chunks
-        .into_par_iter()
-        .for_each(|(number, chunk)| write(CHUNK_BYTES * number, chunk.into()));
+    chunks.into_par_iter().for_each(|(number, chunk)| write(CHUNK_BYTES * number, chunk.into()));
     write(CHUNK_BYTES * whole, rest);
 }
 
