@@ -38,19 +38,22 @@ impl Display {
 /// Shows what is being measured.
 pub(crate) struct Measuring {
     bar: ProgressBar,
+    begun: u64,
 }
 
 impl Measuring {
     /// A bar for `count` measurements, or nothing where nobody would see it.
     pub(crate) fn new(count: usize) -> Self {
-        Self { bar: bar(false, count as u64, "{wide_bar} {pos} of {len}  {msg}") }
+        Self { bar: bar(false, count as u64, "{wide_bar} {msg}"), begun: 0 }
     }
 
     /// Begins the next measurement.
-    pub(crate) fn next(&self, size: usize, device: &str) {
-        self.bar.inc(1);
-        self.bar.set_message(format!("{size} elements, {device}"));
-        self.bar.tick();
+    pub(crate) fn next(&mut self, size: usize, device: &str) {
+        let count = self.bar.length().unwrap_or(0);
+        self.bar.set_message(format!("{} of {count}: {size} elements, {device}", self.begun + 1));
+        // What is done, and not what is begun.
+        self.bar.set_position(self.begun);
+        self.begun += 1;
     }
 
     /// Takes the bar away, so that the results stand alone.

@@ -12,6 +12,7 @@ mod readback;
 mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;
+mod shape;
 mod slots;
 mod step_kernel;
 mod vector;
@@ -19,6 +20,7 @@ mod vector;
 pub use context::{AdapterKind, Gpu, GpuRequest};
 pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
 pub use optimizer::GpuOptimizer;
+pub use shape::KernelShape;
 pub use vector::GpuVec;
 
 pub(crate) use plan::DispatchLimits;

@@ -113,7 +113,7 @@ fn measure<R: Rule>(
         Device::Cpu => None,
         Device::Gpu(gpu) => Some(gpu),
     };
-    let display = Measuring::new(sizes.len() * (1 + usize::from(gpu.is_some())));
+    let mut display = Measuring::new(sizes.len() * (1 + usize::from(gpu.is_some())));
     let mut results = Vec::new();
     for &size in sizes {
         let size = usize::try_from(size)
