@@ -70,7 +70,9 @@ fn sweep(gpu: &Gpu, len: usize, rounds: usize) {
         }
     }
     let rates: Vec<f64> = samples.into_iter().map(|s| rate(len, median(s))).collect();
-    println!("{}, {len} elements, {}, GB/s:", gpu.info().name, clock.name());
+    let timestamps = gpu.device().features().contains(wgpu::Features::TIMESTAMP_QUERY);
+    let time = if timestamps { "kernel" } else { "wall" };
+    println!("{}, {len} elements, GB/s by {time} time:", gpu.info().name);
     print_table(&sizes, &rates);
 }
 

@@ -32,11 +32,6 @@ impl Clock {
         Self { queries }
     }
 
-    /// What the times are.
-    pub(crate) fn name(&self) -> &'static str {
-        if self.queries.is_some() { "kernel time by timestamps" } else { "wall time" }
-    }
-
     /// Seconds that the device takes for what `record` encodes.
     pub(crate) fn seconds(&self, gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> f64 {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
