@@ -80,10 +80,9 @@ fn sweep(gpu: &Gpu, len: usize, rounds: usize) {
 /// brackets around the default.
 fn print_table(sizes: &[u32], rates: &[f64]) {
     let best = rates.iter().copied().fold(0.0, f64::max);
-    println!(
-        "  workgroup{}",
-        QUADS.map(|quads| format!("{:>12}", format!("{quads} quads"))).concat()
-    );
+    let plural = |quads| if quads == 1 { "" } else { "s" };
+    let header = QUADS.map(|quads| format!("{:>12}", format!("{quads} quad{}", plural(quads))));
+    println!("  workgroup{}", header.concat());
     for (&size, row) in sizes.iter().zip(rates.chunks(QUADS.len())) {
         let cells = QUADS.iter().zip(row).map(|(&quads, &rate)| {
             let text = if rate < 10.0 { format!("{rate:.2}") } else { format!("{rate:.0}") };
