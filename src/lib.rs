@@ -116,8 +116,8 @@ pub mod rules;
 
 pub use cpu::{CpuError, CpuOptimizer};
 pub use gpu::{
-    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, ReportError, RequestError,
-    StepError, VectorError,
+    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, KernelShape, ReportError,
+    RequestError, StepError, VectorError,
 };
 pub use ndarray;
 pub use numerics::Precision;

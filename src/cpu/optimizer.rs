@@ -1,7 +1,7 @@
 //! An optimizer over slices.
 
 use super::scan::scan;
-use super::sweep::{Slices, Treatment, sweep};
+use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
     Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError,
 };
@@ -163,6 +163,12 @@ impl<R: Rule> CpuOptimizer<R> {
         rule.validate()?;
         self.rule = rule;
         Ok(())
+    }
+
+    /// How many threads a step runs on: 1 for short vectors.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        threads(self.len)
     }
 
     /// The rule with its present hyper-parameters.

@@ -13,6 +13,7 @@ mod readback;
 mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;
+mod shape;
 mod slots;
 mod staging;
 mod step_kernel;
@@ -21,6 +22,7 @@ mod vector;
 pub use context::{AdapterKind, Gpu, GpuRequest};
 pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
 pub use optimizer::GpuOptimizer;
+pub use shape::KernelShape;
 pub use vector::GpuVec;
 
 pub(crate) use mapping::Wait;

@@ -5,11 +5,9 @@ use super::context::Gpu;
 use super::errors::Caught;
 use super::guard::{OUTCOME, decision_layout};
 use super::plan::{Access, Dispatch, DispatchLimits};
+use super::shape::KernelShape;
 use crate::numerics::Precision;
 use crate::rules::Rule;
-
-/// Invocations in a workgroup where the device allows as many.
-const WORKGROUP_SIZE: u32 = 256;
 
 /// The arithmetic that a kernel is compiled with.
 pub(crate) fn arithmetic(precision: Precision) -> &'static str {
@@ -125,11 +123,14 @@ pub(crate) fn chunk_words(dispatch: &Dispatch) -> Vec<u32> {
 #[derive(Clone, Debug)]
 pub(crate) struct StepKernels {
     pub(crate) limits: DispatchLimits,
+    /// Within the device's limits.
+    pub(crate) shape: KernelShape,
 }
 
 impl StepKernels {
-    pub(crate) fn new(limits: &wgpu::Limits) -> Self {
-        Self { limits: DispatchLimits::of(limits, WORKGROUP_SIZE) }
+    pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape) -> Self {
+        let shape = shape.within(limits);
+        Self { limits: DispatchLimits::with_shape(limits, shape), shape }
     }
 
     /// Bindings of the vectors: `chunk`, then parameters, gradients and state.
@@ -163,7 +164,7 @@ impl StepKernels {
         variant: Variant,
     ) -> Result<wgpu::ComputePipeline, Caught> {
         let mut constants = rule.constants();
-        constants.push(("workgroup_size", f64::from(self.limits.workgroup_size)));
+        constants.extend(self.shape.constants());
         let label = format!("step {} {variant:?}", R::NAME);
         // With the text of the shader: two rules may have one name.
         let key = format!("{label} {constants:?} {:?} {}", R::STATE, R::SHADER);
@@ -171,7 +172,7 @@ impl StepKernels {
         gpu.pipeline(&key, |device| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(source::<R>(variant).into()),
+                source: wgpu::ShaderSource::Wgsl(self.shape.apply(source::<R>(variant)).into()),
             });
             let vectors = Self::layout::<R>(device, variant);
             let decision = variant.guarded.decided.then(|| decision_layout(device));
