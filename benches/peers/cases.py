@@ -47,7 +47,7 @@ def step_cases(quick):
                 Peer("PyTorch fused", "step.py", ["fused", size], fused[size]),
                 Peer("PyTorch foreach", "step.py", ["foreach", size]),
                 Peer("optax jitted, donated", "step.py", ["optax", size]),
-                Peer("same traffic, additions only", "ours", ["step", "traffic", size], limit, False),
+                Peer("additions, same traffic", "ours", ["step", "traffic", size], limit, False),
             ],
             STEP_TOLERANCE * size,
         )

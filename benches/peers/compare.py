@@ -2,6 +2,7 @@
 
 import argparse
 import array
+import contextlib
 import csv
 import datetime
 import json
@@ -51,7 +52,9 @@ class Contestant:
 
     def measure(self, mode, budget):
         time.sleep(REST)
-        print(mode, budget, file=self.process.stdin, flush=True)
+        # One that has ended is found out by its answer.
+        with contextlib.suppress(BrokenPipeError):
+            print(mode, budget, file=self.process.stdin, flush=True)
         return self.answer()["seconds"]
 
     def end(self):
@@ -87,37 +90,50 @@ def environment(threads, driver):
     return result
 
 
-def run_case(case, settings):
-    """Starts everyone, lets them take turns, and yields one row of the record for each."""
+def start(case, settings):
+    """Everyone who takes part in a case, ours first, warm and checked."""
 
-    def start(name, program, arguments):
+    def contestant(name, program, arguments):
         programs = {"ours": [settings.ours], "burn": [settings.work / "burn/release/burn-peer"]}
         script = [settings.work / "venv/bin/python", HERE / program]
         command = [*programs.get(program, script), *arguments]
         return Contestant(name, command, settings.environment, settings.processors)
 
-    contestants = [start("wgpu-optim", "ours", case.ours)]
-    contestants += [start(peer.name, peer.program, peer.arguments) for peer in case.peers]
-    ours = contestants[0]
-    for peer, contestant in zip(case.peers, contestants[1:], strict=True):
-        if peer.checked and not abs(contestant.check - ours.check) <= case.tolerance:
+    ours = contestant("wgpu-optim", "ours", case.ours)
+    result = [ours]
+    for peer in case.peers:
+        theirs = contestant(peer.name, peer.program, peer.arguments)
+        if peer.checked and not abs(theirs.check - ours.check) <= case.tolerance:
             sys.exit(
-                f"{case.name}: {peer.name} computed {contestant.check}, we {ours.check}: "
+                f"{case.name}: {peer.name} computed {theirs.check}, we {ours.check}: "
                 "they did not do the same work."
             )
+        result.append(theirs)
+    return result
+
+
+def take_turns(contestants, mode, settings):
+    """The seconds of each contestant in each round; nobody is always first."""
+    seconds = [[] for _ in contestants]
+    for turn in range(settings.rounds):
+        for step in range(len(contestants)):
+            index = (turn + step) % len(contestants)
+            seconds[index].append(contestants[index].measure(mode, settings.turn))
+    return seconds
+
+
+def run_case(case, settings):
+    """Yields one row of the record for each measurement of each contestant."""
+    contestants = start(case, settings)
     targets = [None, *(peer.target for peer in case.peers)]
     for mode in case.modes:
-        seconds = [[] for _ in contestants]
-        for turn in range(settings.rounds):
-            # Nobody is always first.
-            for step in range(len(contestants)):
-                index = (turn + step) % len(contestants)
-                seconds[index].append(contestants[index].measure(mode, settings.turn))
+        seconds = take_turns(contestants, mode, settings)
         for contestant, theirs, target in zip(contestants, seconds, targets, strict=True):
             figures = (*spread(theirs), *spread(ratios(seconds[0], theirs)))
             row = [case.part, case.name, mode, contestant.name]
             row += [f"{figure:.4g}" for figure in figures]
-            yield dict(zip(COLUMNS, [*row, target, contestant.check, contestant.device], strict=True))
+            row += [target, contestant.check, contestant.device]
+            yield dict(zip(COLUMNS, row, strict=True))
     for contestant in contestants:
         contestant.end()
 
@@ -206,6 +222,8 @@ def arguments():
     allowed = sorted(os.sched_getaffinity(0))
     if not 1 <= settings.threads <= len(allowed):
         parser.error(f"--threads {settings.threads}: this machine has 1 to {len(allowed)}")
+    if not os.path.exists(settings.driver):
+        parser.error(f"--driver {settings.driver}: no such file; see /usr/share/vulkan/icd.d")
     settings.processors = allowed[: settings.threads]
     settings.environment = environment(settings.threads, settings.driver)
     return settings

@@ -1,4 +1,4 @@
-"""What the contestants in Python share: their data, which are those of ours/, and how they answer."""
+"""What the contestants in Python share: the data, as in ours/, and how to answer."""
 
 import json
 import os
