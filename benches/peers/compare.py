@@ -21,6 +21,7 @@ ROOT = HERE.parent.parent
 # Seconds of measuring for one contestant in one round, and of rest before it: threads that have
 # just worked wait for more in a busy loop.
 TURN, REST = 0.5, 0.05
+MODES = {"queued": "", "waited": ", a wait after each", "lazy": ", fused across steps if it can"}
 PARTS = ["step", "burn", "train"]
 COLUMNS = [
     "part", "case", "mode", "contestant", "seconds", "seconds_least", "seconds_most",
@@ -142,8 +143,7 @@ def line(row):
     """A row of the table, or for our own the heading of its case."""
     seconds = float(row["seconds"])
     if row["contestant"] == "wgpu-optim":
-        mode = "" if row["mode"] == "queued" else ", a wait after each"
-        return f"\n{row['case']}{mode}: {seconds * 1e3:.4g} ms on {row['device']}"
+        return f"\n{row['case']}{MODES[row['mode']]}: {seconds * 1e3:.4g} ms on {row['device']}"
     ratio, target = float(row["ratio"]), row["target"]
     verdict = ""
     if target is not None:

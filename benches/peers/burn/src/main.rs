@@ -22,6 +22,18 @@ fn values(len: usize) -> Vec<f32> {
         .collect()
 }
 
+/// When Burn has to get to work.
+#[derive(Clone, Copy)]
+enum Pace {
+    /// A step is handed to the device before the next one is asked for, as a training run has to:
+    /// the next gradient depends on it.
+    Queued,
+    /// The same, and waited for.
+    Waited,
+    /// Many steps are asked for at once, and Burn may fuse several into one kernel.
+    Lazy,
+}
+
 struct Run {
     device: Device,
     /// The adapter's name and driver.
@@ -54,14 +66,16 @@ impl Run {
         self.device.sync().expect("the device works");
     }
 
-    /// The time of `steps` steps, with a wait for each or for all of them.
-    fn time(&mut self, steps: u32, wait_for_each: bool) -> Duration {
+    /// The time of `steps` steps, the wait for the last included.
+    fn time(&mut self, steps: u32, pace: Pace) -> Duration {
         self.wait();
         let start = Instant::now();
         for _ in 0..steps {
             self.step();
-            if wait_for_each {
-                self.wait();
+            match pace {
+                Pace::Queued => self.device.flush().expect("the device works"),
+                Pace::Waited => self.wait(),
+                Pace::Lazy => {}
             }
         }
         self.wait();
@@ -69,10 +83,10 @@ impl Run {
     }
 
     /// Seconds for one step, measured for about `budget`.
-    fn measure(&mut self, budget: Duration, wait_for_each: bool) -> f64 {
-        let once = self.time(4, wait_for_each) / 4;
+    fn measure(&mut self, budget: Duration, pace: Pace) -> f64 {
+        let once = self.time(4, pace) / 4;
         let steps = budget.div_duration_f64(once).clamp(1.0, 1e6) as u32;
-        self.time(steps, wait_for_each).as_secs_f64() / f64::from(steps)
+        self.time(steps, pace).as_secs_f64() / f64::from(steps)
     }
 
     /// The sum of the parameters: proof that the steps were taken.
@@ -91,8 +105,9 @@ fn main() {
         run.step();
     }
     let check = run.sum();
-    run.time(WARM_UP, false);
-    run.time(WARM_UP, true);
+    for pace in [Pace::Queued, Pace::Waited, Pace::Lazy] {
+        run.time(WARM_UP, pace);
+    }
     let mut output = std::io::stdout().lock();
     let adapter = &run.adapter;
     writeln!(output, "{{\"check\": {check:e}, \"device\": {adapter:?}}}").expect("someone listens");
@@ -100,11 +115,13 @@ fn main() {
         let line = line.expect("text");
         let (mode, seconds) = line.split_once(' ').expect("MODE SECONDS");
         let budget = Duration::from_secs_f64(seconds.parse().expect("seconds"));
-        let seconds = match mode {
-            "queued" => run.measure(budget, false),
-            "waited" => run.measure(budget, true),
+        let pace = match mode {
+            "queued" => Pace::Queued,
+            "waited" => Pace::Waited,
+            "lazy" => Pace::Lazy,
             _ => panic!("{mode}: no such measurement"),
         };
+        let seconds = run.measure(budget, pace);
         writeln!(output, "{{\"seconds\": {seconds:e}}}").expect("someone listens");
     }
 }
