@@ -116,8 +116,8 @@ pub mod rules;
 
 pub use cpu::{CpuError, CpuOptimizer};
 pub use gpu::{
-    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, ReportError, RequestError,
-    StepError, VectorError,
+    AdapterKind, DownloadError, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec,
+    GroupError, ParamGroup, ReportError, RequestError, StepError, TensorName, VectorError,
 };
 pub use ndarray;
 pub use numerics::Precision;

@@ -81,7 +81,7 @@ pub(crate) fn source<R: Rule>(variant: Variant) -> String {
 }
 
 /// Repeats each line that names STATE once for each state vector; comments stand as they are.
-fn expand_state(harness: &str, names: &[&str]) -> String {
+pub(super) fn expand_state(harness: &str, names: &[&str]) -> String {
     let mut text = String::new();
     for line in harness.lines() {
         if !line.contains("STATE") || line.starts_with("//") {
@@ -103,7 +103,7 @@ fn expand_state(harness: &str, names: &[&str]) -> String {
 const CHUNK_BINDING: u32 = 0;
 const PARAMS_BINDING: u32 = 1;
 const GRADS_BINDING: u32 = 2;
-const FIRST_STATE_BINDING: u32 = 3;
+pub(super) const FIRST_STATE_BINDING: u32 = 3;
 
 /// The binding of vector number `index` of a step: parameters, gradients, state.
 fn vector_binding(index: usize) -> u32 {
