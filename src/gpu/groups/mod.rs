@@ -24,8 +24,10 @@
 //! There is no [`crate::GradientGuard`] here: its norm would be over all tensors.
 
 mod arena;
+mod bindings;
 mod error;
 mod kernel;
+mod limits;
 mod optimizer;
 mod table;
 mod tensors;

@@ -2,25 +2,16 @@
 
 use super::super::context::Gpu;
 use super::super::errors::StepError;
-use super::super::optimizer::BoundDispatch;
-use super::super::plan::{DispatchLimits, Span};
 use super::super::scope::caught;
 use super::super::slots::{SLOT_BYTES, Slot, SlotPool};
 use super::super::vector::GpuVec;
 use super::arena::{starts, views};
+use super::bindings::Bindings;
 use super::error::GroupError;
-use super::kernel::{GroupVariant, bind, pipeline};
-use super::table::{Block, Place, TableDispatch, TableLimits, Tensor, Window, table};
-use super::tensors::{Buffers, place};
+use super::limits::{check_limits, table_limits};
+use super::table::TableLimits;
 use crate::numerics::Precision;
 use crate::rules::{Rule, StateElement};
-
-/// Pairs of lists whose bindings are kept.
-const KEPT_BINDINGS: usize = 4;
-/// The most buffers that a kernel is written for, whatever the device allows.
-const MOST_WINDOWS: usize = 32;
-/// The most pairs of buffers that a kernel branches between: each is a copy of the update.
-const MOST_ROUTES: usize = 16;
 
 /// Tensors that share hyper-parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,35 +52,27 @@ pub struct ParamGroup<R> {
 /// ```
 #[derive(Debug)]
 pub struct GpuGroupOptimizer<R: Rule> {
-    gpu: Gpu,
-    rules: Vec<R>,
+    pub(super) gpu: Gpu,
+    pub(super) rules: Vec<R>,
     /// For each group, the first whose rule chooses the same formulas: they share kernels.
-    kernels: Vec<usize>,
+    pub(super) kernels: Vec<usize>,
     /// The group of each tensor.
-    group_of: Vec<u32>,
-    lens: Vec<usize>,
-    precision: Precision,
+    pub(super) group_of: Vec<u32>,
+    pub(super) lens: Vec<usize>,
+    pub(super) precision: Precision,
     /// One for each state vector of the rule.
-    arenas: Vec<GpuVec>,
+    pub(super) arenas: Vec<GpuVec>,
     /// For each of those, its tensors.
-    state: Vec<Vec<GpuVec>>,
+    pub(super) state: Vec<Vec<GpuVec>>,
     steps: u64,
-    limits: TableLimits,
-    slots: SlotPool,
+    pub(super) limits: TableLimits,
+    pub(super) slots: SlotPool,
     /// The uniforms of all groups at the last step, and where they are.
     uniforms: Option<(Vec<R::Uniforms>, Slot)>,
     /// Those of the next step, in memory that is used again.
     next_uniforms: Vec<R::Uniforms>,
     /// Most recently used first.
-    bindings: Vec<Bindings>,
-}
-
-/// The dispatches of a step over one pair of lists.
-#[derive(Debug)]
-struct Bindings {
-    params: Vec<GpuVec>,
-    grads: Vec<GpuVec>,
-    dispatches: Vec<BoundDispatch>,
+    pub(super) bindings: Vec<Bindings>,
 }
 
 impl<R: Rule> GpuGroupOptimizer<R> {
@@ -300,110 +283,6 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         }
         Ok(())
     }
-
-    /// Brings the bindings of this pair to the front; checks the pair and makes them if new.
-    fn prepare_bindings(&mut self, params: &[GpuVec], grads: &[GpuVec]) -> Result<(), GroupError> {
-        let known = self.bindings.iter().position(|b| b.params == params && b.grads == grads);
-        if let Some(index) = known {
-            self.bindings[..=index].rotate_right(1);
-            return Ok(());
-        }
-        let dispatches = self.bind(params, grads)?;
-        self.bindings.truncate(KEPT_BINDINGS - 1);
-        let bindings = Bindings { params: params.to_vec(), grads: grads.to_vec(), dispatches };
-        self.bindings.insert(0, bindings);
-        Ok(())
-    }
-
-    fn bind(&self, params: &[GpuVec], grads: &[GpuVec]) -> Result<Vec<BoundDispatch>, GroupError> {
-        let (buffers, [params, grads]) = place(&self.gpu, &self.lens, &self.arenas, params, grads)?;
-        let tensors: Vec<Tensor> = params
-            .into_iter()
-            .zip(grads)
-            .enumerate()
-            .map(|(index, (params, grads))| {
-                let group = self.group_of[index];
-                let kernel = self.kernels[group as usize];
-                Tensor { group, kernel, params, grads, state: self.state_places(index) }
-            })
-            .collect();
-        let dispatches = table(&tensors, &self.limits);
-        let (blocks, offsets) = self.upload_blocks(&dispatches)?;
-        let bound = dispatches.iter().zip(offsets);
-        bound
-            .map(|(dispatch, offset)| self.bind_dispatch(dispatch, &buffers, (&blocks, offset)))
-            .collect()
-    }
-
-    /// Where the state of a tensor lies, in every arena alike.
-    fn state_places(&self, tensor: usize) -> Vec<Place> {
-        let (Some(views), Some(arena)) = (self.state.first(), self.arenas.first()) else {
-            // A rule without state is cut by its parameters and gradients alone.
-            let span = Span { offset: 0, len: self.lens[tensor] as u64, padded: true };
-            return vec![Place { buffer: 0, span }];
-        };
-        let number = |buffer| arena.buffers().position(|(known, _)| known == buffer).unwrap_or(0);
-        let segments = views[tensor].segments().iter();
-        segments.map(|s| Place { buffer: number(&s.buffer), span: s.span }).collect()
-    }
-
-    /// The blocks of all dispatches in one buffer, and where each dispatch's begin.
-    fn upload_blocks(
-        &self,
-        dispatches: &[TableDispatch],
-    ) -> Result<(wgpu::Buffer, Vec<u64>), GroupError> {
-        let alignment = self.limits.dispatch.alignment as usize;
-        let (mut bytes, mut offsets): (Vec<u8>, Vec<u64>) = Default::default();
-        for dispatch in dispatches {
-            bytes.resize(bytes.len().next_multiple_of(alignment), 0);
-            offsets.push(bytes.len() as u64);
-            bytes.extend_from_slice(bytemuck::cast_slice(&dispatch.blocks));
-        }
-        let buffer = caught(self.gpu.device(), || {
-            let buffer = self.gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgpu-optim blocks"),
-                size: bytes.len() as u64,
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            self.gpu.queue().write_buffer(&buffer, 0, &bytes);
-            buffer
-        })?;
-        Ok((buffer, offsets))
-    }
-
-    fn bind_dispatch(
-        &self,
-        dispatch: &TableDispatch,
-        buffers: &Buffers,
-        (blocks, offset): (&wgpu::Buffer, u64),
-    ) -> Result<BoundDispatch, GroupError> {
-        let groups = self.rules.len();
-        let variant = GroupVariant::of(dispatch, &buffers.written, self.precision, groups);
-        let rule = &self.rules[dispatch.kernel];
-        let workgroup_size = self.limits.dispatch.workgroup_size;
-        let pipeline = pipeline(&self.gpu, rule, &variant, workgroup_size, &self.slots)?;
-        let size = wgpu::BufferSize::new(size_of_val(&dispatch.blocks[..]) as u64);
-        let blocks = wgpu::BufferBinding { buffer: blocks, offset, size };
-        let part = |buffer, window: Window| self.limits.part(buffer, window);
-        let arena = dispatch.state.buffer;
-        let state =
-            self.arenas.iter().map(|vector| part(&vector.segments()[arena].buffer, dispatch.state));
-        let windows =
-            dispatch.windows.iter().map(|&window| part(&buffers.list[window.buffer], window));
-        let device = self.gpu.device();
-        let bind_group = caught(device, || bind::<R>(device, &variant, blocks, state, windows))?;
-        Ok(BoundDispatch { pipeline, bind_group, grid: dispatch.grid(&self.limits.dispatch) })
-    }
-}
-
-impl TableLimits {
-    /// The part of `buffer` that `window` is.
-    fn part<'a>(&self, buffer: &'a wgpu::Buffer, window: Window) -> wgpu::BufferBinding<'a> {
-        let size = self.cell().min(buffer.size() - window.offset) / 4 * 4;
-        let (offset, size) = (window.offset, wgpu::BufferSize::new(size));
-        wgpu::BufferBinding { buffer, offset, size }
-    }
 }
 
 /// An arena for each state vector, at the initial values of each group, and its tensors.
@@ -431,49 +310,4 @@ fn allocate<R: Rule>(
         arenas.push(arena);
     }
     Ok((arenas, state))
-}
-
-/// How the work over `R`'s tensors is shared out on a device.
-fn table_limits<R: Rule>(gpu: &Gpu) -> TableLimits {
-    let limits = gpu.device().limits();
-    // A driver in software runs a workgroup's invocations one vector of a few lanes after another,
-    // and all branches of all: there long runs of few invocations are fastest.
-    let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
-    let (workgroup_size, block) = if software { (8, 1024) } else { (128, 128) };
-    let storage = limits.max_storage_buffers_per_shader_stage as usize;
-    TableLimits {
-        dispatch: DispatchLimits::of(&limits, workgroup_size),
-        windows: storage.saturating_sub(1 + R::STATE.len()).clamp(2, MOST_WINDOWS),
-        routes: MOST_ROUTES,
-        block,
-    }
-}
-
-/// Whether the device can run `R`'s kernel with `uniforms` bytes of hyper-parameters at all.
-fn check_limits<R: Rule>(limits: &wgpu::Limits, uniforms: u64) -> Result<(), StepError> {
-    let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
-    let needs = [
-        (
-            "max_storage_buffers_per_shader_stage",
-            3 + R::STATE.len() as u64,
-            u64::from(limits.max_storage_buffers_per_shader_stage),
-        ),
-        (
-            "max_storage_buffer_binding_size",
-            alignment.max(size_of::<Block>() as u64),
-            limits.max_storage_buffer_binding_size,
-        ),
-        (
-            "max_uniform_buffer_binding_size",
-            uniforms.next_multiple_of(SLOT_BYTES),
-            limits.max_uniform_buffer_binding_size,
-        ),
-        ("max_bind_groups", 2, u64::from(limits.max_bind_groups)),
-    ];
-    for (limit, needed, allowed) in needs {
-        if needed > allowed {
-            return Err(StepError::Limit { limit, needed, allowed });
-        }
-    }
-    Ok(())
 }
