@@ -149,6 +149,13 @@ fn how_many_dispatches_a_step_is() {
     let own_grads: Vec<_> = lens.iter().map(|&len| gpu.zeros(len).unwrap()).collect();
     assert_eq!(optimizer.dispatches(&own, &own_grads), Ok(34));
     assert_eq!(optimizer.dispatches(&own, &g), Ok(20));
+    // More bindings are allowed here than buffers of all kinds: 28, the default.
+    let max_storage_buffers_per_shader_stage = 32;
+    let wide = noop(wgpu::Limits { max_storage_buffers_per_shader_stage, ..Default::default() });
+    let zeros = || lens.iter().map(|&len| wide.zeros(len).unwrap()).collect::<Vec<_>>();
+    let mut on_wide = GpuGroupOptimizer::new(&wide, &[group(&lens)]).unwrap();
+    // 25 windows are 12 tensors with their gradients.
+    assert_eq!(on_wide.dispatches(&zeros(), &zeros()), Ok(9));
     // Formulas are compiled into the kernel; numbers are not.
     let placed = Adagrad { epsilon_placement: EpsilonPlacement::OutsideRoot, ..Adagrad::default() };
     let rules = [
