@@ -103,20 +103,18 @@ impl Numbered {
         claim.map_or(Ok(()), |claim| Err(GroupError::State { tensor: claim.tensor }))
     }
 
-    /// Sorted by where they start, ranges overlap if one starts before all earlier ones end.
+    /// Of ranges sorted by where they start, the first that overlaps an earlier one overlaps its
+    /// neighbour: those before it end in order.
     fn check_overlap(&mut self) -> Result<(), GroupError> {
         self.claims.sort_by_key(|claim| (claim.buffer, claim.start));
-        let mut furthest: Option<&Claim> = None;
-        for claim in &self.claims {
-            if let Some(earlier) = furthest.filter(|earlier| earlier.buffer == claim.buffer) {
-                if claim.start < earlier.end {
-                    let (first, second) = (earlier.tensor, claim.tensor);
-                    return Err(GroupError::Overlap { first, second, byte: claim.start });
-                }
+        let mut pairs = self.claims.windows(2);
+        match pairs.find(|pair| pair[0].buffer == pair[1].buffer && pair[1].start < pair[0].end) {
+            Some([first, second, ..]) => {
+                let byte = second.start;
+                let (first, second) = (first.tensor, second.tensor);
+                Err(GroupError::Overlap { first, second, byte })
             }
-            // None of the earlier ones ends behind this one's start.
-            furthest = Some(claim);
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
