@@ -30,6 +30,12 @@ pub struct ParamGroup<R> {
 /// ([`Gpu::zeros_many`], [`Gpu::upload_many`]) need the fewest dispatches. Each tensor's
 /// parameters and state get the bits that a [`crate::GpuOptimizer`] of its own would give them.
 ///
+/// More dispatches are needed for more buffers than a dispatch can bind
+/// (`max_storage_buffers_per_shader_stage`), for tensors past the largest binding, for groups whose
+/// rules choose different formulas, and for the caller's own tensors at offsets that are no multiple
+/// of 16 bytes or of lengths that are no multiple of 4. [`GpuGroupOptimizer::dispatches`] says how
+/// many there are. A [`crate::GradientGuard`] is not taken here.
+///
 /// Once a pair of lists has been stepped, stepping it again allocates nothing on the device: the
 /// bindings of the last four pairs are kept, and their buffers stay alive with them until
 /// [`GpuGroupOptimizer::forget_bindings`] or newer pairs take their place.
