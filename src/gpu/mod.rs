@@ -5,6 +5,7 @@
 
 mod context;
 mod errors;
+mod groups;
 mod guard;
 mod mapping;
 mod optimizer;
@@ -21,6 +22,7 @@ mod vector;
 
 pub use context::{AdapterKind, Gpu, GpuRequest};
 pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
+pub use groups::{GpuGroupOptimizer, GroupError, ParamGroup, TensorName};
 pub use optimizer::GpuOptimizer;
 pub use shape::KernelShape;
 pub use vector::GpuVec;

@@ -102,7 +102,7 @@ pub(crate) fn expand_state(harness: &str, names: &[&str], first_binding: u32) ->
 const CHUNK_BINDING: u32 = 0;
 const PARAMS_BINDING: u32 = 1;
 const GRADS_BINDING: u32 = 2;
-const FIRST_STATE_BINDING: u32 = 3;
+pub(super) const FIRST_STATE_BINDING: u32 = 3;
 
 /// The binding of vector number `index` of a step: parameters, gradients, state.
 fn vector_binding(index: usize) -> u32 {
