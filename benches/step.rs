@@ -1,14 +1,18 @@
 //! One step of Adagrad over vectors of 4,096 to 67,108,864 elements, on the CPU engine and on
 //! every GPU, beside the same traffic with additions only. Throughput counts 20 bytes an element:
-//! parameters, gradients and accumulator read, parameters and accumulator written. The group `guard`
-//! is what each policy about gradients that are not finite, and clipping, costs beside that.
+//! parameters, gradients and accumulator read, parameters and accumulator written. The group
+//! `kernel` is the same by the device's own clock, without submission; the group `guard` is what
+//! each policy about gradients that are not finite, and clipping, costs beside that.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
+#[path = "support/clock.rs"]
+mod clock;
 mod support;
 #[path = "support/traffic.rs"]
 mod traffic;
 
+use clock::Clock;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use std::time::{Duration, Instant};
 use support::gpus;
@@ -70,6 +74,41 @@ fn gpu_steps(criterion: &mut Criterion) {
         gpu(criterion, &format!("step/{name}/native"), &device, rule, Precision::Native);
         gpu(criterion, &format!("step/{name}/exact"), &device, rule, Precision::Exact);
         gpu(criterion, &format!("step/{name}/traffic"), &device, Traffic, Precision::Native);
+    }
+}
+
+/// The lengths at which the kernel's own time is told: submission hides it at the first.
+const KERNEL_SIZES: [usize; 3] = [1 << 12, 1 << 20, 1 << 24];
+/// Steps that are recorded into one encoder at most.
+const STEPS_PER_ENCODER: u64 = 256;
+
+/// What a step takes on the device alone; wall time of a whole encoder where it has no clock.
+fn kernels(criterion: &mut Criterion) {
+    for (name, gpu) in gpus() {
+        let clock = Clock::of(&gpu);
+        for precision in [Precision::Native, Precision::Exact] {
+            let mut group = criterion.benchmark_group(format!("kernel/{name}/{precision}"));
+            for len in KERNEL_SIZES {
+                let host = values(len);
+                let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&host).unwrap());
+                let optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), len).unwrap();
+                let mut optimizer = optimizer.with_precision(precision);
+                group.throughput(throughput(len));
+                group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+                    bencher.iter_custom(|steps| {
+                        let encoders = (0..steps).step_by(STEPS_PER_ENCODER as usize);
+                        let seconds = encoders.map(|first| {
+                            clock.seconds(&gpu, |encoder| {
+                                for _ in first..steps.min(first + STEPS_PER_ENCODER) {
+                                    optimizer.record(encoder, &params, &grads).unwrap();
+                                }
+                            })
+                        });
+                        Duration::from_secs_f64(seconds.sum())
+                    });
+                });
+            }
+        }
     }
 }
 
@@ -162,5 +201,5 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, guards, encoding }
+criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, kernels, guards, encoding }
 criterion_main!(benches);

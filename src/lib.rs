@@ -50,6 +50,8 @@
 //! - [`Adagrad`] is a rule: plain hyper-parameters, with the defaults of other frameworks by name.
 //!   [`Rule`] is what an engine asks of one.
 //! - [`GpuOptimizer`] and [`CpuOptimizer`] apply any rule to a parameter vector and hold its state.
+//! - [`GpuGroupOptimizer`] applies one to many tensors at once, in groups with hyper-parameters of
+//!   their own.
 //! - [`Gpu`] is a device and its queue: the caller's own, or one that is opened here.
 //! - [`GpuVec`] is a vector of f32 in device memory: a new one, or a view of the caller's buffers.
 //! - [`Precision`] chooses between the device's own arithmetic and the same bits everywhere.
@@ -88,9 +90,10 @@
 //! # Errors and panics
 //! What can fail returns an enum of its own whose message has the numbers and the remedy:
 //! [`RequestError`] for a device, [`VectorError`] for memory, [`StepError`] and [`CpuError`] for a
-//! step, [`DownloadError`] for a readback, [`RuleError`] for a hyper-parameter,
-//! [`linear::TrainError`] for a training run. A call that fails has changed nothing. Out of memory
-//! is an error like any other where the driver reports it, and the optimizer stays usable.
+//! step, [`GroupError`] for one of many tensors, [`DownloadError`] for a readback, [`RuleError`]
+//! for a hyper-parameter, [`linear::TrainError`] for a training run. A call that fails has changed
+//! nothing. Out of memory is an error like any other where the driver reports it, and the optimizer
+//! stays usable.
 //!
 //! Bad input, a full GPU and a lost device cause no panic; only `state` and `state_mut` panic, with
 //! an index that the rule does not have, as indexing does. In two places wgpu itself panics, for a
@@ -116,8 +119,9 @@ pub mod rules;
 
 pub use cpu::{CpuError, CpuOptimizer};
 pub use gpu::{
-    AdapterKind, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, ReportError, RequestError,
-    StepError, VectorError,
+    AdapterKind, DownloadError, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec,
+    GroupError, KernelShape, ParamGroup, ReportError, RequestError, StepError, TensorName,
+    VectorError,
 };
 pub use ndarray;
 pub use numerics::Precision;

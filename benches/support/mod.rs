@@ -6,7 +6,10 @@ use wgpu_optim::{Gpu, GpuRequest, wgpu};
 pub(crate) fn gpus() -> Vec<(String, Gpu)> {
     let adapters = pollster::block_on(Gpu::adapters(&GpuRequest::default()));
     let open = |info: wgpu::AdapterInfo| {
-        let gpu = Gpu::request_blocking(&GpuRequest::named(info.name.clone())).ok()?;
+        // With its clock, where it has one.
+        let features = wgpu::Features::TIMESTAMP_QUERY;
+        let request = GpuRequest { features, ..GpuRequest::named(info.name.clone()) };
+        let gpu = Gpu::request_blocking(&request).ok()?;
         Some((short_name(&info.name), gpu))
     };
     adapters.into_iter().filter_map(open).collect()

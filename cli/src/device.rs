@@ -54,24 +54,34 @@ impl std::fmt::Display for Description {
 impl Device {
     /// Opens what `--device` asks for. Decisions made for the user are told unless `quiet`.
     pub(crate) fn open(args: &DeviceArgs, quiet: bool) -> Result<Self, Error> {
+        Self::open_with(args, quiet, wgpu::Features::empty())
+    }
+
+    /// The same, with such of these features as the adapter has.
+    pub(crate) fn open_with(
+        args: &DeviceArgs,
+        quiet: bool,
+        features: wgpu::Features,
+    ) -> Result<Self, Error> {
+        let any = GpuRequest { features, ..GpuRequest::default() };
         match args.device.trim().to_lowercase().as_str() {
             "" => Err(Error::Argument(
                 "--device: give auto, cpu, gpu or a part of a name that `wgpu-optim devices` lists"
                     .to_owned(),
             )),
-            "auto" => Ok(Self::automatic(quiet)),
+            "auto" => Ok(Self::automatic(quiet, any)),
             "cpu" => Ok(Self::Cpu),
-            "gpu" => match Gpu::request_blocking(&GpuRequest::default()) {
+            "gpu" => match Gpu::request_blocking(&any) {
                 Ok(gpu) => Ok(Self::Gpu(Box::new(gpu))),
                 Err(RequestError::NoAdapter { .. }) => Err(Error::NoDevice),
                 Err(error) => Err(Error::Device(error)),
             },
-            _ => Self::named(args.device.trim()),
+            _ => Self::named(args.device.trim(), any),
         }
     }
 
-    fn automatic(quiet: bool) -> Self {
-        let request = GpuRequest { kind: AdapterKind::Hardware, ..GpuRequest::default() };
+    fn automatic(quiet: bool, any: GpuRequest) -> Self {
+        let request = GpuRequest { kind: AdapterKind::Hardware, ..any };
         match Gpu::request_blocking(&request) {
             Ok(gpu) => return Self::Gpu(Box::new(gpu)),
             Err(_) if quiet => {}
@@ -83,8 +93,8 @@ impl Device {
         Self::Cpu
     }
 
-    fn named(name: &str) -> Result<Self, Error> {
-        match Gpu::request_blocking(&GpuRequest::named(name)) {
+    fn named(name: &str, any: GpuRequest) -> Result<Self, Error> {
+        match Gpu::request_blocking(&GpuRequest { name: Some(name.to_owned()), ..any }) {
             Ok(gpu) => Ok(Self::Gpu(Box::new(gpu))),
             Err(RequestError::NoAdapter { found, .. }) => {
                 let known = ["auto", "cpu", "gpu"].map(str::to_owned);

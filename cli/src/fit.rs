@@ -36,6 +36,7 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         seed: args.seed,
         evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
         gpu_memory: args.gpu_memory,
+        ..Training::default()
     };
     let display = Display::new(args.quiet);
     // Before training, so that who gives up waiting for it has no trained model to lose.

@@ -15,15 +15,15 @@ use crate::error::Error;
 use crate::output::OutputFile;
 
 const SIZE: (u32, u32) = (900, 560);
-const FONT: &str = "sans-serif";
-const LINE: RGBColor = RGBColor(31, 90, 166);
-const ACCENT: RGBColor = RGBColor(200, 60, 30);
-const FAINT: RGBColor = RGBColor(150, 160, 170);
+pub(crate) const FONT: &str = "sans-serif";
+pub(crate) const LINE: RGBColor = RGBColor(31, 90, 166);
+pub(crate) const ACCENT: RGBColor = RGBColor(200, 60, 30);
+pub(crate) const FAINT: RGBColor = RGBColor(150, 160, 170);
 
 /// More would only lie on top of each other.
 const MOST_CIRCLES: usize = 2000;
 
-type DrawResult = Result<(), Box<dyn StdError>>;
+pub(crate) type DrawResult = Result<(), Box<dyn StdError>>;
 
 /// A picture that can be drawn on any backend.
 pub(crate) trait Picture {

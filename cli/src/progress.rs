@@ -1,4 +1,4 @@
-//! The progress bar of a training run, on standard error and only before a terminal.
+//! Progress bars, on standard error and only before a terminal.
 
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
@@ -16,15 +16,7 @@ pub(crate) struct Display {
 impl Display {
     /// A bar, or nothing where nobody would see it.
     pub(crate) fn new(quiet: bool) -> Self {
-        let hidden = quiet || !io::stderr().is_terminal();
-        let target =
-            if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let bar = ProgressBar::with_draw_target(Some(1), target);
-        if let Ok(style) =
-            ProgressStyle::with_template("{wide_bar} {percent:>3} %  {msg}  {eta_precise} left")
-        {
-            bar.set_style(style);
-        }
+        let bar = bar(quiet, 1, "{wide_bar} {percent:>3} %  {msg}  {eta_precise} left");
         bar.set_message("finding the best possible loss");
         Self { bar }
     }
@@ -41,4 +33,41 @@ impl Display {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Shows what is being measured.
+pub(crate) struct Measuring {
+    bar: ProgressBar,
+    begun: u64,
+}
+
+impl Measuring {
+    /// A bar for `count` measurements, or nothing where nobody would see it.
+    pub(crate) fn new(count: usize) -> Self {
+        Self { bar: bar(false, count as u64, "{wide_bar} {msg}"), begun: 0 }
+    }
+
+    /// Begins the next measurement.
+    pub(crate) fn next(&mut self, size: usize, device: &str) {
+        let count = self.bar.length().unwrap_or(0);
+        self.bar.set_message(format!("{} of {count}: {size} elements, {device}", self.begun + 1));
+        // What is done, and not what is begun.
+        self.bar.set_position(self.begun);
+        self.begun += 1;
+    }
+
+    /// Takes the bar away, so that the results stand alone.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn bar(quiet: bool, len: u64, template: &str) -> ProgressBar {
+    let hidden = quiet || !io::stderr().is_terminal();
+    let target = if hidden { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
+    let bar = ProgressBar::with_draw_target(Some(len), target);
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar
 }

@@ -66,9 +66,54 @@ fn bench_measures_each_size() {
         let rate = result["gigabytes_per_second"].as_f64().unwrap();
         let bytes = 20.0 * result["size"].as_f64().unwrap();
         assert!((rate * seconds * 1e9 / bytes - 1.0).abs() < 1e-9, "{result}");
+        let copy = result["copy_gigabytes_per_second"].as_f64().unwrap();
+        let share = result["share_of_copy"].as_f64().unwrap();
+        assert!(copy > 0.0 && (share * copy / rate - 1.0).abs() < 1e-9, "{result}");
+        // The CPU engine has no clock of its own.
+        assert!(result["kernel_seconds_per_step"].is_null(), "{result}");
+        assert_eq!(result["device"]["kind"], "cpu");
     }
+    assert_eq!(report["bytes_per_element"].as_f64(), Some(20.0));
+    assert_eq!((&report["optimizer"], &report["precision"]), (&"adagrad".into(), &"native".into()));
     place.fail(2, &["bench", "--sizes", "0"], &["--sizes"]);
     place.fail(2, &["bench", "--sizes", "4096,many"], &["many"]);
+}
+
+#[test]
+fn bench_measures_a_device_beside_the_cpu_engine() {
+    let place = Folder::new();
+    let devices = json(&place.succeed(&["devices", "--json"]));
+    if devices["devices"].as_array().unwrap().iter().all(|device| device["kind"] == "cpu") {
+        eprintln!("SKIPPED: there is no adapter");
+        return;
+    }
+    let arguments = ["bench", "--device", "gpu", "--sizes", "4099", "--precision", "exact"];
+    let report = json(&place.succeed(&[&arguments[..], &["--json"]].concat()));
+    let results = report["results"].as_array().unwrap();
+    let kinds: Vec<_> = results.iter().map(|result| result["device"]["kind"].as_str()).collect();
+    assert_eq!(kinds[0], Some("cpu"));
+    assert_eq!((kinds.len(), report["precision"].as_str()), (2, Some("exact")));
+    assert!(results[1]["copy_gigabytes_per_second"].as_f64().unwrap() > 0.0);
+    // Null without a clock on the device; else a time.
+    let kernel = &results[1]["kernel_seconds_per_step"];
+    assert!(kernel.is_null() || kernel.as_f64().unwrap() > 0.0, "{report}");
+}
+
+#[test]
+fn bench_draws_a_roofline() {
+    let place = Folder::new();
+    let arguments = ["bench", "--device", "cpu", "--sizes", "16,4096,256", "--plot", "roof.svg"];
+    let table = place.succeed(&arguments);
+    assert!(table.contains("copy GB/s") && table.contains('%'), "{table}");
+    let picture = text(&place.read("roof.svg"));
+    for part in ["elements", "GB/s", "CPU engine", "4Ki", "</svg>"] {
+        assert!(picture.contains(part), "{part} is not in the picture");
+    }
+    // Before anything is measured.
+    let extension = ["bench", "--plot", "roof.bmp"];
+    place.fail(2, &extension, &["--plot roof.bmp", ".svg or .png"]);
+    place.fail(2, &["bench", "--plot", "no/such.svg"], &["no/such.svg", "does not exist"]);
+    place.fail(2, &["bench", "--precision", "half"], &["half", "exact"]);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn descend(@builtin(local_invocation_index) lane: u32) {
         for (var i = lane; i < job.batch_rows; i += workgroup_size) {
             let start = row_start(begin + i);
             let label = target_values[start / job.column_groups];
-            residuals[i] = sub(predict(start), splat(label)).x;
+            residuals[i] = residual_of(predict(start), label);
         }
         for (var first = 0u; first < job.column_groups; first += block_groups) {
             let groups = min(block_groups, job.column_groups - first);
@@ -89,8 +89,9 @@ fn descend(@builtin(local_invocation_index) lane: u32) {
             }
             workgroupBarrier();
             if (lane < groups) {
+                let column = first + lane;
                 let gradient = div(tree(runs, groups, lane), splat(job.divisor));
-                apply(hypers[job.first_step + number], first + lane, gradient);
+                apply(hypers[job.first_step + number], column, penalized(gradient, weights[column], column));
             }
         }
     }

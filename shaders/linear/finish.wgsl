@@ -1,10 +1,11 @@
 // The gradient from its 32 partial sums: a tree over the runs, and a division by the number of
-// rows; four columns an invocation. Twin: `Finish` in src/linear/cpu.rs.
+// rows, and the penalty's share; four columns an invocation. Twin: `Finish` in src/linear/cpu.rs.
 //
-// Shapes: partials 32 x groups; gradient column_groups.
+// Shapes: partials 32 x groups; parameters and gradient column_groups.
 
 @group(0) @binding(0) var<storage, read> partials: array<Real>;
-@group(0) @binding(1) var<storage, read_write> gradient: array<Real>;
+@group(0) @binding(1) var<storage, read> parameters: array<Real>;
+@group(0) @binding(2) var<storage, read_write> gradient: array<Real>;
 
 @compute @workgroup_size(workgroup_size)
 fn finish(
@@ -23,5 +24,6 @@ fn finish(
             sums[run] = add(sums[run], sums[run + half]);
         }
     }
-    gradient[job.group_first + index] = div(sums[0], splat(job.divisor));
+    let column = job.group_first + index;
+    gradient[column] = penalized(div(sums[0], splat(job.divisor)), parameters[column], column);
 }

@@ -17,12 +17,12 @@ struct Job {
     group_first: u32,   // first group of columns in this dispatch
     groups: u32,        // groups of columns in this dispatch
     fresh: u32,         // 1: sums start at 0; 0: they go on
-    squared: u32,       // 1: the terms of a sum are the squares of the values
+    terms: u32,         // 1: residuals are the loss's values; 0: its derivatives; 2: predictions
     output: u32,        // where the result of a sum goes
     divisor: Scalar,    // rows of the whole batch, as a number
-    padding_a: u32,
-    padding_b: u32,
-    padding_c: u32,
+    l1: Scalar,         // penalties on the weights
+    l2: Scalar,
+    padding: u32,
 }
 
 @group(1) @binding(0) var<uniform> job: Job;

@@ -1,7 +1,7 @@
-// Residuals of a batch: `residuals[i] = sum over columns of table[i][j] * parameters[j]
-// - target[i]`, in the canonical order of src/linear/mod.rs: column j belongs to partial sum
-// j % 32. Eight invocations share a row, four partial sums each. Twin: `predict` in
-// src/linear/order.rs.
+// Residuals of a batch: for each row the prediction, `sum over columns of table[i][j] *
+// parameters[j]`, and from it the loss's derivative, or its value if `job.terms` is 1. The sum is in
+// the canonical order of src/linear/mod.rs: column j belongs to partial sum j % 32. Eight
+// invocations share a row, four partial sums each. Twin: `predict` in src/linear/order.rs.
 //
 // In a dataset of several tables each is asked for its rows of the batch, and copies them to where
 // the batch lies, so that the gradient reads them in one piece.
@@ -57,6 +57,6 @@ fn residual(
         var last = sums[lane];
         last = add(last, last.zwzw);
         last = add(last, last.yyyy);
-        residuals[position] = sub(last, splat(target_values[row])).x;
+        residuals[position] = residual_of(last, target_values[row]);
     }
 }

@@ -31,5 +31,5 @@ fn residual_narrow(
             batch[local_row * job.column_groups + j] = table[start + j];
         }
     }
-    residuals[position] = sub(predict(start), splat(target_values[row])).x;
+    residuals[position] = residual_of(predict(start), target_values[row]);
 }

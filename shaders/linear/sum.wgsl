@@ -1,4 +1,4 @@
-// Sums of blocks of 4096 values, or of their squares: value i of a block belongs to partial sum
+// Sums of blocks of 4096 values: value i of a block belongs to partial sum
 // i % 256; then a tree over the 256. 64 invocations a block, four partial sums each. Twin:
 // `block_sum` in src/numerics/sum.rs.
 //
@@ -24,7 +24,6 @@ fn sum(
     for (var first = begin + 4u * lane; first < end; first += lane_count) {
         var value = from_bits(vec4<u32>());
         for (var k = 0u; k < min(4u, end - first); k++) { value[k] = values[first + k]; }
-        if (job.squared != 0u) { value = mul(value, value); }
         total = add(total, value);
     }
     partials[lane] = total;

@@ -1,7 +1,7 @@
 //! An optimizer over slices.
 
 use super::scan::scan;
-use super::sweep::{Slices, Treatment, sweep};
+use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
     Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError, check_state,
 };
@@ -171,6 +171,12 @@ impl<R: Rule> CpuOptimizer<R> {
     #[must_use]
     pub fn state_count(&self) -> usize {
         self.state.len()
+    }
+
+    /// How many threads a step runs on: 1 for short vectors.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        threads(self.len)
     }
 
     /// The rule with its present hyper-parameters.

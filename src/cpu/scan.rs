@@ -83,13 +83,17 @@ impl pulp::NullaryFnOnce for Blocks<'_> {
 mod tests {
     use super::*;
     use crate::NonFinite;
-    use crate::numerics::sum::sum_of_squares;
+    use crate::numerics::sum::sum;
 
     const CLIP: GradientGuard =
         GradientGuard { non_finite: NonFinite::SkipElement, max_norm: Some(1.0) };
 
     fn gradients(len: usize) -> Vec<f32> {
         (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e5 - 80.0).collect()
+    }
+
+    fn sum_of_squares(values: &[f32]) -> f32 {
+        sum(&values.iter().map(|value| value * value).collect::<Vec<_>>())
     }
 
     /// Lengths around blocks, groups and tasks: neither threads nor vector width change a bit.

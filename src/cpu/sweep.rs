@@ -58,11 +58,16 @@ fn sweep_all<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
     element: Element<R>,
     slices: Slices<'_>,
 ) {
-    let tasks = slices.params.len() / ELEMENTS_PER_THREAD;
+    let threads = threads(slices.params.len());
+    sweep_threads::<R, SCALED, ONLY_FINITE>(element, slices, threads);
+}
+
+/// How many threads a pass over `len` elements has.
+pub(super) fn threads(len: usize) -> usize {
+    let tasks = len / ELEMENTS_PER_THREAD;
     // The number of threads is asked for only when there is work for more than one: asking
     // starts the pool.
-    let threads = if tasks > 1 { tasks.min(rayon::current_num_threads()) } else { 1 };
-    sweep_threads::<R, SCALED, ONLY_FINITE>(element, slices, threads);
+    if tasks > 1 { tasks.min(rayon::current_num_threads()) } else { 1 }
 }
 
 /// Splits the work into `threads` runs of nearly equal length.

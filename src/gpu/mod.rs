@@ -5,6 +5,7 @@
 
 mod context;
 mod errors;
+mod groups;
 mod guard;
 mod mapping;
 mod optimizer;
@@ -13,6 +14,7 @@ mod readback;
 mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;
+mod shape;
 mod slots;
 mod staging;
 mod step_kernel;
@@ -20,7 +22,9 @@ mod vector;
 
 pub use context::{AdapterKind, Gpu, GpuRequest};
 pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
+pub use groups::{GpuGroupOptimizer, GroupError, ParamGroup, TensorName};
 pub use optimizer::GpuOptimizer;
+pub use shape::KernelShape;
 pub use vector::GpuVec;
 
 pub(crate) use mapping::Wait;

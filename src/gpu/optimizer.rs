@@ -5,6 +5,7 @@ use super::errors::StepError;
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
 use super::scope::caught;
+use super::shape::KernelShape;
 use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
@@ -87,7 +88,7 @@ impl<R: Rule> GpuOptimizer<R> {
             precision: Precision::Native,
             state,
             steps: 0,
-            kernels: StepKernels::new(&gpu.device().limits()),
+            kernels: StepKernels::new(&gpu.device().limits(), KernelShape::default()),
             uniforms: None,
             bindings: Vec::new(),
             guard: GradientGuard::default(),
@@ -99,6 +100,16 @@ impl<R: Rule> GpuOptimizer<R> {
     #[must_use]
     pub fn with_precision(mut self, precision: Precision) -> Self {
         self.precision = precision;
+        self.bindings.clear();
+        self
+    }
+
+    /// The same optimizer with its step kernel in another shape, or the nearest that the device
+    /// allows. Default: [`KernelShape::default`]. In exact precision no bit of a result depends on
+    /// it.
+    #[must_use]
+    pub fn with_shape(mut self, shape: KernelShape) -> Self {
+        self.kernels = StepKernels::new(&self.gpu.device().limits(), shape);
         self.bindings.clear();
         self
     }
@@ -170,6 +181,12 @@ impl<R: Rule> GpuOptimizer<R> {
     #[must_use]
     pub fn rule(&self) -> &R {
         &self.rule
+    }
+
+    /// The shape of the step kernel, within the device's limits.
+    #[must_use]
+    pub fn shape(&self) -> KernelShape {
+        self.kernels.shape
     }
 
     /// The precision of the arithmetic.

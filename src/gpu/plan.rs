@@ -1,5 +1,7 @@
 //! How a step over n elements becomes dispatches: a pure function of lengths, offsets and limits.
 
+use super::shape::KernelShape;
+
 /// A run of elements of one vector that is contiguous in one buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
@@ -23,33 +25,45 @@ pub(crate) struct DispatchLimits {
     pub(crate) workgroups: u32,
     /// Invocations in a workgroup.
     pub(crate) workgroup_size: u32,
+    /// Groups of four elements that an invocation computes.
+    pub(crate) quads_per_invocation: u32,
 }
 
 impl DispatchLimits {
+    /// For kernels of one quad an invocation.
     pub(crate) fn of(limits: &wgpu::Limits, preferred_workgroup_size: u32) -> Self {
+        Self::with_shape(limits, KernelShape::new(preferred_workgroup_size, 1))
+    }
+
+    pub(crate) fn with_shape(limits: &wgpu::Limits, shape: KernelShape) -> Self {
+        let KernelShape { workgroup_size, quads_per_invocation } = shape.within(limits);
         Self {
             binding: limits.max_storage_buffer_binding_size,
             alignment: u64::from(limits.min_storage_buffer_offset_alignment).max(16),
             workgroups: limits.max_compute_workgroups_per_dimension.max(1),
-            workgroup_size: preferred_workgroup_size
-                .min(limits.max_compute_invocations_per_workgroup)
-                .min(limits.max_compute_workgroup_size_x)
-                .max(1),
+            workgroup_size,
+            quads_per_invocation,
         }
     }
 
-    /// The grid for `threads` invocations. They must fit in two dimensions.
-    pub(crate) fn grid(&self, threads: u64) -> [u32; 2] {
-        let groups = threads.div_ceil(u64::from(self.workgroup_size)).max(1);
+    /// Quads that a workgroup computes.
+    fn per_workgroup(&self) -> u64 {
+        u64::from(self.workgroup_size) * u64::from(self.quads_per_invocation)
+    }
+
+    /// The grid for `quads` groups of four elements, or as many invocations of a kernel that is not
+    /// the step's. They must fit in two dimensions.
+    pub(crate) fn grid(&self, quads: u64) -> [u32; 2] {
+        let groups = quads.div_ceil(self.per_workgroup()).max(1);
         let rows = groups.div_ceil(u64::from(self.workgroups));
         // Both factors are at most the u32 limit by construction of `rows`.
         [groups.div_ceil(rows) as u32, rows as u32]
     }
 
-    /// The most threads that one dispatch can have and still count its elements in a u32.
-    fn most_threads(&self) -> u64 {
+    /// The most quads that one dispatch can have and still count its elements in a u32.
+    fn most_quads(&self) -> u64 {
         let groups = u64::from(self.workgroups) * u64::from(self.workgroups);
-        groups.saturating_mul(u64::from(self.workgroup_size)).min(1 << 29)
+        groups.saturating_mul(self.per_workgroup()).min(1 << 29)
     }
 }
 
@@ -89,7 +103,7 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    /// How many invocations have work: each computes four elements.
+    /// How many quads there are, the last one perhaps not whole.
     pub(crate) fn threads(&self) -> u32 {
         self.len.div_ceil(4)
     }
@@ -158,7 +172,7 @@ fn next_dispatch(
         })
         .min()
         .unwrap_or(0)
-        .min(4 * limits.most_threads())
+        .min(4 * limits.most_quads())
         .max(4);
     let len = run.min(room);
     let padded_here = |(cursor, spans): (&Cursor, &Vec<Span>)| {

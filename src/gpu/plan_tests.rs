@@ -1,8 +1,13 @@
 use super::*;
 use proptest::prelude::*;
 
-const WEBGPU: DispatchLimits =
-    DispatchLimits { binding: 128 << 20, alignment: 256, workgroups: 65535, workgroup_size: 256 };
+const WEBGPU: DispatchLimits = DispatchLimits {
+    binding: 128 << 20,
+    alignment: 256,
+    workgroups: 65535,
+    workgroup_size: 256,
+    quads_per_invocation: 1,
+};
 
 fn own(len: u64) -> Vec<Span> {
     vec![Span { offset: 0, len, padded: true }]
@@ -62,6 +67,21 @@ fn more_workgroups_than_one_dimension_holds_become_rows() {
     assert_eq!(dispatches[0].grid, [10, 10]);
 }
 
+#[test]
+fn an_invocation_of_several_quads_makes_a_smaller_grid() {
+    let limits = DispatchLimits { quads_per_invocation: 4, ..WEBGPU };
+    // A workgroup computes 256 invocations x 4 quads x 4 elements.
+    for (len, groups) in [(1, 1), (4096, 1), (4097, 2), (1 << 20, 256), ((1 << 20) + 1, 257)] {
+        let dispatches = plan(&[own(len), own(len)], &limits);
+        assert_eq!(shape(&dispatches), [(Access::Vector, 0, len as u32)]);
+        assert_eq!(dispatches[0].grid, [groups, 1], "{len}");
+    }
+    // As many elements as a dispatch can count in any shape.
+    let huge = DispatchLimits { binding: 1 << 40, quads_per_invocation: 64, ..WEBGPU };
+    assert_eq!(plan(&[own(1 << 31)], &huge)[0].len, 1 << 31);
+    assert_eq!(plan(&[own((1 << 31) + 4)], &huge)[0].len, 1 << 31);
+}
+
 /// Any spans of the same total length, at any offset.
 fn any_vector(total: u64) -> impl Strategy<Value = Vec<Span>> {
     proptest::collection::vec((1..=total, 0_u64..200, any::<bool>()), 1..4).prop_map(move |parts| {
@@ -89,8 +109,10 @@ proptest! {
         alignment in prop_oneof![Just(16_u64), Just(32)],
         workgroups in 1_u32..5,
         workgroup_size in 1_u32..65,
+        quads_per_invocation in 1_u32..9,
     ) {
-        let limits = DispatchLimits { binding, alignment, workgroups, workgroup_size };
+        let limits =
+            DispatchLimits { binding, alignment, workgroups, workgroup_size, quads_per_invocation };
         let dispatches = plan(&vectors, &limits);
         let mut next = 0;
         for dispatch in &dispatches {
@@ -98,7 +120,8 @@ proptest! {
             next += u64::from(dispatch.len);
             let [columns, rows] = dispatch.grid;
             prop_assert!(columns <= workgroups && rows <= workgroups);
-            prop_assert!(u64::from(columns) * u64::from(rows) * u64::from(workgroup_size)
+            let per_workgroup = u64::from(workgroup_size) * u64::from(quads_per_invocation);
+            prop_assert!(u64::from(columns) * u64::from(rows) * per_workgroup
                 >= u64::from(dispatch.threads()));
             for (spans, bound) in vectors.iter().zip(&dispatch.bindings) {
                 let before: u64 = spans[..bound.span].iter().map(|s| s.len).sum();

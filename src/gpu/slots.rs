@@ -6,16 +6,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use super::errors::Caught;
 use super::scope::caught;
 
-/// Bytes in a slot: the largest alignment that WebGPU lets a device ask for, and the most that a
-/// rule's uniforms may take.
+/// Bytes in a slot of the device's own pool: the largest alignment that WebGPU lets a device ask
+/// for, and the most that a rule's uniforms may take.
 pub(crate) const SLOT_BYTES: u64 = 256;
-/// Slots in a page: 16 KiB, the smallest uniform binding that WebGPU guarantees.
+/// Slots in a page of the smallest slots: 16 KiB.
 const SLOTS_PER_PAGE: u32 = 64;
+/// Slots in a page, however large they are.
+const FEWEST_SLOTS_PER_PAGE: u32 = 4;
 
 /// The slots of a device. Pages are added when all slots are taken and never given back, so that
 /// a warm optimizer allocates nothing.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SlotPool {
+    /// A multiple of [`SLOT_BYTES`].
+    slot_bytes: u64,
     layout: OnceLock<wgpu::BindGroupLayout>,
     pages: Mutex<Vec<Page>>,
     free: Arc<Mutex<Vec<SlotIndex>>>,
@@ -37,6 +41,7 @@ struct SlotIndex {
 #[derive(Debug)]
 pub(crate) struct Slot {
     guard: Arc<SlotGuard>,
+    offset: u32,
     buffer: wgpu::Buffer,
     pub(crate) bind_group: wgpu::BindGroup,
 }
@@ -54,7 +59,26 @@ impl Drop for SlotGuard {
     }
 }
 
+impl Default for SlotPool {
+    fn default() -> Self {
+        Self::of_bytes(SLOT_BYTES)
+    }
+}
+
 impl SlotPool {
+    /// A pool whose slots hold at least `bytes`, which is at most the largest uniform binding.
+    pub(crate) fn of_bytes(bytes: u64) -> Self {
+        let slot_bytes = bytes.max(1).next_multiple_of(SLOT_BYTES);
+        let (layout, pages, free) = Default::default();
+        Self { slot_bytes, layout, pages, free }
+    }
+
+    fn slots_per_page(&self) -> u32 {
+        // At most `SLOTS_PER_PAGE`.
+        let slots = (SLOT_BYTES * u64::from(SLOTS_PER_PAGE) / self.slot_bytes) as u32;
+        slots.max(FEWEST_SLOTS_PER_PAGE)
+    }
+
     /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
     pub(crate) fn layout(&self, device: &wgpu::Device) -> Result<wgpu::BindGroupLayout, Caught> {
         if let Some(layout) = self.layout.get() {
@@ -89,22 +113,25 @@ impl SlotPool {
             Some(index) => index,
             None => {
                 let layout = self.layout(device)?;
-                let page = caught(device, || Self::page(device, &layout))?;
+                let page = caught(device, || self.page(device, &layout))?;
                 pages.push(page);
                 let page = pages.len() - 1;
-                free().extend((1..SLOTS_PER_PAGE).rev().map(|slot| SlotIndex { page, slot }));
+                free()
+                    .extend((1..self.slots_per_page()).rev().map(|slot| SlotIndex { page, slot }));
                 SlotIndex { page, slot: 0 }
             }
         };
         let Page { buffer, bind_group } = pages[index.page].clone();
         let guard = Arc::new(SlotGuard { index, free: Arc::clone(&self.free) });
-        Ok(Slot { guard, buffer, bind_group })
+        // A page is a few slots of at most the largest uniform binding, which a u32 counts.
+        let offset = index.slot * self.slot_bytes as u32;
+        Ok(Slot { guard, offset, buffer, bind_group })
     }
 
-    fn page(device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Page {
+    fn page(&self, device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Page {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("wgpu-optim uniforms"),
-            size: SLOT_BYTES * u64::from(SLOTS_PER_PAGE),
+            size: self.slot_bytes * u64::from(self.slots_per_page()),
             usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
             // Makes all of it initialized at once. Otherwise wgpu clears what was never written
             // when the page is first submitted, and that can undo the write of a slot that another
@@ -120,7 +147,7 @@ impl SlotPool {
                 resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
                     buffer: &buffer,
                     offset: 0,
-                    size: wgpu::BufferSize::new(SLOT_BYTES),
+                    size: wgpu::BufferSize::new(self.slot_bytes),
                 }),
             }],
         });
@@ -131,7 +158,7 @@ impl SlotPool {
 impl Slot {
     /// The dynamic offset to bind with.
     pub(crate) fn offset(&self) -> u32 {
-        self.guard.index.slot * SLOT_BYTES as u32
+        self.offset
     }
 
     /// Queues the slot's new content, ahead of all that is submitted from now on.

@@ -5,11 +5,9 @@ use super::context::Gpu;
 use super::errors::Caught;
 use super::guard::{OUTCOME, decision_layout};
 use super::plan::{Access, Dispatch, DispatchLimits};
+use super::shape::KernelShape;
 use crate::numerics::Precision;
 use crate::rules::Rule;
-
-/// Invocations in a workgroup where the device allows as many.
-const WORKGROUP_SIZE: u32 = 256;
 
 /// The arithmetic that a kernel is compiled with.
 pub(crate) fn arithmetic(precision: Precision) -> &'static str {
@@ -115,7 +113,7 @@ pub(crate) fn expand_state(harness: &str, state: StateNames<'_>, first_binding: 
 const CHUNK_BINDING: u32 = 0;
 const PARAMS_BINDING: u32 = 1;
 const GRADS_BINDING: u32 = 2;
-const FIRST_STATE_BINDING: u32 = 3;
+pub(super) const FIRST_STATE_BINDING: u32 = 3;
 
 /// The binding of vector number `index` of a step: parameters, gradients, state.
 fn vector_binding(index: usize) -> u32 {
@@ -136,11 +134,14 @@ pub(crate) fn chunk_words(dispatch: &Dispatch) -> Vec<u32> {
 #[derive(Clone, Debug)]
 pub(crate) struct StepKernels {
     pub(crate) limits: DispatchLimits,
+    /// Within the device's limits.
+    pub(crate) shape: KernelShape,
 }
 
 impl StepKernels {
-    pub(crate) fn new(limits: &wgpu::Limits) -> Self {
-        Self { limits: DispatchLimits::of(limits, WORKGROUP_SIZE) }
+    pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape) -> Self {
+        let shape = shape.within(limits);
+        Self { limits: DispatchLimits::with_shape(limits, shape), shape }
     }
 
     /// Bindings of so many vectors: `chunk`, then parameters, gradients and state.
@@ -175,7 +176,7 @@ impl StepKernels {
         variant: Variant,
     ) -> Result<wgpu::ComputePipeline, Caught> {
         let mut constants = rule.constants();
-        constants.push(("workgroup_size", f64::from(self.limits.workgroup_size)));
+        constants.extend(self.shape.constants());
         let label = format!("step {} {variant:?}", R::NAME);
         // With the text of the shader: two rules may have one name.
         let state = rule.state_names();
@@ -184,7 +185,7 @@ impl StepKernels {
         gpu.pipeline(&key, |device| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(source(rule, variant).into()),
+                source: wgpu::ShaderSource::Wgsl(self.shape.apply(source(rule, variant)).into()),
             });
             let vectors = Self::layout(device, variant, 2 + state.len());
             let decision = variant.guarded.decided.then(|| decision_layout(device));

@@ -223,6 +223,24 @@ fn every_variant_is_valid_and_can_be_translated() {
     }
 }
 
+#[test]
+fn every_variant_is_valid_in_every_shape() {
+    for quads in [1, 2, 64] {
+        let shape = KernelShape::new(64, quads);
+        let constants: Vec<_> =
+            Adagrad::default().constants().into_iter().chain(shape.constants()).collect();
+        for access in [Access::Vector, Access::Scalar] {
+            for guarded in GUARDED {
+                let variant = Variant { access, guarded, ..NATIVE };
+                let text = shape.apply(source(&Adagrad::default(), variant));
+                assert_eq!(text.contains("fn step_quad(index: u32)"), quads > 1);
+                let what = format!("{variant:?} with {quads} quads");
+                crate::gpu::shader_check::translate(&what, &text, &constants);
+            }
+        }
+    }
+}
+
 /// A shader that does not compile must fail the check above.
 #[test]
 #[should_panic(expected = "broken")]

@@ -183,6 +183,16 @@ impl GpuVec {
         Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None }] }
     }
 
+    /// Elements `start..start + len`, with the elements behind them, up to a multiple of four from
+    /// the vector's start, for padding. `start` is such a multiple.
+    pub(crate) fn padded_slice(&self, start: usize, len: usize) -> Result<Self, VectorError> {
+        let mut slice = self.slice(start..start + len)?;
+        for segment in &mut slice.segments {
+            segment.span.padded = true;
+        }
+        Ok(slice)
+    }
+
     /// Whether any of the vector's buffers holds a part of `other` too.
     pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
         self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))

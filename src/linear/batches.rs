@@ -42,6 +42,11 @@ impl Batches {
         })
     }
 
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
     /// Examples of the whole run.
     pub(super) fn total(&self) -> u64 {
         self.rows as u64 * u64::from(self.epochs)

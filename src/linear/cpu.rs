@@ -3,8 +3,18 @@
 
 use rayon::prelude::*;
 
-use super::order::{RUNS, predict, predict_rows, run_rows, sum_of_squares};
+use super::batches::Batch;
+use super::errors::TrainError;
+use super::loss::Loss;
+use super::model::LinearModel;
+use super::order::{RUNS, predict, predict_rows, run_rows, sum};
+use super::penalty::Penalty;
+use super::training::Training;
+use super::worker::Worker;
+use crate::cpu::CpuOptimizer;
 use crate::data::Dataset;
+use crate::gpu::Wait;
+use crate::rules::Rule;
 
 /// Multiplications below which threads do not pay.
 const PARALLEL_WORK: usize = 1 << 17;
@@ -13,30 +23,90 @@ const PARALLEL_WORK: usize = 1 << 17;
 /// and written once for all of them.
 const BLOCK_ROWS: usize = 4;
 
+/// Trains on the CPU.
+pub(super) struct CpuWorker<'a, R: Rule> {
+    computation: CpuGradient<'a>,
+    optimizer: CpuOptimizer<R>,
+    parameters: Vec<f32>,
+    gradient: Vec<f32>,
+    losses: Vec<f32>,
+}
+
+impl<'a, R: Rule> CpuWorker<'a, R> {
+    pub(super) fn new(
+        rule: R,
+        data: &'a Dataset,
+        training: &Training,
+        model: &LinearModel,
+    ) -> Result<Self, TrainError> {
+        let parameters = model.parameters();
+        Ok(Self {
+            computation: CpuGradient::new(data, training),
+            optimizer: CpuOptimizer::new(rule, parameters.len())?,
+            gradient: vec![0.0; parameters.len()],
+            parameters,
+            losses: Vec::new(),
+        })
+    }
+}
+
+impl<R: Rule> Worker for CpuWorker<'_, R> {
+    fn begin_epoch(&mut self, _: &[u32]) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
+        let rows = &order[batch.rows.clone()];
+        self.computation.batch(rows, &self.parameters, &mut self.gradient);
+        Ok(self.optimizer.step(&mut self.parameters, &self.gradient)?)
+    }
+
+    async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
+        self.losses.push(self.computation.sum_of_terms(&self.parameters));
+        Ok(())
+    }
+
+    async fn losses(&mut self, _: Wait, _: bool) -> Result<Vec<f32>, TrainError> {
+        Ok(std::mem::take(&mut self.losses))
+    }
+
+    async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
+        Ok(LinearModel::from_parameters(self.parameters.clone()))
+    }
+}
+
 /// Computes gradients and losses of one dataset; keeps its scratch memory.
-pub(super) struct CpuGradient<'a> {
+struct CpuGradient<'a> {
     data: &'a Dataset,
     /// One partial gradient for each run of rows.
     partials: Vec<f32>,
-    residuals: Vec<f32>,
+    terms: Vec<f32>,
+    loss: Loss,
+    penalty: Penalty,
 }
 
 impl<'a> CpuGradient<'a> {
-    pub(super) fn new(data: &'a Dataset) -> Self {
+    fn new(data: &'a Dataset, training: &Training) -> Self {
         let width = data.feature_count() + 1;
-        Self { data, partials: vec![0.0; RUNS * width], residuals: vec![0.0; data.rows()] }
+        Self {
+            data,
+            partials: vec![0.0; RUNS * width],
+            terms: vec![0.0; data.rows()],
+            loss: training.loss,
+            penalty: training.penalty,
+        }
     }
 
-    /// The gradient of half the mean squared error over the rows in `batch`, into `gradient`:
+    /// The gradient of the mean loss over the rows in `batch`, and of the penalty, into `gradient`:
     /// one value for each weight, and the bias's behind them.
-    pub(super) fn batch(&mut self, batch: &[u32], parameters: &[f32], gradient: &mut [f32]) {
-        let data = self.data;
+    fn batch(&mut self, batch: &[u32], parameters: &[f32], gradient: &mut [f32]) {
+        let (data, loss) = (self.data, self.loss);
         let width = parameters.len();
         let runs = batch.len().div_ceil(super::order::run_length(batch.len()).max(1));
         let partials = &mut self.partials[..runs * width];
         let accumulate = |(run, partial): (usize, &mut [f32])| {
             let rows = &batch[run_rows(run, batch.len())];
-            pulp::Arch::new().dispatch(Run { data, rows, parameters, partial });
+            pulp::Arch::new().dispatch(Run { data, loss, rows, parameters, partial });
         };
         if batch.len() * width >= PARALLEL_WORK {
             partials.par_chunks_mut(width).enumerate().for_each(accumulate);
@@ -44,18 +114,24 @@ impl<'a> CpuGradient<'a> {
             partials.chunks_mut(width).enumerate().for_each(accumulate);
         }
         pulp::Arch::new().dispatch(Finish { partials, runs, rows: batch.len(), gradient });
+        if self.penalty != Penalty::default() {
+            for (gradient, &weight) in gradient.iter_mut().zip(&parameters[..width - 1]) {
+                *gradient = self.penalty.add(*gradient, weight);
+            }
+        }
     }
 
-    /// The sum of squared residuals over all rows.
-    pub(super) fn squared_error(&mut self, parameters: &[f32]) -> f32 {
-        each_row(self.data, parameters, true, &mut self.residuals);
-        sum_of_squares(&self.residuals)
+    /// The sum of the loss's terms over all rows.
+    fn sum_of_terms(&mut self, parameters: &[f32]) -> f32 {
+        each_row(self.data, parameters, Some(self.loss), &mut self.terms);
+        sum(&self.terms)
     }
 }
 
 /// One run of a batch.
 struct Run<'a> {
     data: &'a Dataset,
+    loss: Loss,
     rows: &'a [u32],
     parameters: &'a [f32],
     partial: &'a mut [f32],
@@ -85,7 +161,7 @@ impl Run<'_> {
         let rows = numbers.map(|row| self.data.row(row as usize));
         let mut residuals = predict_rows(rows, self.parameters);
         for (residual, row) in residuals.iter_mut().zip(numbers) {
-            *residual -= target[row as usize];
+            *residual = self.loss.derivative(*residual, target[row as usize]);
         }
         let (weights, bias) = self.partial.split_at_mut(self.parameters.len() - 1);
         let rows = rows.map(|row| &row[..weights.len()]);
@@ -134,17 +210,17 @@ impl pulp::NullaryFnOnce for Finish<'_> {
 /// The prediction of every row of `data`.
 pub(super) fn predictions(data: &Dataset, parameters: &[f32]) -> Vec<f32> {
     let mut values = vec![0.0; data.rows()];
-    each_row(data, parameters, false, &mut values);
+    each_row(data, parameters, None, &mut values);
     values
 }
 
-/// Predictions, minus the target if `residual`, row by row; with threads where there is enough
-/// to do.
-fn each_row(data: &Dataset, parameters: &[f32], residual: bool, values: &mut [f32]) {
+/// Predictions, or what the loss makes of them, row by row; with threads where there is enough to
+/// do.
+fn each_row(data: &Dataset, parameters: &[f32], loss: Option<Loss>, values: &mut [f32]) {
     let rows_per_task = (PARALLEL_WORK / parameters.len()).max(1);
     let fill = |(task, values): (usize, &mut [f32])| {
         let first = task * rows_per_task;
-        pulp::Arch::new().dispatch(Rows { data, parameters, residual, first, values });
+        pulp::Arch::new().dispatch(Rows { data, parameters, loss, first, values });
     };
     if values.len() > rows_per_task {
         values.par_chunks_mut(rows_per_task).enumerate().for_each(fill);
@@ -157,7 +233,7 @@ fn each_row(data: &Dataset, parameters: &[f32], residual: bool, values: &mut [f3
 struct Rows<'a> {
     data: &'a Dataset,
     parameters: &'a [f32],
-    residual: bool,
+    loss: Option<Loss>,
     first: usize,
     values: &'a mut [f32],
 }
@@ -170,8 +246,8 @@ impl pulp::NullaryFnOnce for Rows<'_> {
         let target = self.data.target();
         for (row, value) in (self.first..).zip(self.values) {
             *value = predict(self.data.row(row), self.parameters);
-            if self.residual {
-                *value -= target[row];
+            if let Some(loss) = self.loss {
+                *value = loss.term(*value, target[row]);
             }
         }
     }

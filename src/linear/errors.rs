@@ -34,6 +34,22 @@ pub enum TrainError {
         /// Which setting.
         setting: &'static str,
     },
+    /// NaN, infinite, negative or subnormal.
+    #[error("{setting} is {value:e}: give 0 or a finite number of at least 2^-126")]
+    Penalty {
+        /// Which setting.
+        setting: &'static str,
+        /// What it was set to.
+        value: f32,
+    },
+    /// Logistic regression needs targets 0 and 1.
+    #[error("row {row} has target {target}, but the logistic loss takes 0 and 1")]
+    NoClass {
+        /// The row, counted from 0.
+        row: usize,
+        /// Its target.
+        target: f32,
+    },
     /// Features of another width than the model.
     #[error("{found} columns of features, but the model has {expected} weights")]
     Columns {

@@ -1,4 +1,4 @@
-//! Linear models, `y = X w + b`, trained by minibatches on either engine.
+//! Linear models, `X w + b`, for a squared or a logistic loss, trained by minibatches on either engine.
 //!
 //! # The canonical order of summation
 //! Sums of floating-point numbers depend on their order. Both engines add in the one below, so
@@ -12,7 +12,7 @@
 //! - **A gradient** of one column over a batch of B rows: the rows, in the order of the batch, are
 //!   cut into runs of `ceil(B / 32)`; each run adds `residual * x` ascending from +0; then a tree
 //!   over 32 runs, and a division by B.
-//! - **A sum of squares** of n values: each block of 4096 is added into 256 partial sums, value
+//! - **A sum** of n values: each block of 4096 is added into 256 partial sums, value
 //!   `i` of the block to number `i % 256`, ascending from +0; then a tree over 256; then the
 //!   block sums are summed in the same way until one is left.
 //!
@@ -22,13 +22,19 @@ mod batches;
 mod cpu;
 mod errors;
 mod gpu;
+mod loss;
 mod model;
 mod order;
+mod penalty;
+mod record;
 mod trainer;
 mod training;
+mod worker;
 
 pub use errors::TrainError;
+pub use loss::Loss;
 pub use model::LinearModel;
+pub use penalty::Penalty;
 pub use trainer::{Engine, predict, train};
 #[cfg(not(target_arch = "wasm32"))]
 pub use trainer::{predict_blocking, train_blocking};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-pub(super) use crate::numerics::sum::{BLOCK, sum_of_squares, tree};
+pub(super) use crate::numerics::sum::{BLOCK, sum, tree};
 
 /// Partial sums of a prediction.
 pub(super) const LANES: usize = 32;

@@ -1,10 +1,16 @@
 //! What a training run is told, and what it tells.
 
+use super::loss::Loss;
 use super::model::LinearModel;
+use super::penalty::Penalty;
 
 /// How to train.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Training {
+    /// What is minimized. Default [`Loss::Squared`].
+    pub loss: Loss,
+    /// What keeps the weights small. Default: nothing.
+    pub penalty: Penalty,
     /// How often every row is visited; at least 1. Default 2.
     pub epochs: u32,
     /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
@@ -22,11 +28,19 @@ pub struct Training {
 
 impl Default for Training {
     fn default() -> Self {
-        Self { epochs: 2, batch_size: 10, seed: 0, evaluate_every: 100, gpu_memory: None }
+        Self {
+            loss: Loss::Squared,
+            penalty: Penalty::default(),
+            epochs: 2,
+            batch_size: 10,
+            seed: 0,
+            evaluate_every: 100,
+            gpu_memory: None,
+        }
     }
 }
 
-/// A sample of the loss: half the mean squared error over all rows.
+/// A sample of the loss: its mean over all rows, for the squared loss half the mean squared error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossPoint {
     /// Epochs trained so far; 0 before the first step.

@@ -2,6 +2,7 @@
 //! type that a rule is written against.
 
 mod bound;
+pub(crate) mod elementary;
 mod real;
 mod running;
 mod step_bound;

@@ -18,10 +18,10 @@ pub(crate) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
     sums[0]
 }
 
-/// The sum of the squares of `values`.
-pub(crate) fn sum_of_squares(values: &[f32]) -> f32 {
+/// The sum of `values`.
+pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut sums: Vec<f32> =
-        values.chunks(BLOCK).map(|block| block_sum(block, |value| value * value)).collect();
+        values.chunks(BLOCK).map(|block| block_sum(block, |value| value)).collect();
     sum_of_blocks(&mut sums)
 }
 
@@ -70,17 +70,17 @@ mod tests {
     }
 
     #[test]
-    fn squares_are_summed_block_by_block() {
+    fn values_are_summed_block_by_block() {
         // 5000 values: lane 0 of block 0 holds values 0, 256, ...; the second block has its own.
         let mut values = vec![0.0; 5000];
-        (values[0], values[256], values[4096]) = (4096.0, 1.0, 1.0);
-        // In block 0, 4096^2 = BIG swallows the 1; the other 1 is in block 1, and swallowed too.
-        assert_eq!(sum_of_squares(&values), BIG);
+        (values[0], values[256], values[4096]) = (BIG, 1.0, 1.0);
+        // In block 0, BIG swallows the 1; the other 1 is in block 1, and swallowed too.
+        assert_eq!(sum(&values), BIG);
         values[1] = 1.0;
         values[256] = 0.0;
-        (values[0], values[1], values[4096]) = (0.0, 1.0, 4.0);
-        assert_eq!(sum_of_squares(&values), 17.0);
-        assert_eq!(sum_of_squares(&[]), 0.0);
+        (values[0], values[1], values[4096]) = (0.0, 1.0, 16.0);
+        assert_eq!(sum(&values), 17.0);
+        assert_eq!(sum(&[]), 0.0);
     }
 
     /// 4097 blocks: block 4096 is the first of the second level's second block.

@@ -1,6 +1,8 @@
 //! Lengths on both sides of every limit, offsets of every kind, guard zones around them.
 
-use wgpu_optim::{Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, Precision, Rule, RuleVisitor, wgpu};
+use wgpu_optim::{
+    Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, KernelShape, Precision, Rule, RuleVisitor, wgpu,
+};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -10,6 +12,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("two rules' every choice of formula at every small length", small_lengths),
     ("every rule's every choice of formula at some lengths", every_rule),
     ("exact precision over all bit patterns", all_patterns),
+    ("every shape of the kernel, the same bits", shapes),
     ("around 65535 workgroups of 256", workgroup_limit),
     ("around the binding limit", binding_limit),
     ("every element offset modulo 64 within guard zones", offsets),
@@ -117,6 +120,35 @@ fn all_patterns(driver: &Driver) {
         let mut without_epsilon = rule;
         if without_epsilon.set("epsilon", "0").is_ok() {
             without_epsilon.visit(Patterns { driver, len });
+        }
+    }
+}
+
+/// Lengths on both sides of a workgroup's share, and of several; aligned views and others.
+fn shapes(driver: &Driver) {
+    let gpu = driver.gpu();
+    let rule = Adagrad::default();
+    for (size, quads) in [(1, 1), (32, 1), (64, 2), (64, 3), (256, 4), (1024, 8), (96, 64)] {
+        let shape = KernelShape::new(size, quads);
+        let share = (4 * size * quads) as usize;
+        for len in [1, 5, share - 1, share, share + 1, 2 * share + 7] {
+            for offset in [GUARD, GUARD + 1] {
+                let (host, gradient) = (values(len, 11, 10), values(len, 12, 10));
+                let buffer = guarded(gpu, &host, offset);
+                let params = GpuVec::from_buffer(&buffer, 4 * offset as u64, len).unwrap();
+                let grads = gpu.upload(&gradient).unwrap();
+                let optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
+                let mut optimizer = optimizer.with_precision(Precision::Exact).with_shape(shape);
+                assert_eq!(optimizer.shape().quads_per_invocation, quads);
+                optimizer.step(&params, &grads).unwrap();
+                let mut reference = Reference::new(rule, &host);
+                reference.step(&gradient);
+                let what = format!("{len} elements at {offset}, {shape:?}");
+                let stepped = unguarded(gpu, &buffer, offset, len);
+                driver.check_exact(&what, &reference.params, &stepped);
+                let state = optimizer.state(0).download_blocking(gpu).unwrap();
+                driver.check_exact(&what, reference.optimizer.state(0), &state);
+            }
         }
     }
 }

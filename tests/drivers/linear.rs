@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::{Array1, Array2};
 use wgpu_optim::data::{Dataset, synthetic};
 use wgpu_optim::linear::{
-    Engine, LinearModel, Trained, Training, predict_blocking, train_blocking,
+    Engine, LinearModel, Loss, Penalty, Trained, Training, predict_blocking, train_blocking,
 };
 use wgpu_optim::{Adagrad, Gpu, Precision};
 
@@ -17,6 +17,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("training at shapes of every kind", shapes),
     ("a batch of 4096 rows and 10,000 features", large_batch),
     ("rows in several tables, batches in several pieces", several_tables),
+    ("the logistic loss and penalties", logistic),
     ("rows streamed through windows of every kind", streamed),
     ("streaming takes no more memory than it says", streaming_memory),
     ("padding behind the columns is of no effect", padding),
@@ -115,6 +116,29 @@ fn several_tables(driver: &Driver) {
     }
 }
 
+/// Classes by the sign of the target, models small and not, one table and several.
+fn logistic(driver: &Driver) {
+    let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 4096);
+    for (gpu, rows, features, batch_size, gpu_memory) in [
+        (driver.gpu(), 300, 7, 10, None),
+        (driver.gpu(), 300, 7, 10, Some(2000)),
+        (driver.gpu(), 200, 100, 200, None),
+        (&small, 200, 100, 50, None),
+    ] {
+        let data = synthetic(rows, features, 4).dataset;
+        let target = data.target().mapv(|value| if value > 0.0 { 1.0 } else { 0.0 });
+        let data = Dataset::new(data.features().to_owned(), target).unwrap();
+        for penalty in
+            [Penalty::default(), Penalty { l1: 0.01, l2: 0.0 }, Penalty { l1: 0.003, l2: 0.1 }]
+        {
+            let loss = Loss::Logistic;
+            let training =
+                Training { loss, penalty, batch_size, gpu_memory, ..Training::default() };
+            agree(driver, gpu, &data, &training);
+        }
+    }
+}
+
 fn streamed(driver: &Driver) {
     // Bytes for rows, then: windows of one row, of several batches, of a part of a batch, and one
     // that the last batch of an epoch does not fill; models small and not.
@@ -132,6 +156,7 @@ fn streamed(driver: &Driver) {
             seed: 1,
             evaluate_every: 100,
             gpu_memory: Some(gpu_memory),
+            ..Training::default()
         };
         agree(driver, driver.gpu(), &data, &training);
     }

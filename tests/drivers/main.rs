@@ -13,6 +13,7 @@ mod boundaries;
 mod driver;
 mod errors;
 mod golden;
+mod groups;
 mod guard;
 mod linear;
 mod memory;
@@ -32,11 +33,12 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-const SUITES: [Suite; 10] = [
+const SUITES: [Suite; 11] = [
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
     (golden::CHECKS, ANY),
+    (groups::CHECKS, ANY),
     (guard::CHECKS, ANY),
     (linear::CHECKS, ANY),
     (memory::CHECKS, memory::runs_on),

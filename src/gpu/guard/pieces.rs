@@ -65,7 +65,13 @@ mod tests {
     use super::*;
 
     fn limits(binding: u64) -> DispatchLimits {
-        DispatchLimits { binding, alignment: 256, workgroups: 65535, workgroup_size: 64 }
+        DispatchLimits {
+            binding,
+            alignment: 256,
+            workgroups: 65535,
+            workgroup_size: 64,
+            quads_per_invocation: 1,
+        }
     }
 
     fn span(offset: u64, len: u64, padded: bool) -> Span {

@@ -4,10 +4,12 @@
 use std::ops::Range;
 
 use super::super::errors::TrainError;
+use super::super::loss::Loss;
+use super::super::training::Training;
 use super::commands::Operation;
 use super::gradient::{GpuGradient, storage};
 use super::job::Job;
-use super::kernels::{Compiled, JOB, PREDICT};
+use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL};
 use crate::gpu::{Gpu, GpuOptimizer, StateNames, StepError, arithmetic, caught, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -32,9 +34,8 @@ pub(super) struct Descent<R: Rule> {
     kernel: Compiled,
     bind_group: wgpu::BindGroup,
     uniforms: wgpu::Buffer,
-    columns: u32,
-    column_groups: u32,
-    ordered: bool,
+    /// What all dispatches have in common.
+    job: Job,
     /// The uniforms of each step of this submission, and of the one before.
     steps: Vec<R::Uniforms>,
     written: Vec<R::Uniforms>,
@@ -43,11 +44,21 @@ pub(super) struct Descent<R: Rule> {
 }
 
 /// The whole WGSL.
-fn source<R: Rule>(rule: &R, precision: Precision) -> String {
+fn source<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> String {
     let harness = include_str!("../../../shaders/linear/descend.wgsl");
     let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
     let harness = expand_state(harness, state, FIRST_STATE_BINDING);
-    [arithmetic(precision), JOB, PREDICT, R::SHADER, &harness].join("\n")
+    let parts = [
+        arithmetic(precision),
+        JOB,
+        loss.shader(),
+        RESIDUAL,
+        PREDICT,
+        PENALTY,
+        R::SHADER,
+        &harness,
+    ];
+    parts.join("\n")
 }
 
 /// For each binding, whether the kernel of a rule with so many state vectors writes it.
@@ -62,6 +73,7 @@ impl<R: Rule> Descent<R> {
         gpu: &Gpu,
         gradient: &GpuGradient,
         optimizer: &GpuOptimizer<R>,
+        training: &Training,
         batch_size: usize,
     ) -> Result<Option<Self>, TrainError> {
         let (table, shape) = (&gradient.place().tables()[0], gradient.shape());
@@ -80,12 +92,12 @@ impl<R: Rule> Descent<R> {
         {
             return Ok(None);
         }
-        let precision = optimizer.precision();
+        let (precision, loss) = (optimizer.precision(), training.loss);
         let rule = optimizer.rule();
         let (constants, names) = (rule.constants(), rule.state_names());
         // With the text of the rule: two rules may have one name.
-        let key = format!("descend {precision} {} {constants:?} {names:?} {}", R::NAME, R::SHADER);
-        let source = || source(rule, precision);
+        let key = format!("descend {precision} {loss} {constants:?} {names:?} {}", R::SHADER);
+        let source = || source(rule, precision, loss);
         let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
         let size = size_of::<R::Uniforms>() * SUBMISSION_STEPS;
         let uniforms = storage(gpu, "hyper-parameters", size as u64)?;
@@ -96,9 +108,7 @@ impl<R: Rule> Descent<R> {
             bind_group: kernel.bind(gpu, &buffers)?,
             kernel,
             uniforms,
-            columns: shape.columns,
-            column_groups: shape.column_groups,
-            ordered: gradient.place().ordered(),
+            job: Job { ordered: u32::from(gradient.place().ordered()), ..gradient.job(0) },
             steps: Vec::new(),
             written: Vec::new(),
             open: None,
@@ -117,7 +127,7 @@ impl<R: Rule> Descent<R> {
         let first_step = self.steps.len() as u32;
         self.steps.push(uniforms);
         if let Some(job) = &mut self.open {
-            let work = (job.batches + 1) as usize * rows.len() * self.columns as usize;
+            let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
             if job.batch_rows == batch_rows && next == row_first && work <= DISPATCH_WORK {
                 job.batches += 1;
@@ -127,15 +137,12 @@ impl<R: Rule> Descent<R> {
         let before = self.close();
         self.open = Some(Job {
             rows: batch_rows,
-            ordered: u32::from(self.ordered),
             row_first,
             batch_rows,
             batches: 1,
             first_step,
-            columns: self.columns,
-            column_groups: self.column_groups,
             divisor: batch_rows as f32,
-            ..Job::default()
+            ..self.job
         });
         before
     }
@@ -173,7 +180,7 @@ mod tests {
 
     #[test]
     fn bindings_and_constants_are_those_of_the_shipped_wgsl() {
-        let text = source(&Adagrad::default(), Precision::Native);
+        let text = source(&Adagrad::default(), Precision::Native, Loss::Squared);
         let module = naga::front::wgsl::parse_str(&text).unwrap();
         let mut found = Vec::new();
         for (_, global) in module.global_variables.iter() {
@@ -203,14 +210,14 @@ mod tests {
     }
 
     /// The kernel of any rule.
-    struct Translate(Precision);
+    struct Translate(Precision, Loss);
 
     impl RuleVisitor for Translate {
         type Output = ();
 
         fn visit<R: Rule>(self, rule: R) {
-            let what = format!("descend {} {rule:?}", self.0);
-            let text = source(&rule, self.0);
+            let what = format!("descend {} {} {rule:?}", self.0, self.1);
+            let text = source(&rule, self.0, self.1);
             crate::gpu::shader_check::translate(&what, &text, &rule.constants());
         }
     }
@@ -219,7 +226,9 @@ mod tests {
     fn it_can_be_translated_for_every_device_and_rule() {
         for rule in AnyRule::examples() {
             for precision in [Precision::Native, Precision::Exact] {
-                rule.visit(Translate(precision));
+                for loss in [Loss::Squared, Loss::Logistic] {
+                    rule.visit(Translate(precision, loss));
+                }
             }
         }
     }

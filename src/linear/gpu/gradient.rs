@@ -5,6 +5,8 @@ use std::ops::Range;
 
 use super::super::errors::TrainError;
 use super::super::order::{BLOCK, RUNS};
+use super::super::penalty::Penalty;
+use super::super::training::Training;
 use super::commands::Operation;
 use super::job::Job;
 use super::kernels::{Kernel, Kernels, ROW_WIDTH};
@@ -21,11 +23,21 @@ pub(super) struct GpuGradient {
     /// Groups of columns whose partial sums fit one binding.
     block_groups: u32,
     place: Rows,
+    penalty: Penalty,
     pub(super) parameters: wgpu::Buffer,
     pub(super) gradient: wgpu::Buffer,
     pub(super) order: wgpu::Buffer,
     pub(super) residuals: wgpu::Buffer,
     groups: Groups,
+}
+
+/// What is kept of a prediction: `job.terms` of the WGSL.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Kept {
+    /// The loss.
+    Terms = 1,
+    /// The prediction itself.
+    Predictions = 2,
 }
 
 /// Bind groups, made once.
@@ -43,16 +55,18 @@ struct Groups {
 }
 
 impl GpuGradient {
-    /// Prepares for the rows in `place`. Losses go to `history`.
+    /// Prepares for the rows in `place`; of `training`, loss and penalty matter. Samples of the loss
+    /// go to `history`.
     pub(super) fn new(
         gpu: &Gpu,
         precision: Precision,
+        training: &Training,
         shape: Shape,
         rows: u64,
         place: Rows,
         history: &wgpu::Buffer,
     ) -> Result<Self, TrainError> {
-        let kernels = Kernels::new(gpu, precision)?;
+        let kernels = Kernels::new(gpu, precision, training.loss)?;
         check_grid(&kernels, &shape, rows)?;
         let binding = shape.binding();
         let row_bytes = shape.row_bytes();
@@ -85,7 +99,7 @@ impl GpuGradient {
             gather: tables.clone().map(gather).collect::<Result<_, _>>()?,
             residual: tables.map(|table| residual(table, &nothing)).collect::<Result<_, _>>()?,
             accumulate: place.parts().iter().map(accumulate).collect::<Result<_, _>>()?,
-            finish: bind(Kernel::Finish, &[&partials, &gradient])?,
+            finish: bind(Kernel::Finish, &[&partials, &parameters, &gradient])?,
             sums: sum_levels(gpu, &kernels, &residuals, rows, history)?,
         };
         Ok(Self {
@@ -94,6 +108,7 @@ impl GpuGradient {
             rows,
             block_groups: block_groups as u32, // at most `column_groups`
             place,
+            penalty: training.penalty,
             parameters,
             gradient,
             order,
@@ -102,11 +117,13 @@ impl GpuGradient {
         })
     }
 
-    fn job(&self, rows: u32) -> Job {
+    pub(super) fn job(&self, rows: u32) -> Job {
         Job {
             rows,
             columns: self.shape.columns,
             column_groups: self.shape.column_groups,
+            l1: self.penalty.l1,
+            l2: self.penalty.l2,
             ..Job::default()
         }
     }
@@ -199,29 +216,30 @@ impl GpuGradient {
         self.operation(Kernel::Finish, &self.groups.finish, u64::from(groups), job)
     }
 
-    /// The dispatches to the residuals of all rows in tables, as they lie.
-    pub(super) fn residuals_of_all(&self) -> Vec<Operation> {
+    /// The dispatches to what is `kept` of all rows in tables, as they lie.
+    pub(super) fn all_rows(&self, kept: Kept) -> Vec<Operation> {
         let residual = |(table, bind_group): (&Table, _)| {
-            self.residual(bind_group, Job { first: table.first, ..self.job(table.count) })
+            let terms = kept as u32;
+            self.residual(bind_group, Job { first: table.first, terms, ..self.job(table.count) })
         };
         self.place.tables().iter().zip(&self.groups.residual).map(residual).collect()
     }
 
-    /// The dispatch to the residuals of the window's rows, which are those numbered `rows`.
-    pub(super) fn residuals_of(&self, rows: &Range<usize>) -> Operation {
-        let job = Job { first: rows.start as u32, ..self.job(rows.len() as u32) };
+    /// The same for the window's rows, which are those numbered `rows`.
+    pub(super) fn window_rows(&self, rows: &Range<usize>, kept: Kept) -> Operation {
+        let (first, terms) = (rows.start as u32, kept as u32);
+        let job = Job { first, terms, ..self.job(rows.len() as u32) };
         self.residual(&self.groups.residual[0], job)
     }
 
-    /// The dispatches from the residuals of all rows to the sum of their squares, which goes to
-    /// place `slot` of the history.
-    pub(super) fn sum_of_squares(&self, slot: u32) -> Vec<Operation> {
+    /// The dispatches from the terms of all rows to their sum, which goes to place `slot` of the
+    /// history.
+    pub(super) fn sum(&self, slot: u32) -> Vec<Operation> {
         let count = self.groups.sums.len();
         let level = |(level, (bind_group, values)): (usize, &(wgpu::BindGroup, u64))| {
             let threads =
                 values.div_ceil(BLOCK as u64) * u64::from(self.kernels.limits.workgroup_size);
             let job = Job {
-                squared: u32::from(level == 0),
                 output: if level + 1 == count { slot } else { 0 },
                 ..self.job(*values as u32) // at most the number of rows
             };

@@ -18,10 +18,12 @@ pub(super) struct Job {
     pub(super) group_first: u32,
     pub(super) groups: u32,
     pub(super) fresh: u32,
-    pub(super) squared: u32,
+    pub(super) terms: u32,
     pub(super) output: u32,
     pub(super) divisor: f32,
-    pub(super) padding: [u32; 3],
+    pub(super) l1: f32,
+    pub(super) l2: f32,
+    pub(super) padding: u32,
 }
 
 /// The most dispatches of one submission.

@@ -1,6 +1,7 @@
 //! The linear kernels, compiled for one device and precision.
 
 use super::super::errors::TrainError;
+use super::super::loss::Loss;
 use super::super::order::RUNS;
 use crate::gpu::{DispatchLimits, Gpu, StepError, arithmetic, caught};
 use crate::numerics::Precision;
@@ -14,6 +15,11 @@ pub(super) const ROW_WIDTH: u64 = 8;
 pub(super) const JOB: &str = include_str!("../../../shaders/linear/job.wgsl");
 /// The prediction for a row by one invocation.
 pub(super) const PREDICT: &str = include_str!("../../../shaders/linear/predict.wgsl");
+
+/// What is kept of a prediction.
+pub(super) const RESIDUAL: &str = include_str!("../../../shaders/linear/loss/residual.wgsl");
+/// The penalty's share of a gradient.
+pub(super) const PENALTY: &str = include_str!("../../../shaders/linear/penalty.wgsl");
 
 /// One of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,14 +71,22 @@ impl Kernel {
         match self {
             Self::Residual | Self::ResidualNarrow => &[false, false, false, false, true, true],
             Self::Accumulate => &[false, false, false, true],
-            Self::Finish | Self::Sum => &[false, true],
+            Self::Finish => &[false, false, true],
+            Self::Sum => &[false, true],
         }
     }
 
     /// The whole WGSL.
-    pub(super) fn source(self, precision: Precision) -> String {
-        let predict = if self == Self::ResidualNarrow { PREDICT } else { "" };
-        [arithmetic(precision), JOB, predict, self.shader()].join("\n")
+    pub(super) fn source(self, precision: Precision, loss: Loss) -> String {
+        let mut parts = vec![arithmetic(precision), JOB];
+        match self {
+            Self::Residual => parts.extend([loss.shader(), RESIDUAL]),
+            Self::ResidualNarrow => parts.extend([loss.shader(), RESIDUAL, PREDICT]),
+            Self::Finish => parts.push(PENALTY),
+            Self::Accumulate | Self::Sum => {}
+        }
+        parts.push(self.shader());
+        parts.join("\n")
     }
 }
 
@@ -84,11 +98,11 @@ pub(super) struct Kernels {
 }
 
 impl Kernels {
-    pub(super) fn new(gpu: &Gpu, precision: Precision) -> Result<Self, TrainError> {
+    pub(super) fn new(gpu: &Gpu, precision: Precision, loss: Loss) -> Result<Self, TrainError> {
         let limits = gpu.device().limits();
         check(&limits)?;
         let compiled = Kernel::ALL
-            .map(|kernel| compile(gpu, kernel, precision))
+            .map(|kernel| compile(gpu, kernel, precision, loss))
             .into_iter()
             .collect::<Result<_, _>>()?;
         Ok(Self { limits: DispatchLimits::of(&limits, WORKGROUP_SIZE), compiled })
@@ -99,9 +113,14 @@ impl Kernels {
     }
 }
 
-fn compile(gpu: &Gpu, kernel: Kernel, precision: Precision) -> Result<Compiled, TrainError> {
-    let key = format!("linear {} {precision}", kernel.name());
-    let source = || kernel.source(precision);
+fn compile(
+    gpu: &Gpu,
+    kernel: Kernel,
+    precision: Precision,
+    loss: Loss,
+) -> Result<Compiled, TrainError> {
+    let key = format!("linear {} {precision} {loss}", kernel.name());
+    let source = || kernel.source(precision, loss);
     Compiled::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
 }
 

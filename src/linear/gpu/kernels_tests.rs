@@ -6,7 +6,8 @@ use super::*;
 #[test]
 fn bindings_are_those_of_the_shipped_wgsl() {
     for kernel in Kernel::ALL {
-        let module = naga::front::wgsl::parse_str(&kernel.source(Precision::Native)).unwrap();
+        let module =
+            naga::front::wgsl::parse_str(&kernel.source(Precision::Native, Loss::Squared)).unwrap();
         let mut found = Vec::new();
         for (_, global) in module.global_variables.iter() {
             let Some(place) = global.binding else { continue };
@@ -28,7 +29,9 @@ fn bindings_are_those_of_the_shipped_wgsl() {
 
 #[test]
 fn the_job_has_the_layout_of_the_shipped_wgsl() {
-    let module = naga::front::wgsl::parse_str(&Kernel::Finish.source(Precision::Native)).unwrap();
+    let module =
+        naga::front::wgsl::parse_str(&Kernel::Finish.source(Precision::Native, Loss::Squared))
+            .unwrap();
     let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Job")).unwrap();
     let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("not a struct") };
     let found: Vec<_> =
@@ -48,12 +51,12 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
         ("group_first", offset_of!(Job, group_first)),
         ("groups", offset_of!(Job, groups)),
         ("fresh", offset_of!(Job, fresh)),
-        ("squared", offset_of!(Job, squared)),
+        ("terms", offset_of!(Job, terms)),
         ("output", offset_of!(Job, output)),
         ("divisor", offset_of!(Job, divisor)),
-        ("padding_a", offset_of!(Job, padding)),
-        ("padding_b", offset_of!(Job, padding) + 4),
-        ("padding_c", offset_of!(Job, padding) + 8),
+        ("l1", offset_of!(Job, l1)),
+        ("l2", offset_of!(Job, l2)),
+        ("padding", offset_of!(Job, padding)),
     ];
     assert_eq!((found, *span as usize), (ours.to_vec(), size_of::<Job>()));
 }
@@ -61,8 +64,8 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
 /// The constants that Rust and WGSL share by agreement.
 #[test]
 fn constants_are_those_of_the_shipped_wgsl() {
-    let sum = Kernel::Sum.source(Precision::Native);
-    let residual = Kernel::Residual.source(Precision::Native);
+    let sum = Kernel::Sum.source(Precision::Native, Loss::Squared);
+    let residual = Kernel::Residual.source(Precision::Native, Loss::Squared);
     let stated = |source: &str, line: String| assert!(source.contains(&line), "{line}");
     stated(&sum, format!("const block_size: u32 = {}u;", super::super::super::order::BLOCK));
     stated(&sum, format!("const run_count: u32 = {RUNS}u;"));
@@ -74,8 +77,11 @@ fn constants_are_those_of_the_shipped_wgsl() {
 fn every_kernel_is_valid_and_can_be_translated() {
     for kernel in Kernel::ALL {
         for precision in [Precision::Native, Precision::Exact] {
-            let what = format!("{} {precision}", kernel.name());
-            crate::gpu::shader_check::translate(&what, &kernel.source(precision), &[]);
+            for loss in [Loss::Squared, Loss::Logistic] {
+                let what = format!("{} {precision} {loss}", kernel.name());
+                let source = kernel.source(precision, loss);
+                crate::gpu::shader_check::translate(&what, &source, &[]);
+            }
         }
     }
 }

@@ -4,9 +4,10 @@ use super::super::batches::Batch;
 use super::super::errors::TrainError;
 use super::super::model::LinearModel;
 use super::super::training::Training;
+use super::super::worker::Worker;
 use super::commands::{Commands, Operation};
 use super::descent::Descent;
-use super::gradient::GpuGradient;
+use super::gradient::{GpuGradient, Kept};
 use super::losses::Losses;
 use super::stream::{Selection, Stream};
 use super::table::{Rows, Shape};
@@ -48,13 +49,14 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         let (rows, stream) = place(gpu, shape, data, batch_size, training.gpu_memory)?;
         let losses = Losses::new(gpu)?;
         let count = data.rows() as u64;
-        let gradient = GpuGradient::new(gpu, precision, shape, count, rows, &losses.ring)?;
+        let gradient =
+            GpuGradient::new(gpu, precision, training, shape, count, rows, &losses.ring)?;
         let optimizer = GpuOptimizer::new(gpu, rule, gradient.columns())?.with_precision(precision);
         let view = |buffer: &wgpu::Buffer| GpuVec::padded(buffer, gradient.columns());
         let (parameters, grads) = (view(&gradient.parameters), view(&gradient.gradient));
         gpu.write(&parameters, &model.parameters())?;
         Ok(Self {
-            descent: Descent::new(gpu, &gradient, &optimizer, batch_size)?,
+            descent: Descent::new(gpu, &gradient, &optimizer, training, batch_size)?,
             commands: Commands::new(gpu)?,
             gpu: gpu.clone(),
             gradient,
@@ -65,58 +67,6 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
             stream,
             window: 0..0,
         })
-    }
-
-    pub(in crate::linear) fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
-        self.submit()?;
-        self.window = 0..0;
-        if !self.gradient.place().ordered() {
-            return Ok(());
-        }
-        let (queue, buffer) = (self.gpu.queue(), &self.gradient.order);
-        let write = || queue.write_buffer(buffer, 0, bytemuck::cast_slice(order));
-        Ok(caught(self.gpu.device(), write).map_err(StepError::from)?)
-    }
-
-    /// Trains on one batch of the epoch's order.
-    pub(in crate::linear) async fn step(
-        &mut self,
-        batch: &Batch,
-        order: &[u32],
-        wait: Wait,
-    ) -> Result<(), TrainError> {
-        let batch_rows = batch.rows.len();
-        let rows = match self.stream.as_ref().map(Stream::capacity) {
-            None => batch.rows.clone(),
-            Some(capacity) if batch_rows <= capacity => {
-                if batch.rows.start < self.window.start || batch.rows.end > self.window.end {
-                    let start = batch.rows.start;
-                    let end = order.len().min(start + capacity);
-                    self.load(Selection::Numbered(&order[start..end]), wait).await?;
-                    self.window = start..end;
-                }
-                batch.rows.start - self.window.start..batch.rows.end - self.window.start
-            }
-            Some(capacity) => return self.step_in_parts(batch, order, capacity, wait).await,
-        };
-        if let Some(descent) = &mut self.descent {
-            if descent.is_full() || self.commands.is_full() {
-                self.submit()?;
-            }
-        }
-        if let Some(descent) = &mut self.descent {
-            if let Some(before) = descent.add(&rows, self.optimizer.next_uniforms()) {
-                self.commands.push(before);
-            }
-        } else {
-            for operation in self.gradient.batch(&rows) {
-                self.push(operation)?;
-            }
-            let encoder = self.commands.encoder()?;
-            self.optimizer.record(encoder, &self.parameters, &self.grads)?;
-        }
-        self.commands.work += (batch_rows * self.gradient.columns()) as u64;
-        Ok(())
     }
 
     /// Trains on a batch that is larger than the stream's window.
@@ -140,46 +90,6 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         let encoder = self.commands.encoder()?;
         self.optimizer.record(encoder, &self.parameters, &self.grads)?;
         Ok(())
-    }
-
-    /// Samples the loss behind all steps so far.
-    pub(in crate::linear) async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError> {
-        if let Some(operation) = self.descent.as_mut().and_then(Descent::close) {
-            self.push(operation)?;
-        }
-        if let Some(capacity) = self.stream.as_ref().map(Stream::capacity) {
-            let rows = self.gradient.rows() as usize;
-            for first in (0..rows).step_by(capacity) {
-                let range = first..rows.min(first + capacity);
-                self.load(Selection::Range(range.clone()), wait).await?;
-                self.push(self.gradient.residuals_of(&range))?;
-            }
-        } else {
-            for operation in self.gradient.residuals_of_all() {
-                self.push(operation)?;
-            }
-        }
-        for operation in self.gradient.sum_of_squares(self.losses.place()) {
-            self.push(operation)?;
-        }
-        self.submit()?;
-        self.losses.submitted()
-    }
-
-    /// Hands out the squared errors that have arrived, in the order of sampling; all of them if
-    /// `all`.
-    pub(in crate::linear) async fn squared_errors(
-        &mut self,
-        wait: Wait,
-        all: bool,
-    ) -> Result<Vec<f32>, TrainError> {
-        self.losses.arrived(wait, all).await
-    }
-
-    pub(in crate::linear) async fn model(mut self, wait: Wait) -> Result<LinearModel, TrainError> {
-        self.submit()?;
-        let parameters = self.parameters.download_waiting(&self.gpu, wait).await?;
-        Ok(LinearModel::from_parameters(parameters))
     }
 
     /// Fills the stream's window; what the device had to do before is under way meanwhile.
@@ -224,6 +134,85 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
     }
 }
 
+impl<R: Rule> Worker for GpuWorker<'_, R> {
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
+        self.submit()?;
+        self.window = 0..0;
+        if !self.gradient.place().ordered() {
+            return Ok(());
+        }
+        let (queue, buffer) = (self.gpu.queue(), &self.gradient.order);
+        let write = || queue.write_buffer(buffer, 0, bytemuck::cast_slice(order));
+        Ok(caught(self.gpu.device(), write).map_err(StepError::from)?)
+    }
+
+    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError> {
+        let batch_rows = batch.rows.len();
+        let rows = match self.stream.as_ref().map(Stream::capacity) {
+            None => batch.rows.clone(),
+            Some(capacity) if batch_rows <= capacity => {
+                if batch.rows.start < self.window.start || batch.rows.end > self.window.end {
+                    let start = batch.rows.start;
+                    let end = order.len().min(start + capacity);
+                    self.load(Selection::Numbered(&order[start..end]), wait).await?;
+                    self.window = start..end;
+                }
+                batch.rows.start - self.window.start..batch.rows.end - self.window.start
+            }
+            Some(capacity) => return self.step_in_parts(batch, order, capacity, wait).await,
+        };
+        if self.descent.as_ref().is_some_and(Descent::is_full) || self.commands.is_full() {
+            self.submit()?;
+        }
+        if let Some(descent) = &mut self.descent {
+            if let Some(before) = descent.add(&rows, self.optimizer.next_uniforms()) {
+                self.commands.push(before);
+            }
+        } else {
+            for operation in self.gradient.batch(&rows) {
+                self.push(operation)?;
+            }
+            let encoder = self.commands.encoder()?;
+            self.optimizer.record(encoder, &self.parameters, &self.grads)?;
+        }
+        self.commands.work += (batch_rows * self.gradient.columns()) as u64;
+        Ok(())
+    }
+
+    async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError> {
+        if let Some(operation) = self.descent.as_mut().and_then(Descent::close) {
+            self.push(operation)?;
+        }
+        if let Some(capacity) = self.stream.as_ref().map(Stream::capacity) {
+            let rows = self.gradient.rows() as usize;
+            for first in (0..rows).step_by(capacity) {
+                let range = first..rows.min(first + capacity);
+                self.load(Selection::Range(range.clone()), wait).await?;
+                self.push(self.gradient.window_rows(&range, Kept::Terms))?;
+            }
+        } else {
+            for operation in self.gradient.all_rows(Kept::Terms) {
+                self.push(operation)?;
+            }
+        }
+        for operation in self.gradient.sum(self.losses.place()) {
+            self.push(operation)?;
+        }
+        self.submit()?;
+        self.losses.submitted()
+    }
+
+    async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
+        self.losses.arrived(wait, all).await
+    }
+
+    async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError> {
+        self.submit()?;
+        let parameters = self.parameters.download_waiting(&self.gpu, wait).await?;
+        Ok(LinearModel::from_parameters(parameters))
+    }
+}
+
 /// Brings rows to the device, if they take at most `memory` bytes there and the device has room;
 /// else prepares a window to stream them through.
 fn place<'a>(
@@ -260,20 +249,21 @@ pub(in crate::linear) async fn predictions(
     let (rows, stream) = place(gpu, shape, data, 1, None)?;
     let losses = Losses::new(gpu)?;
     let count = data.rows() as u64;
-    let gradient = GpuGradient::new(gpu, precision, shape, count, rows, &losses.ring)?;
+    let training = Training::default();
+    let gradient = GpuGradient::new(gpu, precision, &training, shape, count, rows, &losses.ring)?;
     gpu.write(&GpuVec::padded(&gradient.parameters, gradient.columns()), &model.parameters())?;
     let mut commands = Commands::new(gpu)?;
     if let Some(mut stream) = stream {
         for first in (0..data.rows()).step_by(stream.capacity()) {
             let range = first..data.rows().min(first + stream.capacity());
             stream.load(gpu, &mut commands, Selection::Range(range.clone()), wait).await?;
-            commands.push(gradient.residuals_of(&range));
+            commands.push(gradient.window_rows(&range, Kept::Predictions));
             if let Some(submission) = commands.submit()? {
                 stream.submitted(gpu, submission)?;
             }
         }
     } else {
-        for operation in gradient.residuals_of_all() {
+        for operation in gradient.all_rows(Kept::Predictions) {
             if commands.is_full() {
                 commands.submit()?;
             }

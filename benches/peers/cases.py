@@ -1,0 +1,97 @@
+"""What is measured: each case, those who take part in it, and the ratio that we mean to reach."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Peer:
+    """A program beside ours. `target` is how many times as fast as it we mean to be."""
+
+    name: str
+    program: str  # ours, burn, or a script in this folder
+    arguments: list
+    target: float | None = None
+    # Whether its `check` has to agree with ours; limits compute something else.
+    checked: bool = True
+
+
+@dataclass
+class Case:
+    """One problem, solved by ours and by every peer in turn."""
+
+    part: str
+    name: str
+    ours: list
+    peers: list
+    # How far `check` may be from ours.
+    tolerance: float
+    modes: list = field(default_factory=lambda: ["queued"])
+
+
+# For each element of the sum of parameters: rounding and the place of epsilon move it less, a step
+# left out moves it by 6e-3.
+STEP_TOLERANCE = 1e-6
+# A share of the loss of a model that always answers 0. Other shuffles end at losses this close.
+LOSS_TOLERANCE = 0.015
+
+
+def step_cases(quick):
+    fused = {4096: 10.0, 1 << 20: 1.15, 1 << 24: 2.0, 1 << 26: 2.0}
+    for size in [4096] if quick else fused:
+        limit = 0.95 if size >= 1 << 24 else None
+        yield Case(
+            "step",
+            f"CPU step, {size:,} elements",
+            ["step", "cpu", size],
+            [
+                Peer("PyTorch fused", "step.py", ["fused", size], fused[size]),
+                Peer("PyTorch foreach", "step.py", ["foreach", size]),
+                Peer("optax jitted, donated", "step.py", ["optax", size]),
+                Peer("additions, same traffic", "ours", ["step", "traffic", size], limit, False),
+            ],
+            STEP_TOLERANCE * size,
+        )
+
+
+def burn_cases(quick):
+    targets = {4096: 1.5, 1 << 20: 1.5, 1 << 24: 1.0}
+    for size in [4096] if quick else targets:
+        yield Case(
+            "burn",
+            f"GPU step, {size:,} elements",
+            ["step", "gpu", size],
+            [Peer("Burn AdaGrad", "burn", [size], targets[size])],
+            STEP_TOLERANCE * size,
+            ["queued", "waited", "lazy"],
+        )
+
+
+def train_cases(quick, airfoil):
+    for engine, target in [("cpu", 50.0), ("gpu", 5.0)] if airfoil else []:
+        yield Case(
+            "train",
+            f"airfoil, 150 batches of 10, {engine}",
+            ["airfoil", engine, airfoil],
+            [
+                Peer("PyTorch, DataLoader", "train.py", ["dataloader", airfoil], target),
+                Peer("PyTorch, shuffled indices", "train.py", ["autograd", airfoil]),
+                Peer("PyTorch, gradient by hand", "train.py", ["manual", airfoil]),
+                Peer("scikit-learn SGDRegressor", "train.py", ["sgdregressor", airfoil]),
+            ],
+            LOSS_TOLERANCE * 0.5,  # the target has a variance of 1
+        )
+    shapes = [(1_000_000, 256, 8192), (100_000, 4096, 1024)]
+    for shape in [(20_000, 64, 256)] if quick else shapes:
+        rows, features, batch = shape
+        yield Case(
+            "train",
+            f"{rows:,} x {features:,}, batches of {batch:,}, cpu",
+            ["dense", *shape],
+            [
+                Peer("PyTorch, shuffled indices", "train.py", ["autograd", *shape], 1.2),
+                Peer("PyTorch, gradient by hand", "train.py", ["manual", *shape], 1.2),
+                Peer("reading the rows", "ours", ["gather", *shape], 0.8, False),
+            ],
+            # Features and weights are uniform in [-1, 1).
+            LOSS_TOLERANCE * features / 18,
+        )

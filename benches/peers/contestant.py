@@ -1,0 +1,72 @@
+"""What the contestants in Python share: the data, as in ours/, and how to answer."""
+
+import json
+import os
+import sys
+import time
+
+import numpy as np
+
+THREADS = int(os.environ["OMP_NUM_THREADS"])
+LEARNING_RATE = 0.01
+# Beside gradients of about 1 it makes no difference where epsilon goes.
+EPSILON = 1e-10
+CHECKED_STEPS = 3
+WARM_UP = 20
+
+
+def answer(check, device, measure):
+    """Says what was checked, then answers "MODE SECONDS" with a time, line by line."""
+    print(json.dumps({"check": float(check), "device": device}), flush=True)
+    for line in sys.stdin:
+        _mode, budget = line.split()
+        print(json.dumps({"seconds": measure(float(budget))}), flush=True)
+
+
+def seconds_per_step(run, budget):
+    """Seconds for one of the steps that `run(steps)` takes and waits for."""
+
+    def seconds(steps):
+        start = time.perf_counter()
+        run(steps)
+        return (time.perf_counter() - start) / steps
+
+    once = seconds(4)
+    return seconds(int(min(max(budget / once, 1), 1e6)))
+
+
+def seconds_per_epoch(run, budget):
+    """The mean over as many runs as fit; `run()` returns the seconds of its epochs."""
+    total, runs = 0.0, 0
+    while runs == 0 or total < budget:
+        total += run()
+        runs += 1
+    return total / runs
+
+
+def values(length):
+    """Numbers between 0.5 and 1.5, none like its neighbour."""
+    index = np.arange(length, dtype=np.uint32) * np.uint32(2_654_435_761)
+    return (index >> np.uint32(8)).astype(np.float32) / np.float32(2**24) + np.float32(0.5)
+
+
+def uniform(index):
+    """A number in [-1, 1) for each index: the finalizer "lowbias32"."""
+    index = index ^ (index >> np.uint32(16))
+    index *= np.uint32(0x7FEB352D)
+    index ^= index >> np.uint32(15)
+    index *= np.uint32(0x846CA68B)
+    index ^= index >> np.uint32(16)
+    return (index >> np.uint32(8)).astype(np.float32) / np.float32(2**23) - np.float32(1)
+
+
+def dense_data(rows, columns):
+    """A regression problem with a tenth of uniform noise."""
+    weights = uniform(np.arange(columns, dtype=np.uint32) + np.uint32(1 << 31))
+    noise = uniform(np.arange(rows, dtype=np.uint32) + np.uint32(3 << 30))
+    features = np.empty((rows, columns), dtype=np.float32)
+    for first in range(0, rows, 1000):
+        part = features[first : first + 1000]
+        index = np.arange(first * columns, first * columns + part.size, dtype=np.uint32)
+        part[:] = uniform(index).reshape(part.shape)
+    return features, features @ weights + np.float32(0.1) * noise

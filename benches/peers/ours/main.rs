@@ -1,0 +1,89 @@
+//! wgpu-optim as a contestant of benches/peers/run, and the limits that memory sets. Answers the
+//! requests that benches/peers/README.md lists; `cargo bench` alone only runs each of them once.
+#![allow(missing_docs, reason = "a program")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
+#![allow(clippy::print_stdout, reason = "answers go to standard output")]
+
+mod step;
+#[path = "../../support/traffic.rs"]
+mod traffic;
+mod train;
+
+use std::time::Duration;
+
+const USAGE: &str = "one of
+    step cpu|traffic|gpu ELEMENTS
+    airfoil cpu|gpu FILE
+    dense|gather ROWS FEATURES BATCH
+this program is run by benches/peers/run";
+
+/// What a program that takes part has to offer.
+trait Contestant {
+    /// Proof that the work was done: the sum of the parameters after three steps, or the loss at
+    /// the end of a run.
+    fn check(&self) -> f64;
+
+    /// The device it runs on.
+    fn device(&self) -> String {
+        "CPU engine".to_owned()
+    }
+
+    /// Seconds for one step or one epoch, measured for about `budget`.
+    fn measure(&mut self, mode: &str, budget: Duration) -> f64;
+}
+
+/// An adapter's name and driver.
+fn adapter(gpu: &wgpu_optim::Gpu) -> String {
+    let info = gpu.info();
+    format!("{}, {} {}", info.name, info.driver, info.driver_info)
+}
+
+fn contestant(arguments: &[&str]) -> Box<dyn Contestant> {
+    let number =
+        |text: &str| -> usize { text.parse().unwrap_or_else(|_| panic!("{text}: {USAGE}")) };
+    match *arguments {
+        ["step", "gpu", len] => Box::new(step::Gpu::new(number(len))),
+        ["step", "cpu", len] => Box::new(step::cpu(number(len))),
+        ["step", "traffic", len] => Box::new(step::traffic(number(len))),
+        ["airfoil", engine, file] => Box::new(train::Airfoil::new(engine, file)),
+        [kind @ ("dense" | "gather"), rows, features, batch] => {
+            let (rows, features, batch) = (number(rows), number(features), number(batch));
+            let data = train::dense_data(rows, features);
+            match kind {
+                "dense" => Box::new(train::Dense::new(data, batch)),
+                _ => Box::new(train::Gather::new(data, batch)),
+            }
+        }
+        _ => panic!("{arguments:?}: {USAGE}"),
+    }
+}
+
+/// Says what was checked, then answers `MODE SECONDS` with a time, line by line.
+fn answer(contestant: &mut dyn Contestant) {
+    println!("{{\"check\": {:e}, \"device\": {:?}}}", contestant.check(), contestant.device());
+    for line in std::io::stdin().lines() {
+        let line = line.unwrap();
+        let (mode, seconds) = line.split_once(' ').unwrap();
+        let seconds = contestant.measure(mode, Duration::from_secs_f64(seconds.parse().unwrap()));
+        println!("{{\"seconds\": {seconds:e}}}");
+    }
+}
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    if arguments.contains(&"--bench") {
+        for arguments in [
+            &["step", "cpu", "4096"][..],
+            &["step", "traffic", "4096"],
+            &["dense", "1000", "8", "64"],
+            &["gather", "1000", "8", "64"],
+        ] {
+            let seconds = contestant(arguments).measure("queued", Duration::from_millis(1));
+            println!("{}: {seconds:e} s", arguments.join(" "));
+        }
+        println!("The peers run by benches/peers/run.");
+        return;
+    }
+    answer(&mut *contestant(&arguments));
+}

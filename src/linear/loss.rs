@@ -1,0 +1,109 @@
+//! What training minimizes.
+
+use crate::numerics::elementary::{exp_negative, log_one_plus};
+
+/// The loss of one prediction `p` for a target `y`; training minimizes its mean over the rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Loss {
+    /// `(p - y)^2 / 2`: linear regression.
+    #[default]
+    Squared,
+    /// `ln(1 + exp(p)) - y p`: logistic regression, for targets 0 and 1; `p` is the logarithm of the
+    /// odds of 1.
+    Logistic,
+}
+
+impl Loss {
+    /// The loss's derivative by the prediction. WGSL twin: `derivative` in
+    /// `shaders/linear/loss/`.
+    #[inline(always)]
+    pub(super) fn derivative(self, prediction: f32, target: f32) -> f32 {
+        match self {
+            Self::Squared => prediction - target,
+            Self::Logistic => {
+                let e = exp_negative(prediction.abs());
+                let numerator = if prediction < 0.0 { e } else { 1.0 };
+                numerator / (1.0 + e) - target
+            }
+        }
+    }
+
+    /// What a sample of the loss sums: the loss, or for the squared one its double. WGSL twin:
+    /// `term` in `shaders/linear/loss/`.
+    #[inline(always)]
+    pub(super) fn term(self, prediction: f32, target: f32) -> f32 {
+        match self {
+            Self::Squared => {
+                let residual = prediction - target;
+                residual * residual
+            }
+            Self::Logistic => {
+                let e = exp_negative(prediction.abs());
+                let linear = if prediction > 0.0 { prediction } else { 0.0 };
+                (linear + log_one_plus(e)) - target * prediction
+            }
+        }
+    }
+
+    /// The mean loss, from the sum of `rows` terms.
+    pub(super) fn mean(self, sum: f64, rows: f64) -> f64 {
+        match self {
+            Self::Squared => sum / (2.0 * rows),
+            Self::Logistic => sum / rows,
+        }
+    }
+
+    /// The probability of target 1, for a prediction of a logistic model.
+    #[must_use]
+    pub fn probability(prediction: f32) -> f32 {
+        Self::Logistic.derivative(prediction, 0.0)
+    }
+
+    /// The WGSL of `derivative` and `term`.
+    pub(super) fn shader(self) -> &'static str {
+        match self {
+            Self::Squared => include_str!("../../shaders/linear/loss/squared.wgsl"),
+            Self::Logistic => include_str!("../../shaders/linear/loss/logistic.wgsl"),
+        }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Squared => "squared",
+            Self::Logistic => "logistic",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against double precision, within a few roundings of f32.
+    #[test]
+    fn the_logistic_loss_and_its_derivative() {
+        for step in -1000..=1000 {
+            let p = step as f32 * 0.08;
+            for y in [0.0_f32, 1.0] {
+                let (p64, y64) = (f64::from(p), f64::from(y));
+                let probability = 1.0 / (1.0 + (-p64).exp());
+                let derivative = f64::from(Loss::Logistic.derivative(p, y));
+                assert!((derivative - (probability - y64)).abs() < 2e-7, "{p}");
+                let loss = p64.max(0.0) + (-p64.abs()).exp().ln_1p() - y64 * p64;
+                let term = f64::from(Loss::Logistic.term(p, y));
+                assert!((term - loss).abs() <= 4e-7 * loss.max(p64.abs()) + 1e-37, "{p} {term}");
+            }
+        }
+        assert_eq!(Loss::probability(0.0), 0.5);
+        assert!(Loss::probability(f32::NAN).is_nan());
+        assert_eq!(Loss::probability(f32::INFINITY), 1.0);
+    }
+
+    #[test]
+    fn the_squared_loss_is_half_the_mean() {
+        assert_eq!((Loss::Squared.derivative(3.0, 1.0), Loss::Squared.term(3.0, 1.0)), (2.0, 4.0));
+        assert_eq!(Loss::Squared.mean(12.0, 3.0), 2.0);
+    }
+}

@@ -1,0 +1,62 @@
+//! What keeps weights small.
+
+use super::errors::TrainError;
+
+/// `l1 * sum(|w|) + l2 / 2 * sum(w^2)` over the weights, not the bias, is added to what training
+/// minimizes; losses are told without it. Where a weight is 0, its share of the gradient is 0 too.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Penalty {
+    /// Pulls every weight by the same amount; finite, at least 0. Default 0.
+    pub l1: f32,
+    /// Pulls a weight by its size; finite, at least 0. Default 0.
+    pub l2: f32,
+}
+
+impl Penalty {
+    pub(super) fn validate(self) -> Result<(), TrainError> {
+        for (setting, value) in [("the L1 penalty", self.l1), ("the L2 penalty", self.l2)] {
+            if !value.is_finite() || value < 0.0 || value.is_subnormal() {
+                return Err(TrainError::Penalty { setting, value });
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the penalty's share to the gradient of one weight. WGSL twin:
+    /// `shaders/linear/penalty.wgsl`.
+    #[inline(always)]
+    pub(super) fn add(self, gradient: f32, weight: f32) -> f32 {
+        let mut sum = gradient;
+        if self.l2 != 0.0 {
+            sum += self.l2 * weight;
+        }
+        if self.l1 != 0.0 {
+            let sign = if weight == 0.0 { 0.0 } else { 1.0_f32.copysign(weight) };
+            sum += self.l1 * sign;
+        }
+        sum
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_part_pulls_towards_zero() {
+        let penalty = Penalty { l1: 0.5, l2: 0.25 };
+        assert_eq!(penalty.add(1.0, 2.0), 1.0 + 0.25 * 2.0 + 0.5);
+        assert_eq!(penalty.add(1.0, -2.0), 1.0 - 0.25 * 2.0 - 0.5);
+        assert_eq!(penalty.add(1.0, 0.0), 1.0);
+        assert_eq!(Penalty::default().add(1.0, f32::NAN), 1.0);
+    }
+
+    #[test]
+    fn what_is_no_penalty_is_refused() {
+        for l1 in [-1.0, f32::NAN, f32::INFINITY, 1e-40] {
+            let error = Penalty { l1, l2: 0.0 }.validate().unwrap_err();
+            assert!(error.to_string().starts_with("the L1 penalty is"), "{error}");
+        }
+        assert_eq!(Penalty { l1: 0.0, l2: 1.0 }.validate(), Ok(()));
+    }
+}

@@ -1,0 +1,112 @@
+//! What a run has come to: the samples of its loss, and who is told of them.
+
+use std::ops::ControlFlow;
+
+use super::errors::TrainError;
+use super::loss::Loss;
+use super::model::LinearModel;
+use super::training::{LossPoint, Progress, Trained};
+
+/// A loss this many times the first one is no step on the way to a better model.
+const DIVERGED: f64 = 1e6;
+
+/// The history of a run, and who is told of it.
+pub(super) struct Record<F> {
+    loss: Loss,
+    rows: f64,
+    total: u64,
+    /// Examples trained at each sample, and the losses that have arrived.
+    samples: Vec<u64>,
+    history: Vec<LossPoint>,
+    observe: F,
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
+    pub(super) fn new(loss: Loss, rows: usize, total: u64, observe: F) -> Self {
+        Self { loss, rows: rows as f64, total, samples: Vec::new(), history: Vec::new(), observe }
+    }
+
+    pub(super) fn sampled(&mut self, examples: u64) {
+        self.samples.push(examples);
+    }
+
+    /// Takes sums of the loss's terms in the order of their samples.
+    pub(super) fn add(&mut self, sums: Vec<f32>) -> Result<(), TrainError> {
+        for sum in sums {
+            let Some(&examples) = self.samples.get(self.history.len()) else { break };
+            let epoch = examples as f64 / self.rows;
+            let loss = self.loss.mean(f64::from(sum), self.rows);
+            if !loss.is_finite() && examples == 0 {
+                return Err(TrainError::Overflow);
+            }
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { epoch: whole(epoch), loss });
+            }
+            self.history.push(LossPoint { epoch, loss });
+            self.report(examples)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn report(&mut self, examples: u64) -> Result<(), TrainError> {
+        let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
+        let progress = Progress { examples, total: self.total, epoch, loss };
+        match (self.observe)(&progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => {
+                Err(TrainError::Interrupted { epoch: whole(examples as f64 / self.rows) })
+            }
+        }
+    }
+
+    pub(super) fn finish(
+        self,
+        model: LinearModel,
+        seconds_per_epoch: f64,
+    ) -> Result<Trained, TrainError> {
+        let first = self.history.first().map_or(f64::NAN, |point| point.loss);
+        let last = self.history.last().map_or(f64::NAN, |point| point.loss);
+        if !model.parameters().iter().all(|value| value.is_finite()) {
+            return Err(TrainError::Diverged {
+                epoch: whole(self.total as f64 / self.rows),
+                loss: last,
+            });
+        }
+        // A run may leap far away and come back; what counts is from where on it did not.
+        let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
+        if let Some(point) = self.history.iter().rev().take_while(far).last() {
+            return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
+        }
+        Ok(Trained { model, loss: last, history: self.history, seconds_per_epoch })
+    }
+}
+
+/// The epoch, counted from 1, that was under way after `epochs` epochs.
+fn whole(epochs: f64) -> u32 {
+    epochs.ceil().max(1.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(losses: &[f64]) -> Result<Trained, TrainError> {
+        let mut record = Record::new(Loss::Squared, 10, 10 * (losses.len() as u64 - 1), |_| {
+            ControlFlow::Continue(())
+        });
+        record.history = (0..)
+            .zip(losses)
+            .map(|(epoch, &loss)| LossPoint { epoch: f64::from(epoch), loss })
+            .collect();
+        record.finish(LinearModel { weights: vec![1.0], bias: 0.0 }, 0.0)
+    }
+
+    #[test]
+    fn divergence_is_told_from_where_it_did_not_come_back() {
+        assert_eq!(finish(&[1.0, 0.5, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        // Far away, and back.
+        assert_eq!(finish(&[1.0, 1e9, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        let error = finish(&[1.0, 1e9, 0.2, 2e9, 3e9]);
+        assert_eq!(error, Err(TrainError::Diverged { epoch: 3, loss: 3e9 }));
+    }
+}

@@ -1,0 +1,25 @@
+//! What a training run asks of an engine.
+
+use super::batches::Batch;
+use super::errors::TrainError;
+use super::model::LinearModel;
+use crate::gpu::Wait;
+
+/// An engine at work on one run.
+pub(super) trait Worker {
+    /// An epoch begins that visits the rows in this order.
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError>;
+
+    /// Trains on one batch of that order.
+    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError>;
+
+    /// Samples the loss over all rows behind all steps so far.
+    async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError>;
+
+    /// Hands out the sums of the loss's terms that have arrived, in the order of sampling; all of
+    /// them if `all`.
+    async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError>;
+
+    /// The model as it is.
+    async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError>;
+}

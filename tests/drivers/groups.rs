@@ -1,0 +1,353 @@
+//! Many tensors at once: the bits that each would have alone.
+
+use wgpu_optim::{
+    Adagrad, AnyRule, EpsilonPlacement, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup,
+    Precision, Rule, RuleVisitor, Sgd, WeightDecay, wgpu,
+};
+
+use crate::Check;
+use crate::driver::Driver;
+use crate::reference::{Reference, values};
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("groups: tensors of every length, wherever they lie", every_place),
+    ("groups: every rule, and state that only some groups use", every_rule),
+    ("groups: each tensor as by an optimizer of its own", alone),
+    ("groups: limits lowered until a step is many dispatches", lowered_limits),
+    ("groups: N steps in one encoder with N learning rates", learning_rates),
+    ("groups: two pairs of lists in turn, and resuming", in_turn),
+];
+
+/// Lengths on both sides of a group of four, of a workgroup and of a block.
+const LENS: [usize; 14] = [1, 2, 3, 4, 5, 31, 64, 511, 512, 513, 1000, 4095, 4097, 33_000];
+
+/// Groups that differ in their numbers and in their formulas, in turn over `lens`.
+fn groups(lens: &[usize]) -> Vec<ParamGroup<Adagrad>> {
+    let base = Adagrad { learning_rate: 0.1, initial_accumulator: 0.01, ..Adagrad::default() };
+    let outside = EpsilonPlacement::OutsideRoot;
+    let rules = [
+        base,
+        Adagrad { learning_rate: 0.5, initial_accumulator: 0.0, epsilon: 1e-3, ..base },
+        Adagrad { epsilon_placement: outside, learning_rate_decay: 0.25, ..base },
+        Adagrad { weight_decay: WeightDecay::L2(0.03), maximize: true, ..base },
+    ];
+    let third = lens.len().div_ceil(rules.len());
+    let parts = lens.chunks(third).map(<[usize]>::to_vec);
+    rules.into_iter().zip(parts).map(|(rule, lens)| ParamGroup { rule, lens }).collect()
+}
+
+/// The lists of a run: what the device has, and what the CPU engine makes of it.
+struct Run {
+    params: Vec<GpuVec>,
+    grads: Vec<GpuVec>,
+    optimizer: GpuGroupOptimizer<Adagrad>,
+    gradients: Vec<Vec<f32>>,
+    references: Vec<Reference<Adagrad>>,
+}
+
+/// Values of each tensor of a list, none like another's.
+fn hosts(lens: &[usize], seed: u32) -> Vec<Vec<f32>> {
+    (seed..).zip(lens).map(|(seed, &len)| values(len, seed, 5)).collect()
+}
+
+impl Run {
+    /// `lay` puts a list of values into device memory.
+    fn new(
+        gpu: &Gpu,
+        precision: Precision,
+        lens: &[usize],
+        lay: impl Fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>,
+    ) -> Self {
+        let (hosts, gradients) = (hosts(lens, 1), hosts(lens, 1000));
+        let groups = groups(lens);
+        let rules = groups.iter().flat_map(|group| group.lens.iter().map(|_| group.rule));
+        Self {
+            references: rules.zip(&hosts).map(|(rule, host)| Reference::new(rule, host)).collect(),
+            params: lay(gpu, &hosts),
+            grads: lay(gpu, &gradients),
+            optimizer: GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(precision),
+            gradients,
+        }
+    }
+
+    fn step(&mut self) {
+        self.optimizer.step(&self.params, &self.grads).unwrap();
+        for (reference, gradient) in self.references.iter_mut().zip(&self.gradients) {
+            reference.step(gradient);
+        }
+    }
+
+    fn check(&self, driver: &Driver, gpu: &Gpu, what: &str) {
+        for (index, reference) in self.references.iter().enumerate() {
+            let what = format!("{what}, tensor {index} of {} elements", reference.params.len());
+            let params = self.params[index].download_blocking(gpu).unwrap();
+            let state = self.optimizer.state(index, 0).download_blocking(gpu).unwrap();
+            driver.check_exact(&what, reference.optimizer.state(0), &state);
+            driver.check_exact(&what, &reference.params, &params);
+            let gradient = self.grads[index].download_blocking(gpu).unwrap();
+            assert_eq!(gradient, self.gradients[index], "gradients are only read");
+        }
+    }
+}
+
+/// Where native results are the reference's bits, both precisions; elsewhere exact alone.
+fn precisions(driver: &Driver) -> &'static [Precision] {
+    if driver.rounds_correctly() {
+        &[Precision::Native, Precision::Exact]
+    } else {
+        &[Precision::Exact]
+    }
+}
+
+fn side_by_side(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
+    let hosts: Vec<&[f32]> = hosts.iter().map(Vec::as_slice).collect();
+    gpu.upload_many(&hosts).unwrap()
+}
+
+fn separate(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
+    hosts.iter().map(|host| gpu.upload(host).unwrap()).collect()
+}
+
+/// Of several buffers each.
+fn in_parts(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
+    let parts = |host: &Vec<f32>| {
+        let parts: Vec<_> = host.chunks(700).map(|part| gpu.upload(part).unwrap()).collect();
+        GpuVec::concatenate(parts).unwrap()
+    };
+    hosts.iter().map(parts).collect()
+}
+
+/// What lies between the tensors of a caller's buffer, and what nothing may touch.
+const POISON: f32 = f32::from_bits(0x7fa5_a5a5_u32);
+
+/// Where tensors begin in a caller's buffer: at every offset modulo four, with poison between.
+fn scattered(lens: impl Iterator<Item = usize>) -> Vec<usize> {
+    let mut next = 3;
+    let place = |(index, len): (usize, usize)| {
+        let start = next;
+        next += len + 1 + index % 5;
+        start
+    };
+    lens.enumerate().map(place).collect()
+}
+
+/// Views of one buffer of poison.
+fn views(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
+    let starts = scattered(hosts.iter().map(Vec::len));
+    let end = starts[starts.len() - 1] + hosts[hosts.len() - 1].len() + 7;
+    let mut content = vec![POISON; end];
+    for (&start, host) in starts.iter().zip(hosts) {
+        content[start..start + host.len()].copy_from_slice(host);
+    }
+    let usage =
+        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("a caller's buffer"),
+        size: 4 * end as u64,
+        usage,
+        mapped_at_creation: false,
+    });
+    let bytes: Vec<u8> = content.iter().flat_map(|value| value.to_bits().to_ne_bytes()).collect();
+    gpu.queue().write_buffer(&buffer, 0, &bytes);
+    let view = |(&start, host): (&usize, &Vec<f32>)| {
+        GpuVec::from_buffer(&buffer, 4 * start as u64, host.len())
+    };
+    starts.iter().zip(hosts).map(|pair| view(pair).unwrap()).collect()
+}
+
+/// That nothing but the tensors was written.
+fn check_poison(gpu: &Gpu, vectors: &[GpuVec]) {
+    let (buffer, _) = vectors[0].buffers().next().unwrap();
+    let whole = GpuVec::from_buffer(buffer, 0, (buffer.size() / 4) as usize).unwrap();
+    let content = whole.download_blocking(gpu).unwrap();
+    let mut free = vec![true; content.len()];
+    for (start, len) in scattered(vectors.iter().map(GpuVec::len)).into_iter().zip(vectors) {
+        free[start..start + len.len()].fill(false);
+    }
+    for (index, (value, free)) in content.iter().zip(free).enumerate() {
+        assert!(!free || value.to_bits() == POISON.to_bits(), "element {index} was touched");
+    }
+}
+
+type Lay = fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>;
+
+/// Every way in which tensors can lie, and that of the caller's with poison between.
+const LAYS: [(&str, Lay); 4] = [
+    ("side by side", side_by_side),
+    ("in buffers of their own", separate),
+    ("in several buffers each", in_parts),
+    ("scattered over one buffer", views),
+];
+
+fn every_place(driver: &Driver) {
+    let gpu = driver.gpu();
+    for &precision in precisions(driver) {
+        for (what, lay) in LAYS {
+            let mut run = Run::new(gpu, precision, &LENS, lay);
+            for _ in 0..3 {
+                run.step();
+            }
+            run.check(driver, gpu, &format!("{what}, {precision}"));
+        }
+        let mut run = Run::new(gpu, precision, &LENS, views);
+        run.step();
+        check_poison(gpu, &run.params);
+        check_poison(gpu, &run.grads);
+        // Parameters and gradients in one buffer: the gradients are bound read_write then.
+        let twice: Vec<_> = LENS.iter().chain(&LENS).copied().collect();
+        for lay in [side_by_side, views] {
+            let all = lay(gpu, &hosts(&twice, 1));
+            let mut run = Run::new(gpu, precision, &LENS, lay);
+            (run.params, run.grads) = (all[..14].to_vec(), all[14..].to_vec());
+            run.gradients = hosts(&twice, 1)[14..].to_vec();
+            run.step();
+            run.check(driver, gpu, &format!("in one buffer, {precision}"));
+        }
+    }
+}
+
+/// Steps groups of two tensors each, and compares with each tensor's own optimizer.
+fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
+    let gpu = driver.gpu();
+    let lens: Vec<usize> = rules.iter().flat_map(|_| [5, 513]).collect();
+    let groups: Vec<_> =
+        rules.iter().map(|&rule| ParamGroup { rule, lens: vec![5, 513] }).collect();
+    let (hosts, gradients) = (hosts(&lens, 1), hosts(&lens, 1000));
+    let (params, grads) = (side_by_side(gpu, &hosts), side_by_side(gpu, &gradients));
+    let mut optimizer =
+        GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(Precision::Exact);
+    for _ in 0..3 {
+        optimizer.step(&params, &grads).unwrap();
+    }
+    let used = |k: &usize| rules.iter().any(|rule| rule.uses_state(*k));
+    let names: Vec<_> = (0..R::STATE.len()).filter(used).map(|k| R::STATE[k]).collect();
+    for (index, (host, gradient)) in hosts.iter().zip(&gradients).enumerate() {
+        let mut reference = Reference::new(rules[index / 2], host);
+        for _ in 0..3 {
+            reference.step(gradient);
+        }
+        for (name, expected) in reference.vectors() {
+            let actual = match names.iter().position(|known| *known == name) {
+                Some(vector) => optimizer.state(index, vector),
+                None => &params[index],
+            };
+            let what = format!("tensor {index}, {name}, {rules:?}");
+            driver.check_exact(&what, expected, &actual.download_blocking(gpu).unwrap());
+        }
+    }
+}
+
+struct Groups<'a>(&'a Driver);
+
+impl RuleVisitor for Groups<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let mut slower = rule;
+        slower.set_learning_rate(0.001);
+        step_groups(self.0, &[rule, slower]);
+    }
+}
+
+fn every_rule(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        rule.visit(Groups(driver));
+    }
+    let plain = Sgd { learning_rate: 0.1, ..Sgd::default() };
+    step_groups(driver, &[plain, Sgd { momentum: 0.9, ..plain }, plain]);
+}
+
+fn alone(driver: &Driver) {
+    let gpu = driver.gpu();
+    let mut run = Run::new(gpu, Precision::Native, &LENS, side_by_side);
+    let rules =
+        groups(&LENS).into_iter().flat_map(|group| group.lens.into_iter().map(move |_| group.rule));
+    let own = separate(gpu, &hosts(&LENS, 1));
+    let mut optimizers: Vec<_> = rules
+        .zip(&own)
+        .map(|(rule, own)| GpuOptimizer::new(gpu, rule, own.len()).unwrap())
+        .collect();
+    for _ in 0..2 {
+        run.optimizer.step(&run.params, &run.grads).unwrap();
+        for ((optimizer, own), grads) in optimizers.iter_mut().zip(&own).zip(&run.grads) {
+            optimizer.step(own, grads).unwrap();
+        }
+    }
+    for (index, (optimizer, own)) in optimizers.iter().zip(&own).enumerate() {
+        let bits = |vector: &GpuVec| vector.download_blocking(gpu).unwrap();
+        driver.check_exact(
+            "state",
+            &bits(optimizer.state(0)),
+            &bits(run.optimizer.state(index, 0)),
+        );
+        driver.check_exact("params", &bits(own), &bits(&run.params[index]));
+    }
+}
+
+fn lowered_limits(driver: &Driver) {
+    let gpu = driver.with_limits(|limits| {
+        limits.max_storage_buffer_binding_size = 4096;
+        limits.max_buffer_size = 64 << 10;
+        limits.max_storage_buffers_per_shader_stage = 4;
+        limits.max_compute_workgroups_per_dimension = 3;
+        limits.max_compute_invocations_per_workgroup = 64;
+        limits.max_compute_workgroup_size_x = 64;
+        limits.max_compute_workgroup_size_y = 64;
+    });
+    for (what, lay) in LAYS.into_iter().take(3) {
+        let mut run = Run::new(&gpu, Precision::Exact, &LENS, lay);
+        for _ in 0..2 {
+            run.step();
+        }
+        assert!(run.optimizer.dispatches(&run.params, &run.grads).unwrap() > 40);
+        run.check(driver, &gpu, what);
+    }
+}
+
+fn learning_rates(driver: &Driver) {
+    let gpu = driver.gpu();
+    let mut run = Run::new(gpu, Precision::Exact, &LENS, side_by_side);
+    let of_group = |group: usize| (LENS.len().div_ceil(4) * group)..;
+    // Twice, so that the second round takes the slots of the first.
+    for _ in 0..2 {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        for step in 1..=40_usize {
+            let (group, rate) = (step % 4, 1.0 / step as f32);
+            run.optimizer.set_learning_rate(group, rate).unwrap();
+            run.optimizer.record(&mut encoder, &run.params, &run.grads).unwrap();
+            let own = of_group(group).take(LENS.len().div_ceil(4)).take_while(|&i| i < LENS.len());
+            for index in own {
+                run.references[index].optimizer.set_learning_rate(rate).unwrap();
+            }
+            for (reference, gradient) in run.references.iter_mut().zip(&run.gradients) {
+                reference.step(gradient);
+            }
+        }
+        gpu.queue().submit([encoder.finish()]);
+        gpu.wait_blocking().unwrap();
+    }
+    run.check(driver, gpu, "80 steps");
+}
+
+fn in_turn(driver: &Driver) {
+    let gpu = driver.gpu();
+    let mut run = Run::new(gpu, Precision::Exact, &LENS, side_by_side);
+    let mut others = separate(gpu, &run.gradients);
+    for _ in 0..6 {
+        run.step();
+        std::mem::swap(&mut run.grads, &mut others);
+    }
+    run.optimizer.forget_bindings();
+    run.step();
+    // Another optimizer goes on from the state of the first.
+    let mut resumed =
+        GpuGroupOptimizer::new(gpu, &groups(&LENS)).unwrap().with_precision(Precision::Exact);
+    for index in 0..LENS.len() {
+        let saved = run.optimizer.state(index, 0).download_blocking(gpu).unwrap();
+        gpu.write(resumed.state(index, 0), &saved).unwrap();
+    }
+    resumed.set_steps(run.optimizer.steps());
+    run.optimizer = resumed;
+    run.step();
+    run.check(driver, gpu, "resumed");
+}
