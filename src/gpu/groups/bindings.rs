@@ -105,8 +105,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
     ) -> Result<BoundDispatch, GroupError> {
         let groups = self.rules.len();
         let names = &self.state_names;
-        let variant =
-            GroupVariant::of(dispatch, &buffers.written, self.precision, groups, names);
+        let variant = GroupVariant::of(dispatch, &buffers.written, self.precision, groups, names);
         let rule = &self.rules[dispatch.kernel];
         let workgroup_size = self.limits.dispatch.workgroup_size;
         let pipeline = pipeline(&self.gpu, rule, &variant, workgroup_size, &self.slots)?;

@@ -104,10 +104,7 @@ fn expand_line(text: &mut String, line: &str, variant: &GroupVariant) {
 }
 
 /// Bindings of group 0: the blocks, the state vectors, the windows.
-pub(crate) fn layout(
-    device: &wgpu::Device,
-    variant: &GroupVariant,
-) -> wgpu::BindGroupLayout {
+pub(crate) fn layout(device: &wgpu::Device, variant: &GroupVariant) -> wgpu::BindGroupLayout {
     let entry = |binding, read_only| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -119,8 +116,9 @@ pub(crate) fn layout(
         count: None,
     };
     let mut entries = vec![entry(BLOCKS_BINDING, true)];
-    entries
-        .extend((0..variant.state.len() as u32).map(|index| entry(FIRST_STATE_BINDING + index, false)));
+    entries.extend(
+        (0..variant.state.len() as u32).map(|index| entry(FIRST_STATE_BINDING + index, false)),
+    );
     entries.extend(
         variant
             .writable

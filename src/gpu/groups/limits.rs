@@ -48,7 +48,11 @@ fn windows(limits: &wgpu::Limits, state: u32) -> usize {
 
 /// Whether the device can run a kernel with so many state vectors and `uniforms` bytes of
 /// hyper-parameters at all.
-pub(super) fn check_limits(limits: &wgpu::Limits, state: u32, uniforms: u64) -> Result<(), StepError> {
+pub(super) fn check_limits(
+    limits: &wgpu::Limits,
+    state: u32,
+    uniforms: u64,
+) -> Result<(), StepError> {
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
     let needs = [
         (
