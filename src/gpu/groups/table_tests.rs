@@ -7,6 +7,7 @@ const WEBGPU: TableLimits = TableLimits {
         alignment: 256,
         workgroups: 65535,
         workgroup_size: 128,
+        quads_per_invocation: 1,
     },
     windows: 6,
     routes: 16,
@@ -181,7 +182,7 @@ proptest! {
         workgroups in 1_u32..4,
     ) {
         let dispatch =
-            DispatchLimits { binding, alignment: 32, workgroups, workgroup_size: 8 };
+            DispatchLimits { binding, alignment: 32, workgroups, workgroup_size: 8, quads_per_invocation: 1 };
         let limits = TableLimits { dispatch, windows, routes, block };
         let mut computed = std::collections::HashMap::new();
         for dispatch in table(&tensors, &limits) {
