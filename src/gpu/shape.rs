@@ -28,7 +28,7 @@ impl Default for KernelShape {
 
 impl KernelShape {
     /// The most quads that an invocation computes.
-    pub const MOST_QUADS: u32 = 256;
+    pub const MOST_QUADS: u32 = 64;
 
     /// A shape of these.
     #[must_use]
