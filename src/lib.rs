@@ -125,9 +125,10 @@ pub use gpu::{
 };
 pub use ndarray;
 pub use numerics::Precision;
+pub use rules::family::*;
 pub use rules::{
-    Adagrad, EpsilonPlacement, GradientError, GradientGuard, GuardReport, NonFinite, Rule,
-    RuleError, WeightDecay,
+    AnyRule, EpsilonPlacement, GradientError, GradientGuard, GuardReport, NonFinite, Rule,
+    RuleError, RuleVisitor, WeightDecay,
 };
 pub use wgpu;
 

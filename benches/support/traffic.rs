@@ -41,7 +41,7 @@ impl Rule for Traffic {
 
     fn set_learning_rate(&mut self, _: f32) {}
 
-    fn uniforms(&self, _: u64) -> [u32; 4] {
+    fn uniforms_at(&self, _: u64, _: f64) -> [u32; 4] {
         [0; 4]
     }
 

@@ -34,6 +34,18 @@ fn negate(a: Real) -> Real {
     return select(a ^ SIGN_BIT, NAN_BITS, (a & MAGNITUDE_BITS) > INFINITY_BITS);
 }
 
+// A number as an integer of the same order: -infinity least, -0 below +0.
+fn ordered(a: vec4<u32>) -> vec4<i32> {
+    let sign = bitcast<vec4<u32>>(bitcast<vec4<i32>>(a) >> vec4<u32>(31u)); // all ones or none
+    return bitcast<vec4<i32>>(a ^ (sign >> ONE));
+}
+
+// The larger of two: NaN if either is, and +0 rather than -0.
+fn maximum(a: Real, b: Real) -> Real {
+    let larger = select(b, a, ordered(a) > ordered(b));
+    return select(larger, NAN_BITS, max(a & MAGNITUDE_BITS, b & MAGNITUDE_BITS) > INFINITY_BITS);
+}
+
 // The hardware's opinion of a quotient. May be wrong by 28 ULP in `div`, and by far more in `square_root`.
 fn quotient_guess(numerator: vec4<f32>, denominator: vec4<f32>) -> vec4<f32> {
     return numerator / denominator;

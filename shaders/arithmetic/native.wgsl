@@ -14,3 +14,6 @@ fn sub(a: Real, b: Real) -> Real { return a - b; }
 fn mul(a: Real, b: Real) -> Real { return a * b; }
 fn div(a: Real, b: Real) -> Real { return a / b; }
 fn square_root(a: Real) -> Real { return sqrt(a); }
+
+// Where both are numbers. For NaN, and for zeros of either sign, WGSL lets a device give either.
+fn maximum(a: Real, b: Real) -> Real { return max(a, b); }

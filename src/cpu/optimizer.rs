@@ -3,7 +3,7 @@
 use super::scan::scan;
 use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
-    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError,
+    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError, check_state,
 };
 
 /// Applies a rule to a parameter vector in host memory.
@@ -102,9 +102,11 @@ impl<R: Rule> CpuOptimizer<R> {
     /// [`CpuError::Rule`] if a hyper-parameter is outside its domain, [`CpuError::OutOfMemory`] if
     /// the state does not fit.
     pub fn new(rule: R, len: usize) -> Result<Self, CpuError> {
+        const { check_state::<R>() };
         rule.validate()?;
         let initial = rule.initial_state();
-        let state = initial.as_ref().iter().map(|&value| filled(value, len));
+        let used = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
+        let state = used.map(|(_, &value)| filled(value, len));
         let state = state.collect::<Result<_, _>>()?;
         let (guard, report) = Default::default();
         Ok(Self { rule, len, state, steps: 0, guard, report, sums: Vec::new() })
@@ -192,6 +194,12 @@ impl<R: Rule> CpuOptimizer<R> {
         Ok(())
     }
 
+    /// How many state vectors there are.
+    #[must_use]
+    pub fn state_count(&self) -> usize {
+        self.state.len()
+    }
+
     /// How many threads a step runs on: 1 for short vectors.
     #[must_use]
     pub fn threads(&self) -> usize {
@@ -204,7 +212,7 @@ impl<R: Rule> CpuOptimizer<R> {
         &self.rule
     }
 
-    /// State vector number `index`, in the order of [`Rule::STATE`].
+    /// State vector number `index`, in the order of [`Rule::state_names`].
     ///
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.

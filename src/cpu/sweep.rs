@@ -35,8 +35,8 @@ pub(super) struct Treatment {
     pub(super) only_finite: bool,
 }
 
-/// Applies `rule` to every element. Each treatment is a loop of its own, so that it costs the
-/// others nothing.
+/// Applies `rule` to every element. A treatment has a loop of its own, so that it costs nothing
+/// where there is none.
 pub(super) fn sweep<R: Rule>(
     rule: &R,
     uniforms: &R::Uniforms,
@@ -44,35 +44,22 @@ pub(super) fn sweep<R: Rule>(
     treatment: Treatment,
 ) {
     let Treatment { scale, only_finite } = treatment;
-    match (scale, only_finite) {
-        (None, false) => {
-            sweep_all(&Sweep::<R, false, false> { rule, uniforms, scale: 1.0 }, slices);
-        }
-        (None, true) => sweep_all(&Sweep::<R, false, true> { rule, uniforms, scale: 1.0 }, slices),
-        (Some(scale), false) => {
-            sweep_all(&Sweep::<R, true, false> { rule, uniforms, scale }, slices);
-        }
-        (Some(scale), true) => {
-            sweep_all(&Sweep::<R, true, true> { rule, uniforms, scale }, slices);
-        }
+    let treated = scale.is_some() || only_finite;
+    // A factor of 1 changes no number.
+    let element = Element { rule: *rule, uniforms: *uniforms, scale: scale.unwrap_or(1.0) };
+    match (treated, only_finite) {
+        (false, _) => sweep_all::<R, false, false>(element, slices),
+        (true, false) => sweep_all::<R, true, false>(element, slices),
+        (true, true) => sweep_all::<R, true, true>(element, slices),
     }
 }
 
-/// What is the same for every element.
-#[derive(Debug)]
-struct Sweep<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
-    rule: &'a R,
-    uniforms: &'a R::Uniforms,
-    /// Unused unless `SCALED`.
-    scale: f32,
-}
-
 fn sweep_all<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
-    sweep: &Sweep<'_, R, SCALED, ONLY_FINITE>,
+    element: Element<R>,
     slices: Slices<'_>,
 ) {
     let threads = threads(slices.params.len());
-    sweep_threads(sweep, slices, threads);
+    sweep_threads::<R, SCALED, ONLY_FINITE>(element, slices, threads);
 }
 
 /// How many threads a pass over `len` elements has.
@@ -85,12 +72,12 @@ pub(super) fn threads(len: usize) -> usize {
 
 /// Splits the work into `threads` runs of nearly equal length.
 fn sweep_threads<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
-    sweep: &Sweep<'_, R, SCALED, ONLY_FINITE>,
+    element: Element<R>,
     slices: Slices<'_>,
     threads: usize,
 ) {
     if threads <= 1 {
-        pulp::Arch::new().dispatch(Pass { sweep, slices });
+        pulp::Arch::new().dispatch(Pass::<R, SCALED, ONLY_FINITE> { element, slices });
         return;
     }
     let left_threads = threads / 2;
@@ -98,36 +85,76 @@ fn sweep_threads<R: Rule, const SCALED: bool, const ONLY_FINITE: bool>(
     let middle = (slices.params.len() / threads * left_threads) & !15;
     let (left, right) = slices.split_at(middle);
     rayon::join(
-        || sweep_threads(sweep, left, left_threads),
-        || sweep_threads(sweep, right, threads - left_threads),
+        || sweep_threads::<R, SCALED, ONLY_FINITE>(element, left, left_threads),
+        || sweep_threads::<R, SCALED, ONLY_FINITE>(element, right, threads - left_threads),
     );
 }
 
-/// The update of one element. A method rather than a closure: only what is always inlined is
-/// compiled for the instruction set of the loop around it.
-struct Element<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
+/// What is the same for every element, and the update of one. A method rather than a closure:
+/// only what is always inlined is compiled for the instruction set of the loop around it.
+#[derive(Clone, Copy)]
+struct Element<R: Rule> {
     rule: R,
     uniforms: R::Uniforms,
     scale: f32,
 }
 
-impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> Element<R, SCALED, ONLY_FINITE> {
+impl<R: Rule> Element<R> {
+    /// `used` holds those state vectors that the rule has.
     #[inline(always)]
-    fn update(&self, x: f32, gradient: f32, state: &mut R::State<f32>) -> f32 {
-        let before = *state;
+    fn update<const SCALED: bool, const ONLY_FINITE: bool, const USED: usize>(
+        &self,
+        x: f32,
+        gradient: f32,
+        used: &mut [f32; USED],
+    ) -> f32 {
+        let before = *used;
+        let mut state = <R::State<f32> as StateElement<f32>>::from_fn(|_| 0.0);
+        let mut next = 0;
+        for (k, value) in state.as_mut().iter_mut().enumerate() {
+            if next < USED && self.rule.uses_state(k) {
+                *value = before[next];
+                next += 1;
+            }
+        }
         let g = if SCALED { gradient * self.scale } else { gradient };
-        let updated = canonical(self.rule.update(&self.uniforms, x, g, state));
+        let updated = canonical(self.rule.update(&self.uniforms, x, g, &mut state));
         let kept = ONLY_FINITE && !gradient.is_finite();
-        for (value, &before) in state.as_mut().iter_mut().zip(before.as_ref()) {
-            *value = if kept { before } else { canonical(*value) };
+        let mut next = 0;
+        for (k, &value) in state.as_ref().iter().enumerate() {
+            if next < USED && self.rule.uses_state(k) {
+                used[next] = if kept { before[next] } else { canonical(value) };
+                next += 1;
+            }
         }
         if kept { x } else { updated }
+    }
+
+    /// The loop over all elements, for a rule with `USED` state vectors.
+    #[inline(always)]
+    fn run<const SCALED: bool, const ONLY_FINITE: bool, const USED: usize>(
+        &self,
+        params: &mut [f32],
+        grads: &[f32],
+        state: [&mut [f32]; USED],
+    ) {
+        let len = params.len();
+        let grads = &grads[..len];
+        let state = state.map(|vector| &mut vector[..len]);
+        for index in 0..len {
+            let mut used = std::array::from_fn(|k| state[k][index]);
+            params[index] =
+                self.update::<SCALED, ONLY_FINITE, USED>(params[index], grads[index], &mut used);
+            for k in 0..USED {
+                state[k][index] = used[k];
+            }
+        }
     }
 }
 
 /// The loop that is compiled once for each instruction set.
 struct Pass<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
-    sweep: &'a Sweep<'a, R, SCALED, ONLY_FINITE>,
+    element: Element<R>,
     slices: Slices<'a>,
 }
 
@@ -138,47 +165,25 @@ impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> pulp::NullaryFnOnce
 
     #[inline(always)]
     fn call(self) {
-        let Self { sweep, slices } = self;
-        let (uniforms, scale) = (*sweep.uniforms, sweep.scale);
-        sweep.rule.specialize(Loop::<R, SCALED, ONLY_FINITE> { uniforms, scale, slices });
+        let rule = self.element.rule;
+        rule.specialize(self);
     }
 }
 
-/// The loop, for a rule whose choices of formula may be literal.
-struct Loop<'a, R: Rule, const SCALED: bool, const ONLY_FINITE: bool> {
-    uniforms: R::Uniforms,
-    scale: f32,
-    slices: Slices<'a>,
-}
-
+/// For a rule whose choices of formula may be literal.
 impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> RulePass<R>
-    for Loop<'_, R, SCALED, ONLY_FINITE>
+    for Pass<'_, R, SCALED, ONLY_FINITE>
 {
     #[inline(always)]
     fn run(self, rule: R) {
-        let Self { uniforms, scale, slices } = self;
-        let element = Element::<R, SCALED, ONLY_FINITE> { rule, uniforms, scale };
-        let len = slices.params.len();
-        let (params, grads) = (slices.params, &slices.grads[..len]);
-        match <[_; 1]>::try_from(slices.state) {
-            Ok([state]) => {
-                let state = &mut state[..len];
-                for ((x, &g), s) in params.iter_mut().zip(grads).zip(state) {
-                    let mut values = <R::State<f32> as StateElement<f32>>::from_fn(|_| *s);
-                    *x = element.update(*x, g, &mut values);
-                    *s = values.as_ref()[0];
-                }
-            }
-            Err(mut state) => {
-                for index in 0..len {
-                    let mut values =
-                        <R::State<f32> as StateElement<f32>>::from_fn(|k| state[k][index]);
-                    params[index] = element.update(params[index], grads[index], &mut values);
-                    for (vector, &value) in state.iter_mut().zip(values.as_ref()) {
-                        vector[index] = value;
-                    }
-                }
-            }
+        let Slices { params, grads, mut state } = self.slices;
+        let element = Element { rule, ..self.element };
+        // No rule has more than `MOST_STATE` state vectors: see `CpuOptimizer::new`.
+        match state.as_mut_slice() {
+            [] => element.run::<SCALED, ONLY_FINITE, 0>(params, grads, []),
+            [a] => element.run::<SCALED, ONLY_FINITE, 1>(params, grads, [a]),
+            [a, b] => element.run::<SCALED, ONLY_FINITE, 2>(params, grads, [a, b]),
+            [a, b, c, ..] => element.run::<SCALED, ONLY_FINITE, 3>(params, grads, [a, b, c]),
         }
     }
 }

@@ -32,4 +32,4 @@ pub(crate) use plan::DispatchLimits;
 pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
 pub(crate) use staging::Staging;
-pub(crate) use step_kernel::{arithmetic, expand_state};
+pub(crate) use step_kernel::{StateNames, arithmetic, expand_state};

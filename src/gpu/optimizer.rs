@@ -10,7 +10,7 @@ use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{GradientGuard, Rule, StateElement};
+use crate::rules::{GradientGuard, Rule, check_state};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -64,15 +64,16 @@ impl<R: Rule> GpuOptimizer<R> {
     /// or its memory too small.
     pub fn new(gpu: &Gpu, rule: R, len: usize) -> Result<Self, StepError> {
         const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
-        const { assert!(R::STATE.len() == <R::State<f32> as StateElement<f32>>::COUNT) };
+        const { check_state::<R>() };
         rule.validate()?;
-        check_limits::<R>(&gpu.device().limits())?;
+        check_limits(rule.state_names().len(), &gpu.device().limits())?;
         if gpu.is_lost() {
             return Err(StepError::DeviceLost);
         }
         let initial = rule.initial_state();
         let mut state = Vec::new();
-        for &value in initial.as_ref() {
+        for (_, &value) in initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k))
+        {
             let vector = gpu.zeros(len).map_err(StepError::State)?;
             // New memory is zero; a buffer is cleared by the device, with no traffic from here.
             if value.to_bits() != 0 {
@@ -160,7 +161,7 @@ impl<R: Rule> GpuOptimizer<R> {
         Ok(())
     }
 
-    /// State vector number `index`, in the order of [`Rule::STATE`]. To resume from a saved
+    /// State vector number `index`, in the order of [`Rule::state_names`]. To resume from a saved
     /// state, [`Gpu::write`] it.
     ///
     /// # Panics
@@ -168,6 +169,12 @@ impl<R: Rule> GpuOptimizer<R> {
     #[must_use]
     pub fn state(&self, index: usize) -> &GpuVec {
         &self.state[index]
+    }
+
+    /// How many state vectors there are.
+    #[must_use]
+    pub fn state_count(&self) -> usize {
+        self.state.len()
     }
 
     /// The rule with its present hyper-parameters.
@@ -308,9 +315,8 @@ impl<R: Rule> GpuOptimizer<R> {
                 },
             };
             let pipeline = self.kernels.pipeline(&self.gpu, &self.rule, variant)?;
-            let bind_group = caught(device, || {
-                bind::<R>(device, variant, dispatch, (&chunks, offset), &vectors)
-            })?;
+            let bind_group =
+                caught(device, || bind(device, variant, dispatch, (&chunks, offset), &vectors))?;
             bound.push(BoundDispatch { pipeline, bind_group, grid: dispatch.grid });
         }
         if let Some(prepass) = &self.prepass {
@@ -332,7 +338,7 @@ impl<R: Rule> GpuOptimizer<R> {
                 return Err(StepError::ForeignDevice { vector });
             }
         }
-        let state = self.state.iter().zip(R::STATE).map(|(vector, &name)| (name, vector));
+        let state = self.rule.state_names().into_iter().zip(&self.state);
         let all: Vec<_> = pair.into_iter().chain(state).collect();
         for (index, (first, a)) in all.iter().enumerate() {
             if let Some(byte) = a.overlaps_itself() {
@@ -348,13 +354,13 @@ impl<R: Rule> GpuOptimizer<R> {
     }
 }
 
-/// Whether the device can run `R`'s step kernel at all.
-fn check_limits<R: Rule>(limits: &wgpu::Limits) -> Result<(), StepError> {
+/// Whether the device can run the step kernel of a rule with so many state vectors at all.
+fn check_limits(state: usize, limits: &wgpu::Limits) -> Result<(), StepError> {
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
     let needs = [
         (
             "max_storage_buffers_per_shader_stage",
-            2 + R::STATE.len() as u64,
+            2 + state as u64,
             u64::from(limits.max_storage_buffers_per_shader_stage),
         ),
         // One group of four elements behind the worst alignment.

@@ -39,7 +39,7 @@ pub(crate) struct Guarded {
 
 impl Guarded {
     /// Makes an expanded harness do it.
-    fn apply(self, mut harness: String, names: &[&str]) -> String {
+    fn apply(self, mut harness: String, state: StateNames<'_>) -> String {
         let mut gradient = "gradient";
         if self.decided {
             let bounds = "if (index >= chunk.threads";
@@ -58,29 +58,40 @@ impl Guarded {
         }
         if self.only_finite {
             let text = include_str!("../../shaders/guard/only_finite.wgsl");
-            harness = [harness, expand_state(text, names, FIRST_STATE_BINDING)].join("\n");
+            harness = [harness, expand_state(text, state, FIRST_STATE_BINDING)].join("\n");
         }
         harness
     }
 }
 
-/// The whole WGSL of `R`'s step kernel.
-pub(crate) fn source<R: Rule>(variant: Variant) -> String {
+/// The state vectors of a rule, for the harness.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StateNames<'a> {
+    /// The members of the struct that `update` is given.
+    pub(crate) members: &'a [&'a str],
+    /// Those that are read and written.
+    pub(crate) vectors: &'a [&'a str],
+}
+
+/// The whole WGSL of the rule's step kernel.
+pub(crate) fn source<R: Rule>(rule: &R, variant: Variant) -> String {
     let harness = match variant.access {
         Access::Vector => include_str!("../../shaders/step.wgsl"),
         Access::Scalar => include_str!("../../shaders/step_unaligned.wgsl"),
     };
-    let mut harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
+    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
+    let mut harness = expand_state(harness, state, FIRST_STATE_BINDING);
     if variant.grads_writable {
         harness = harness.replace("var<storage, read> grads", "var<storage, read_write> grads");
     }
-    let harness = variant.guarded.apply(harness, R::STATE);
+    let harness = variant.guarded.apply(harness, state);
     [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
 }
 
 /// Repeats each line that names STATE once for each state vector, whose bindings count from
-/// `first_binding`; comments stand as they are.
-pub(crate) fn expand_state(harness: &str, names: &[&str], first_binding: u32) -> String {
+/// `first_binding`; the line of the struct's members once for each member. Comments stand as they
+/// are.
+pub(crate) fn expand_state(harness: &str, state: StateNames<'_>, first_binding: u32) -> String {
     let mut text = String::new();
     for line in harness.lines() {
         if !line.contains("STATE") || line.starts_with("//") {
@@ -88,9 +99,9 @@ pub(crate) fn expand_state(harness: &str, names: &[&str], first_binding: u32) ->
             text.push('\n');
             continue;
         }
-        for (index, name) in names.iter().enumerate() {
-            let binding = (first_binding + index as u32).to_string();
-            let line = line.replace("STATE_BINDING", &binding).replace("STATE", name);
+        let names = if line.trim() == "STATE: Real," { state.members } else { state.vectors };
+        for (binding, name) in (first_binding..).zip(names) {
+            let line = line.replace("STATE_BINDING", &binding.to_string()).replace("STATE", name);
             text.push_str(&line);
             text.push('\n');
         }
@@ -133,10 +144,11 @@ impl StepKernels {
         Self { limits: DispatchLimits::with_shape(limits, shape), shape }
     }
 
-    /// Bindings of the vectors: `chunk`, then parameters, gradients and state.
-    pub(crate) fn layout<R: Rule>(
+    /// Bindings of so many vectors: `chunk`, then parameters, gradients and state.
+    pub(crate) fn layout(
         device: &wgpu::Device,
         variant: Variant,
+        vectors: usize,
     ) -> wgpu::BindGroupLayout {
         let entry = |binding, ty| wgpu::BindGroupLayoutEntry {
             binding,
@@ -145,7 +157,7 @@ impl StepKernels {
             count: None,
         };
         let mut entries = vec![entry(CHUNK_BINDING, wgpu::BufferBindingType::Uniform)];
-        entries.extend((0..2 + R::STATE.len()).map(|index| {
+        entries.extend((0..vectors).map(|index| {
             let binding = vector_binding(index);
             let read_only = binding == GRADS_BINDING && !variant.grads_writable;
             entry(binding, wgpu::BufferBindingType::Storage { read_only })
@@ -167,14 +179,15 @@ impl StepKernels {
         constants.extend(self.shape.constants());
         let label = format!("step {} {variant:?}", R::NAME);
         // With the text of the shader: two rules may have one name.
-        let key = format!("{label} {constants:?} {:?} {}", R::STATE, R::SHADER);
+        let state = rule.state_names();
+        let key = format!("{label} {constants:?} {state:?} {}", R::SHADER);
         let uniforms = gpu.slots().layout(gpu.device())?;
         gpu.pipeline(&key, |device| {
             let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(self.shape.apply(source::<R>(variant)).into()),
+                source: wgpu::ShaderSource::Wgsl(self.shape.apply(source(rule, variant)).into()),
             });
-            let vectors = Self::layout::<R>(device, variant);
+            let vectors = Self::layout(device, variant, 2 + state.len());
             let decision = variant.guarded.decided.then(|| decision_layout(device));
             let mut groups = vec![Some(&vectors), Some(&uniforms)];
             groups.extend(decision.as_ref().map(Some));
@@ -199,7 +212,7 @@ impl StepKernels {
 }
 
 /// The bind group of one dispatch: its chunk at `chunk_offset` of `chunks`, and its vectors.
-pub(crate) fn bind<R: Rule>(
+pub(crate) fn bind(
     device: &wgpu::Device,
     variant: Variant,
     dispatch: &Dispatch,
@@ -224,7 +237,7 @@ pub(crate) fn bind<R: Rule>(
     }
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some("wgpu-optim step"),
-        layout: &StepKernels::layout::<R>(device, variant),
+        layout: &StepKernels::layout(device, variant, vectors.len()),
         entries: &entries,
     })
 }

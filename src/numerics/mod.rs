@@ -4,12 +4,14 @@
 mod bound;
 pub(crate) mod elementary;
 mod real;
+mod running;
 mod step_bound;
 pub(crate) mod sum;
 mod ulp;
 
 pub use bound::{Bound, BoundError, Mismatch};
 pub use real::Real;
+pub use running::{Nearest, Rounding, Running, Wgsl};
 pub use step_bound::{Errors, StepBound, StepInput, UNIT, accumulator_growth, gradient_error};
 pub use ulp::{canonical, ulp, ulp_distance};
 

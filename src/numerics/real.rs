@@ -1,15 +1,71 @@
 //! The scalar that a rule's update is written against.
 
-/// f32 for the CPU engine, f64 for references and for tracing a textbook example by hand.
+use std::fmt::Debug;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+/// What a rule may do with its numbers: f32 for the CPU engine, f64 for references and for tracing
+/// a textbook example by hand, [`Running`](super::Running) for error bounds.
 pub trait Real:
-    num_traits::Float + From<f32> + Into<f64> + Default + Send + Sync + 'static
+    Copy
+    + Debug
+    + Default
+    + Add<Output = Self>
+    + Sub<Output = Self>
+    + Mul<Output = Self>
+    + Div<Output = Self>
+    + Neg<Output = Self>
+    + Send
+    + Sync
+    + 'static
 {
-    /// The hyper-parameter `value` in this type; exact, since every `Real` holds all of f32.
-    #[inline(always)]
-    fn of(value: f32) -> Self {
-        <Self as From<f32>>::from(value)
-    }
+    /// The hyper-parameter `value` in this type.
+    fn of(value: f32) -> Self;
+
+    /// The square root.
+    #[must_use]
+    fn sqrt(self) -> Self;
+
+    /// The larger of the two: NaN if either is, and +0 rather than -0.
+    #[must_use]
+    fn maximum(self, other: Self) -> Self;
 }
 
-impl Real for f32 {}
-impl Real for f64 {}
+macro_rules! real {
+    ($float:ident) => {
+        impl Real for $float {
+            #[inline(always)]
+            fn of(value: f32) -> Self {
+                value.into()
+            }
+
+            #[inline(always)]
+            fn sqrt(self) -> Self {
+                $float::sqrt(self)
+            }
+
+            #[inline(always)]
+            fn maximum(self, other: Self) -> Self {
+                let equal = self == other && self.is_sign_positive();
+                if self > other || self.is_nan() || equal { self } else { other }
+            }
+        }
+    };
+}
+
+real!(f32);
+real!(f64);
+
+#[cfg(test)]
+mod tests {
+    use super::Real;
+
+    #[test]
+    fn the_maximum_orders_zeros_and_keeps_nan() {
+        let bits = |a: f32, b: f32| Real::maximum(a, b).to_bits();
+        assert_eq!([bits(0.0, -0.0), bits(-0.0, 0.0), bits(-0.0, -0.0)], [0, 0, 1 << 31]);
+        assert_eq!([bits(1.0, 2.0), bits(-1.0, -2.0)], [2.0_f32.to_bits(), (-1.0_f32).to_bits()]);
+        for (a, b) in [(f32::NAN, f32::INFINITY), (f32::NEG_INFINITY, f32::NAN)] {
+            assert!(Real::maximum(a, b).is_nan());
+        }
+    }
+}

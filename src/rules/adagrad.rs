@@ -2,7 +2,9 @@
 //! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
-use super::{Rule, RuleError, RulePass, at_least_zero, not_subnormal};
+use super::options::constant;
+use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, WeightDecay};
 use crate::numerics::Real;
 
 /// Adagrad's hyper-parameters.
@@ -33,28 +35,6 @@ pub struct Adagrad {
     pub weight_decay: WeightDecay,
     /// Climb the gradient instead of descending it. Default false.
     pub maximize: bool,
-}
-
-/// Where epsilon enters the denominator.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum EpsilonPlacement {
-    /// `sqrt(s + epsilon)`, as the textbook form, optax and Keras have it.
-    #[default]
-    InsideRoot,
-    /// `sqrt(s) + epsilon`, as PyTorch and MXNet have it.
-    OutsideRoot,
-}
-
-/// How parameters are pulled towards zero. The coefficients are finite and at least 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum WeightDecay {
-    /// Not at all.
-    #[default]
-    None,
-    /// Adds `coefficient * x` to the gradient, which reaches numerator and accumulator alike.
-    L2(f32),
-    /// Shrinks `x` by `learning_rate * coefficient * x` before the update, past the accumulator.
-    Decoupled(f32),
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adagrad.wgsl`.
@@ -113,12 +93,6 @@ impl Adagrad {
     pub fn mxnet() -> Self {
         Self { epsilon_placement: EpsilonPlacement::OutsideRoot, ..Self::default() }
     }
-
-    /// The learning rate of step `step`, counted from 1, in double precision until the last.
-    fn decayed_learning_rate(&self, step: u64) -> f64 {
-        let steps_before = step.saturating_sub(1) as f64;
-        f64::from(self.learning_rate) / (1.0 + steps_before * f64::from(self.learning_rate_decay))
-    }
 }
 
 impl Rule for Adagrad {
@@ -126,24 +100,40 @@ impl Rule for Adagrad {
     const STATE: &'static [&'static str] = &["accumulator"];
     const SHADER: &'static str = include_str!("../../shaders/rules/adagrad.wgsl");
 
+    const SETTINGS: &'static [Setting<Self>] = &[
+        number!(learning_rate, Normal, "the step size before it is divided by the root"),
+        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
+        epsilon_placement!(),
+        number!(initial_accumulator, Normal, "the accumulator before the first step"),
+        number!(learning_rate_decay, AtLeastZero, "step t uses rate / (1 + (t - 1) * this)"),
+        weight_decay!(),
+        decoupled_weight_decay!(),
+        flag!(maximize, "climb the gradient instead of descending it"),
+    ];
+
     type State<T: Real> = [T; 1];
     type Uniforms = AdagradUniforms;
 
-    fn validate(&self) -> Result<(), RuleError> {
-        at_least_zero("learning_rate", self.learning_rate)?;
-        not_subnormal("learning_rate", self.learning_rate)?;
-        at_least_zero("epsilon", self.epsilon)?;
-        not_subnormal("epsilon", self.epsilon)?;
-        at_least_zero("initial_accumulator", self.initial_accumulator)?;
-        not_subnormal("initial_accumulator", self.initial_accumulator)?;
-        at_least_zero("learning_rate_decay", self.learning_rate_decay)?;
-        match self.weight_decay {
-            WeightDecay::None => Ok(()),
-            WeightDecay::L2(coefficient) | WeightDecay::Decoupled(coefficient) => {
-                at_least_zero("weight_decay", coefficient)?;
-                not_subnormal("weight_decay", coefficient)
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset {
+            name: Self::NAME,
+            about: "learning rates of their own, by the sum of squared gradients",
+            rule: Self::default(),
+            linear_learning_rate: 0.1,
+        }]
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Self { learning_rate: 0.1, initial_accumulator: 0.01, ..Self::default() };
+        let mut rules = vec![Self { learning_rate_decay: 0.25, ..base }];
+        for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
+            for weight_decay in WeightDecay::EXAMPLES {
+                for maximize in [false, true] {
+                    rules.push(Self { epsilon_placement, weight_decay, maximize, ..base });
+                }
             }
         }
+        rules
     }
 
     fn initial_state(&self) -> [f32; 1] {
@@ -158,31 +148,24 @@ impl Rule for Adagrad {
         self.learning_rate = learning_rate;
     }
 
-    fn uniforms(&self, step: u64) -> AdagradUniforms {
-        let learning_rate = self.decayed_learning_rate(step);
-        let weight_decay = match self.weight_decay {
-            WeightDecay::None => 0.0,
-            WeightDecay::L2(coefficient) => coefficient,
-            WeightDecay::Decoupled(coefficient) => (learning_rate * f64::from(coefficient)) as f32,
-        };
+    fn uniforms_at(&self, step: u64, learning_rate: f64) -> AdagradUniforms {
+        let steps_before = step.saturating_sub(1) as f64;
+        let rate = learning_rate / (1.0 + steps_before * f64::from(self.learning_rate_decay));
         AdagradUniforms {
-            learning_rate: learning_rate as f32,
+            learning_rate: rate as f32,
             epsilon: self.epsilon,
-            weight_decay,
+            weight_decay: self.weight_decay.uniform(rate),
             padding: 0.0,
         }
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("epsilon_outside_root", flag(self.epsilon_placement == EpsilonPlacement::OutsideRoot)),
-            ("l2_weight_decay", flag(matches!(self.weight_decay, WeightDecay::L2(_)))),
-            (
-                "decoupled_weight_decay",
-                flag(matches!(self.weight_decay, WeightDecay::Decoupled(_))),
-            ),
-            ("maximize", flag(self.maximize)),
-        ]
+        let mut constants = vec![
+            ("epsilon_outside_root", constant(self.epsilon_placement.is_outside())),
+            ("maximize", constant(self.maximize)),
+        ];
+        constants.extend(self.weight_decay.constants());
+        constants
     }
 
     #[inline(always)]
@@ -206,23 +189,11 @@ impl Rule for Adagrad {
         let epsilon = T::of(hyper.epsilon);
         let weight_decay = T::of(hyper.weight_decay);
 
-        let l2 = matches!(self.weight_decay, WeightDecay::L2(_));
-        let decoupled = matches!(self.weight_decay, WeightDecay::Decoupled(_));
-        let g = if self.maximize { -gradient } else { gradient };
-        let g = if l2 { g + weight_decay * x } else { g };
-        let x = if decoupled { x - weight_decay * x } else { x };
+        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
         *s = *s + g * g;
-        let root = match self.epsilon_placement {
-            EpsilonPlacement::InsideRoot => (*s + epsilon).sqrt(),
-            EpsilonPlacement::OutsideRoot => s.sqrt() + epsilon,
-        };
+        let root = self.epsilon_placement.root(*s, epsilon);
         x - learning_rate * g / root
     }
-}
-
-/// WGSL takes a boolean override as 0 or 1.
-fn flag(value: bool) -> f64 {
-    f64::from(u8::from(value))
 }
 
 #[cfg(test)]

@@ -2,17 +2,29 @@
 //! scalar update, which is the CPU twin of the WGSL file with the same stem in `shaders/rules/`.
 //!
 //! A rule is data plus one function. The engines ([`crate::CpuOptimizer`],
-//! [`crate::GpuOptimizer`]) bring the loop, the threads and the memory.
+//! [`crate::GpuOptimizer`]) bring the loop, the threads and the memory. [`AnyRule`] is one of the
+//! rules of the list at the end of this file, chosen at run time.
 
-mod adagrad;
+mod any;
+mod error;
 mod guard;
+mod options;
+mod setting;
 
-pub use adagrad::{Adagrad, AdagradUniforms, EpsilonPlacement, WeightDecay};
+pub use any::{RuleOption, RuleVisitor, UnknownRule};
+pub use error::RuleError;
 pub use guard::{GradientError, GradientGuard, GuardReport, NonFinite};
+pub use options::{EpsilonPlacement, WeightDecay};
+pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 
+pub(crate) use error::{above_zero, not_subnormal};
 pub(crate) use guard::{Decision, Scan};
 
 use crate::numerics::Real;
+
+/// The most state vectors that a rule may have: the CPU engine has a loop for each number up to
+/// it, and a kernel with them stays within WebGPU's default of eight storage buffers.
+pub const MOST_STATE: usize = 3;
 
 /// A first-order, elementwise update rule.
 ///
@@ -22,26 +34,59 @@ use crate::numerics::Real;
 pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     /// The rule's name, in lower case, which is also the stem of its two files.
     const NAME: &'static str;
-    /// The names of the state vectors, one f32 per parameter each, in the order of their bindings.
+    /// The names of all state vectors that some choice of formula needs, in order; at most
+    /// [`MOST_STATE`]. Those that a rule has are [`Rule::state_names`].
     const STATE: &'static [&'static str];
     /// The WGSL of the update: a struct `Hyper`, whose members are of type `Scalar` or u32, and
     /// `fn update(hyper: Hyper, x: Real, gradient: Real, state: ptr<function, State>) -> Real`.
     ///
     /// `Real` is four numbers and `Scalar` one; the arithmetic is `add`, `sub`, `mul`, `div`,
-    /// `square_root`, `negate` and `splat`, since operators would not be exact. `State` has one
-    /// member of type `Real` for each name in [`Rule::STATE`].
+    /// `square_root`, `maximum`, `negate` and `splat`, since operators would not be exact. `State`
+    /// has one member of type `Real` for each name in [`Rule::STATE`]; those that the rule does
+    /// not use are 0, and lost.
     const SHADER: &'static str;
+    /// The hyper-parameters by name.
+    const SETTINGS: &'static [Setting<Self>] = &[];
 
     /// One element of every state vector: `[T; N]` with `N` the length of [`Rule::STATE`].
     type State<T: Real>: StateElement<T>;
     /// What the kernel reads at each step; the same layout as `Hyper` in the WGSL.
     type Uniforms: bytemuck::Pod + PartialEq + std::fmt::Debug + Send + Sync;
 
-    /// Whether all hyper-parameters are within their domain.
+    /// The rule under the names that users know, its own first; none for rules outside the list.
+    #[must_use]
+    fn presets() -> Vec<Preset<Self>> {
+        Vec::new()
+    }
+
+    /// For tests: every choice of formula, with hyper-parameters that matter.
+    #[doc(hidden)]
+    #[must_use]
+    fn examples() -> Vec<Self> {
+        Vec::new()
+    }
+
+    /// Whether all hyper-parameters are within their domain, and go together.
     ///
     /// # Errors
     /// [`RuleError`] names the first that is not.
-    fn validate(&self) -> Result<(), RuleError>;
+    fn validate(&self) -> Result<(), RuleError> {
+        setting::check_domains(self)
+    }
+
+    /// Whether this rule, with its choices of formula, has state vector number `index` of
+    /// [`Rule::STATE`]; an engine allocates no other.
+    #[inline(always)]
+    fn uses_state(&self, index: usize) -> bool {
+        index < Self::STATE.len()
+    }
+
+    /// The names of the state vectors that this rule has, one f32 per parameter each, in the order
+    /// in which an engine numbers them.
+    #[must_use]
+    fn state_names(&self) -> Vec<&'static str> {
+        (0..).zip(Self::STATE).filter(|(k, _)| self.uses_state(*k)).map(|(_, &name)| name).collect()
+    }
 
     /// The value that every element of each state vector starts from.
     fn initial_state(&self) -> Self::State<f32>;
@@ -53,7 +98,12 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     fn set_learning_rate(&mut self, learning_rate: f32);
 
     /// The uniforms of step number `step`, counted from 1.
-    fn uniforms(&self, step: u64) -> Self::Uniforms;
+    fn uniforms(&self, step: u64) -> Self::Uniforms {
+        self.uniforms_at(step, f64::from(self.learning_rate()))
+    }
+
+    /// The same, from another base learning rate, as a [`crate::Schedule`] has it.
+    fn uniforms_at(&self, step: u64, learning_rate: f64) -> Self::Uniforms;
 
     /// The pipeline-overridable constants of the WGSL: choices of formula, fixed for the life of
     /// an optimizer, so that they cost nothing per element.
@@ -62,7 +112,8 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     /// Runs `pass` with this rule. A rule with choices of formula compares them with the common
     /// ones here and passes on a copy in which they are literal, so that the CPU engine's loop is
     /// compiled without them; always inlined, like all that such a loop consists of. `pass` is run
-    /// exactly once, with a rule equal to this one.
+    /// exactly once, with a rule of the same choices; numbers that `update` takes from the
+    /// uniforms may be others.
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         pass.run(self);
@@ -85,7 +136,7 @@ pub trait RulePass<R> {
 }
 
 /// One element of each of a rule's state vectors, as an array.
-pub trait StateElement<T>: Copy + AsRef<[T]> + AsMut<[T]> {
+pub trait StateElement<T>: Copy + std::fmt::Debug + AsRef<[T]> + AsMut<[T]> {
     /// How many state vectors there are.
     const COUNT: usize;
 
@@ -93,7 +144,7 @@ pub trait StateElement<T>: Copy + AsRef<[T]> + AsMut<[T]> {
     fn from_fn(value: impl FnMut(usize) -> T) -> Self;
 }
 
-impl<T: Copy, const N: usize> StateElement<T> for [T; N] {
+impl<T: Copy + std::fmt::Debug, const N: usize> StateElement<T> for [T; N] {
     const COUNT: usize = N;
 
     #[inline(always)]
@@ -102,59 +153,30 @@ impl<T: Copy, const N: usize> StateElement<T> for [T; N] {
     }
 }
 
-/// A hyper-parameter outside its domain.
-#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum RuleError {
-    /// NaN, infinite or negative.
-    #[error("{parameter} is {value}: give a finite number of at least 0")]
-    NotFiniteOrNegative {
-        /// The field's name.
-        parameter: &'static str,
-        /// What it was set to.
-        value: f32,
-    },
-    /// NaN, infinite, negative or zero.
-    #[error("{parameter} is {value}: give a finite number above 0")]
-    NotFiniteOrNotPositive {
-        /// The field's name.
-        parameter: &'static str,
-        /// What it was set to.
-        value: f32,
-    },
-    /// Positive, but subnormal, so that some devices would round it to zero.
-    #[error(
-        "{parameter} is {value:e}, which some devices flush to zero: \
-         give 0 or at least {smallest:e}",
-        smallest = f32::MIN_POSITIVE
-    )]
-    Subnormal {
-        /// The field's name.
-        parameter: &'static str,
-        /// What it was set to.
-        value: f32,
-    },
+/// Fails to compile for a rule whose state is not what [`Rule::STATE`] says.
+pub(crate) const fn check_state<R: Rule>() {
+    assert!(R::STATE.len() == <R::State<f32> as StateElement<f32>>::COUNT);
+    assert!(R::STATE.len() <= MOST_STATE);
 }
 
-/// Checks that `value` is finite and at least 0.
-pub(crate) fn at_least_zero(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_finite() && value >= 0.0 {
-        Ok(())
-    } else {
-        Err(RuleError::NotFiniteOrNegative { parameter, value })
-    }
+/// A rule under a name that users know.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Preset<R> {
+    /// The name, in lower case.
+    pub name: &'static str,
+    /// What it is, in one line.
+    pub about: &'static str,
+    /// The rule with PyTorch's defaults, or its textbook's.
+    pub rule: R,
+    /// A learning rate to begin with for a linear model on standardized data in batches of ten.
+    pub linear_learning_rate: f32,
 }
 
-/// Checks that `value` is finite and above 0.
-pub(crate) fn above_zero(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(())
-    } else {
-        Err(RuleError::NotFiniteOrNotPositive { parameter, value })
-    }
-}
-
-/// Checks that `value` is not one of the numbers between 0 and the smallest normal one.
-pub(crate) fn not_subnormal(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_subnormal() { Err(RuleError::Subnormal { parameter, value }) } else { Ok(()) }
+// The list: a rule is added by one line here, beside its two files.
+any::rules! {
+    sgd: Sgd,
+    adagrad: Adagrad,
+    rmsprop: RmsProp,
+    adadelta: AdaDelta,
+    adam: Adam,
 }

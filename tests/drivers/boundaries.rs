@@ -1,13 +1,16 @@
 //! Lengths on both sides of every limit, offsets of every kind, guard zones around them.
 
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, KernelShape, Precision, wgpu};
+use wgpu_optim::{
+    Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, KernelShape, Precision, Rule, RuleVisitor, wgpu,
+};
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, patterns, values, variants};
+use crate::reference::{Reference, by_state_count, patterns, thorough, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("every choice of formula at every small length", small_lengths),
+    ("two rules' every choice of formula at every small length", small_lengths),
+    ("every rule's every choice of formula at some lengths", every_rule),
     ("exact precision over all bit patterns", all_patterns),
     ("every shape of the kernel, the same bits", shapes),
     ("around 65535 workgroups of 256", workgroup_limit),
@@ -18,74 +21,106 @@ pub(crate) const CHECKS: &[Check] = &[
     ("limits lowered to WebGPU's defaults and below", lowered_limits),
 ];
 
-/// Steps `rule` on a device and on the reference, natively, and compares.
-pub(crate) fn agree(driver: &Driver, gpu: &Gpu, rule: Adagrad, len: usize, steps: u32) {
-    agree_in(Precision::Native, driver, gpu, rule, len, steps);
+/// Steps a rule on a device and on the reference, and compares.
+pub(crate) struct Agree<'a> {
+    pub(crate) precision: Precision,
+    pub(crate) driver: &'a Driver,
+    pub(crate) gpu: &'a Gpu,
+    pub(crate) len: usize,
+    pub(crate) steps: u32,
 }
 
-/// The same in either precision; exact means equal bits everywhere.
-fn agree_in(
-    precision: Precision,
-    driver: &Driver,
-    gpu: &Gpu,
-    rule: Adagrad,
-    len: usize,
-    steps: u32,
-) {
-    let bounded = precision == Precision::Native && !driver.rounds_correctly();
-    let (rule, steps) = if bounded { (driver.bounded(rule), 1) } else { (rule, steps) };
-    let what = format!("{len} elements, {precision}, {rule:?}");
-    let host = values(len, 1, 20);
-    let mut reference = Reference::new(rule, &host);
-    let params = gpu.upload(&host).unwrap();
-    let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
-    let grads = gpu.zeros(len).unwrap();
-    for step in 0..steps {
-        let gradient = values(len, 100 + step, 20);
-        reference.step(&gradient);
-        gpu.write(&grads, &gradient).unwrap();
-        optimizer.step(&params, &grads).unwrap();
-        assert_eq!(grads.download_blocking(gpu).unwrap(), gradient, "gradients are only read");
-    }
-    let state = optimizer.state(0).download_blocking(gpu).unwrap();
-    let params = params.download_blocking(gpu).unwrap();
-    if precision == Precision::Exact {
-        driver.check_exact(&what, reference.optimizer.state(0), &state);
-        driver.check_exact(&what, &reference.params, &params);
-    } else {
-        driver.check_state(&what, reference.optimizer.state(0), &state);
-        driver.check_params(&what, &reference.params, &params, &reference.before);
-    }
-}
+impl RuleVisitor for Agree<'_> {
+    type Output = ();
 
-fn small_lengths(driver: &Driver) {
-    for rule in variants() {
-        for len in [1, 2, 3, 4, 5, 63, 64, 65, 255, 256, 257] {
-            agree(driver, driver.gpu(), rule, len, 3);
-            agree_in(Precision::Exact, driver, driver.gpu(), rule, len, 3);
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { precision, driver, gpu, len, steps } = self;
+        let what = format!("{len} elements, {precision}, {rule:?}");
+        let host = values(len, 1, 20);
+        let mut reference = Reference::new(rule, &host);
+        let params = gpu.upload(&host).unwrap();
+        let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
+        let grads = gpu.zeros(len).unwrap();
+        for step in 0..steps {
+            let gradient = values(len, 100 + step, 20);
+            reference.step(&gradient);
+            gpu.write(&grads, &gradient).unwrap();
+            optimizer.step(&params, &grads).unwrap();
+            assert_eq!(grads.download_blocking(gpu).unwrap(), gradient, "gradients are only read");
+        }
+        let params = params.download_blocking(gpu).unwrap();
+        match precision {
+            Precision::Native => driver.check_native(&what, &reference, &params, &optimizer, gpu),
+            Precision::Exact => driver.check_exactly(&what, &reference, &params, &optimizer, gpu),
         }
     }
 }
 
-/// Subnormals, infinities and NaN included: a million random patterns of each operand.
-fn all_patterns(driver: &Driver) {
-    let gpu = driver.gpu();
-    let len = 1 << 20;
-    let no_epsilon = variants().into_iter().map(|rule| Adagrad { epsilon: 0.0, ..rule });
-    for rule in variants().into_iter().chain(no_epsilon) {
-        let (host, gradient, state) = (patterns(len, 1), patterns(len, 2), patterns(len, 3));
+/// Steps `rule` natively on `gpu`, and compares.
+pub(crate) fn agree(driver: &Driver, gpu: &Gpu, rule: impl Into<AnyRule>, len: usize, steps: u32) {
+    let rule = rule.into();
+    rule.visit(Agree { precision: Precision::Native, driver, gpu, len, steps });
+}
+
+fn small_lengths(driver: &Driver) {
+    for rule in thorough() {
+        for len in [1, 2, 3, 4, 5, 63, 64, 65, 255, 256, 257] {
+            for precision in [Precision::Native, Precision::Exact] {
+                rule.visit(Agree { precision, driver, gpu: driver.gpu(), len, steps: 3 });
+            }
+        }
+    }
+}
+
+fn every_rule(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        for len in [1, 257] {
+            for precision in [Precision::Native, Precision::Exact] {
+                rule.visit(Agree { precision, driver, gpu: driver.gpu(), len, steps: 5 });
+            }
+        }
+    }
+}
+
+/// Parameters, gradients and state of random patterns, one exact step.
+struct Patterns<'a> {
+    driver: &'a Driver,
+    len: usize,
+}
+
+impl RuleVisitor for Patterns<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { driver, len } = self;
+        let gpu = driver.gpu();
+        let (host, gradient) = (patterns(len, 1), patterns(len, 2));
         let mut reference = Reference::new(rule, &host);
-        reference.optimizer.state_mut(0).copy_from_slice(&state);
-        reference.step(&gradient);
-        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
         let mut optimizer =
             GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(Precision::Exact);
-        gpu.write(optimizer.state(0), &state).unwrap();
+        for (k, seed) in (0..optimizer.state_count()).zip(3..) {
+            let state = patterns(len, seed);
+            reference.optimizer.state_mut(k).copy_from_slice(&state);
+            gpu.write(optimizer.state(k), &state).unwrap();
+        }
+        reference.step(&gradient);
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
         optimizer.step(&params, &grads).unwrap();
+        let params = params.download_blocking(gpu).unwrap();
         let what = format!("all patterns, {rule:?}");
-        let state = optimizer.state(0).download_blocking(gpu).unwrap();
-        driver.check_exact(&what, reference.optimizer.state(0), &state);
-        driver.check_exact(&what, &reference.params, &params.download_blocking(gpu).unwrap());
+        driver.check_exactly(&what, &reference, &params, &optimizer, gpu);
+    }
+}
+
+/// Subnormals, infinities and NaN included, and epsilon 0 where there is one.
+fn all_patterns(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        let len = if rule.name() == "adagrad" { 1 << 20 } else { 1 << 17 };
+        rule.visit(Patterns { driver, len });
+        let mut without_epsilon = rule;
+        if without_epsilon.set("epsilon", "0").is_ok() {
+            without_epsilon.visit(Patterns { driver, len });
+        }
     }
 }
 
@@ -163,9 +198,28 @@ fn unguarded(gpu: &Gpu, buffer: &wgpu::Buffer, offset: usize, len: usize) -> Vec
 }
 
 fn offsets(driver: &Driver) {
-    let gpu = driver.gpu();
-    let rule = Adagrad::default();
     for offset in 0..64 {
+        for rule in by_state_count() {
+            // All offsets with one rule, every fifth with the others.
+            if rule.name() == "adagrad" || offset % 5 == 0 {
+                rule.visit(Offset { driver, offset });
+            }
+        }
+    }
+}
+
+/// Vectors at an offset of the caller's buffers.
+struct Offset<'a> {
+    driver: &'a Driver,
+    offset: usize,
+}
+
+impl RuleVisitor for Offset<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { driver, offset } = self;
+        let gpu = driver.gpu();
         // The gradients at an offset of their own, so that the two differ in every way modulo 4.
         let (params_at, grads_at) = (GUARD + offset, GUARD + (offset / 4 * 5 + 3) % 64);
         for len in [1, 6, 131] {
@@ -179,11 +233,9 @@ fn offsets(driver: &Driver) {
             optimizer.step(&view(&params, params_at), &view(&grads, grads_at)).unwrap();
             let mut reference = Reference::new(rule, &host);
             reference.step(&gradient);
-            let what = format!("{len} elements at {params_at} and {grads_at}");
+            let what = format!("{len} elements at {params_at} and {grads_at}, {rule:?}");
             let stepped = unguarded(gpu, &params, params_at, len);
-            driver.check_params(&what, &reference.params, &stepped, &host);
-            let state = optimizer.state(0).download_blocking(gpu).unwrap();
-            driver.check_state(&what, reference.optimizer.state(0), &state);
+            driver.check_native(&what, &reference, &stepped, &optimizer, gpu);
             assert_eq!(unguarded(gpu, &grads, grads_at, len), gradient);
         }
     }
@@ -191,24 +243,36 @@ fn offsets(driver: &Driver) {
 
 /// Parameters and gradients of one buffer: the kernel whose gradients are bound read_write.
 fn arena(driver: &Driver) {
-    let gpu = driver.gpu();
-    let rule = Adagrad::default();
-    for (len, grads_at) in [(64, 64), (67, 67), (1000, 1001)] {
-        let (host, gradient) = (values(len, 7, 10), values(len, 8, 10));
-        let mut content = host.clone();
-        content.resize(grads_at, POISON);
-        content.extend(&gradient);
-        let buffer = guarded(gpu, &content, 0);
-        let params = GpuVec::from_buffer(&buffer, 0, len).unwrap();
-        let grads = GpuVec::from_buffer(&buffer, 4 * grads_at as u64, len).unwrap();
-        let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
-        optimizer.step(&params, &grads).unwrap();
-        let mut reference = Reference::new(rule, &host);
-        reference.step(&gradient);
-        let stepped = params.download_blocking(gpu).unwrap();
-        driver.check_params("an arena", &reference.params, &stepped, &host);
-        assert_eq!(grads.download_blocking(gpu).unwrap(), gradient);
-        unguarded(gpu, &buffer, 0, grads_at + len);
+    for rule in by_state_count() {
+        rule.visit(Arena(driver));
+    }
+}
+
+struct Arena<'a>(&'a Driver);
+
+impl RuleVisitor for Arena<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self(driver) = self;
+        let gpu = driver.gpu();
+        for (len, grads_at) in [(64, 64), (67, 67), (1000, 1001)] {
+            let (host, gradient) = (values(len, 7, 10), values(len, 8, 10));
+            let mut content = host.clone();
+            content.resize(grads_at, POISON);
+            content.extend(&gradient);
+            let buffer = guarded(gpu, &content, 0);
+            let params = GpuVec::from_buffer(&buffer, 0, len).unwrap();
+            let grads = GpuVec::from_buffer(&buffer, 4 * grads_at as u64, len).unwrap();
+            let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
+            optimizer.step(&params, &grads).unwrap();
+            let mut reference = Reference::new(rule, &host);
+            reference.step(&gradient);
+            let stepped = params.download_blocking(gpu).unwrap();
+            driver.check_native("an arena", &reference, &stepped, &optimizer, gpu);
+            assert_eq!(grads.download_blocking(gpu).unwrap(), gradient);
+            unguarded(gpu, &buffer, 0, grads_at + len);
+        }
     }
 }
 
@@ -235,9 +299,7 @@ fn several_buffers(driver: &Driver) {
     let mut reference = Reference::new(rule, &host);
     reference.step(&gradient);
     let stepped = params.download_blocking(gpu).unwrap();
-    driver.check_params("several buffers", &reference.params, &stepped, &host);
-    let state = optimizer.state(0).download_blocking(gpu).unwrap();
-    driver.check_state("several buffers", reference.optimizer.state(0), &state);
+    driver.check_native("several buffers", &reference, &stepped, &optimizer, gpu);
     // A slice across buffers is a view of the same memory.
     let slice = params.slice(990..1030).unwrap();
     assert_eq!(slice.download_blocking(gpu).unwrap(), stepped[990..1030]);
@@ -245,7 +307,6 @@ fn several_buffers(driver: &Driver) {
 
 fn lowered_limits(driver: &Driver) {
     let defaults = driver.with_limits(|_| ());
-    agree(driver, &defaults, Adagrad::default(), 100_003, 2);
     let small = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
         limits.max_buffer_size = 64 << 10;
@@ -254,7 +315,10 @@ fn lowered_limits(driver: &Driver) {
         limits.max_compute_workgroup_size_x = 64;
         limits.max_compute_workgroup_size_y = 64;
     });
-    for len in [5, 1023, 1024, 1025, 70_001] {
-        agree(driver, &small, Adagrad::default(), len, 2);
+    for rule in by_state_count() {
+        agree(driver, &defaults, rule, 100_003, 2);
+        for len in [5, 1023, 1024, 1025, 70_001] {
+            agree(driver, &small, rule, len, 2);
+        }
     }
 }

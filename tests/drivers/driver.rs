@@ -3,7 +3,9 @@
 use std::sync::OnceLock;
 
 use wgpu_optim::numerics::Bound;
-use wgpu_optim::{Adagrad, AdapterKind, Gpu, GpuRequest, RequestError, WeightDecay, wgpu};
+use wgpu_optim::{AdapterKind, Gpu, GpuOptimizer, GpuRequest, RequestError, Rule, wgpu};
+
+use crate::reference::Reference;
 
 /// A driver under test.
 pub(crate) struct Driver {
@@ -49,44 +51,72 @@ impl Driver {
         SOFTWARE.iter().any(|(name, _)| *name == self.name)
     }
 
-    /// The rule to hold native steps against: on drivers that do not round correctly, one without
-    /// weight decay, whose bound for a single step needs nothing but the result. native_bound.rs
-    /// has the others, and many steps.
-    pub(crate) fn bounded(&self, rule: Adagrad) -> Adagrad {
-        if self.rounds_correctly() {
-            return rule;
-        }
-        Adagrad { weight_decay: WeightDecay::None, ..rule }
-    }
-
-    /// What a native step may differ by here: nothing on the drivers known to round correctly,
-    /// the derived bound elsewhere.
-    fn bound(&self, derived: Bound) -> Bound {
-        if self.rounds_correctly() { Bound::EXACT } else { derived }
-    }
-
-    /// Asserts that a state vector is the reference's.
-    pub(crate) fn check_state(&self, what: &str, expected: &[f32], actual: &[f32]) {
-        let bound = self.bound(Bound::STATE);
-        check(bound, &format!("{what} on {}", self.name), expected, actual, &[]);
-    }
-
-    /// Asserts that parameters are the reference's, `before` being their values before the step.
-    pub(crate) fn check_params(
+    /// Asserts that a native optimizer has come to the reference's parameters and state: to equal
+    /// bits on the drivers known to round correctly, and elsewhere within the derived bound of the
+    /// exact trajectory.
+    pub(crate) fn check_native<R: Rule>(
         &self,
         what: &str,
-        expected: &[f32],
-        actual: &[f32],
-        before: &[f32],
+        reference: &Reference<R>,
+        params: &[f32],
+        optimizer: &GpuOptimizer<R>,
+        gpu: &Gpu,
     ) {
-        let updates: Vec<f32> = expected.iter().zip(before).map(|(a, b)| a - b).collect();
-        let bound = self.bound(Bound::PARAMETER);
-        check(bound, &format!("{what} on {}", self.name), expected, actual, &updates);
+        let actual = vectors(params, optimizer, gpu);
+        if self.rounds_correctly() {
+            self.check_vectors(what, reference, &actual);
+            return;
+        }
+        let mut bounded = 0;
+        for index in 0..params.len() {
+            for (vector, running) in actual.iter().zip(reference.running(index)) {
+                let Some(allowed) = running.error() else { continue };
+                bounded += 1;
+                let (found, exact) = (f64::from(vector[index]), running.value());
+                assert!(
+                    (found - exact).abs() <= allowed,
+                    "{what} on {}: element {index} is {found:e}, exactly {exact:e}: allowed \
+                     {allowed:e}",
+                    self.name
+                );
+            }
+        }
+        assert!(2 * bounded > actual.len() * params.len(), "{what}: {bounded} have a bound");
+    }
+
+    /// Asserts that a device's parameters and state have the reference's bits.
+    pub(crate) fn check_vectors<R: Rule>(
+        &self,
+        what: &str,
+        reference: &Reference<R>,
+        actual: &[Vec<f32>],
+    ) {
+        let expected = reference.vectors();
+        assert_eq!(expected.len(), actual.len(), "{what}");
+        for ((name, expected), actual) in expected.into_iter().zip(actual) {
+            self.check_exact(&format!("{what}, {name}"), expected, actual);
+        }
+    }
+
+    /// The same of an exact optimizer, on any driver.
+    pub(crate) fn check_exactly<R: Rule>(
+        &self,
+        what: &str,
+        reference: &Reference<R>,
+        params: &[f32],
+        optimizer: &GpuOptimizer<R>,
+        gpu: &Gpu,
+    ) {
+        let actual = vectors(params, optimizer, gpu);
+        self.check_vectors(what, reference, &actual);
     }
 
     /// Asserts equal bits.
     pub(crate) fn check_exact(&self, what: &str, expected: &[f32], actual: &[f32]) {
-        check(Bound::EXACT, &format!("{what} on {}", self.name), expected, actual, &[]);
+        let label = format!("{what} on {}", self.name);
+        if let Err(mismatch) = Bound::EXACT.check(&label, expected, actual, &[]) {
+            panic!("{mismatch}");
+        }
     }
 
     /// The limits of this driver's device with `change` made to them, on a device of their own.
@@ -112,8 +142,9 @@ impl Driver {
     }
 }
 
-fn check(bound: Bound, label: &str, expected: &[f32], actual: &[f32], updates: &[f32]) {
-    if let Err(mismatch) = bound.check(label, expected, actual, updates) {
-        panic!("{mismatch}");
-    }
+/// Parameters and state of an optimizer.
+fn vectors<R: Rule>(params: &[f32], optimizer: &GpuOptimizer<R>, gpu: &Gpu) -> Vec<Vec<f32>> {
+    let state = (0..optimizer.state_count()).map(|k| optimizer.state(k));
+    let state = state.map(|vector| vector.download_blocking(gpu).unwrap());
+    [params.to_vec()].into_iter().chain(state).collect()
 }

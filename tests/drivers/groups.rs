@@ -1,8 +1,8 @@
 //! Many tensors at once: the bits that each would have alone.
 
 use wgpu_optim::{
-    Adagrad, EpsilonPlacement, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup, Precision,
-    WeightDecay, wgpu,
+    Adagrad, AnyRule, EpsilonPlacement, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup,
+    Precision, Rule, RuleVisitor, Sgd, WeightDecay, wgpu,
 };
 
 use crate::Check;
@@ -11,6 +11,7 @@ use crate::reference::{Reference, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("groups: tensors of every length, wherever they lie", every_place),
+    ("groups: every rule, and state that only some groups use", every_rule),
     ("groups: each tensor as by an optimizer of its own", alone),
     ("groups: limits lowered until a step is many dispatches", lowered_limits),
     ("groups: N steps in one encoder with N learning rates", learning_rates),
@@ -41,7 +42,7 @@ struct Run {
     grads: Vec<GpuVec>,
     optimizer: GpuGroupOptimizer<Adagrad>,
     gradients: Vec<Vec<f32>>,
-    references: Vec<Reference>,
+    references: Vec<Reference<Adagrad>>,
 }
 
 /// Values of each tensor of a list, none like another's.
@@ -203,6 +204,57 @@ fn every_place(driver: &Driver) {
             run.check(driver, gpu, &format!("in one buffer, {precision}"));
         }
     }
+}
+
+/// Steps groups of two tensors each, and compares with each tensor's own optimizer.
+fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
+    let gpu = driver.gpu();
+    let lens: Vec<usize> = rules.iter().flat_map(|_| [5, 513]).collect();
+    let groups: Vec<_> =
+        rules.iter().map(|&rule| ParamGroup { rule, lens: vec![5, 513] }).collect();
+    let (hosts, gradients) = (hosts(&lens, 1), hosts(&lens, 1000));
+    let (params, grads) = (side_by_side(gpu, &hosts), side_by_side(gpu, &gradients));
+    let mut optimizer =
+        GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(Precision::Exact);
+    for _ in 0..3 {
+        optimizer.step(&params, &grads).unwrap();
+    }
+    let used = |k: &usize| rules.iter().any(|rule| rule.uses_state(*k));
+    let names: Vec<_> = (0..R::STATE.len()).filter(used).map(|k| R::STATE[k]).collect();
+    for (index, (host, gradient)) in hosts.iter().zip(&gradients).enumerate() {
+        let mut reference = Reference::new(rules[index / 2], host);
+        for _ in 0..3 {
+            reference.step(gradient);
+        }
+        for (name, expected) in reference.vectors() {
+            let actual = match names.iter().position(|known| *known == name) {
+                Some(vector) => optimizer.state(index, vector),
+                None => &params[index],
+            };
+            let what = format!("tensor {index}, {name}, {rules:?}");
+            driver.check_exact(&what, expected, &actual.download_blocking(gpu).unwrap());
+        }
+    }
+}
+
+struct Groups<'a>(&'a Driver);
+
+impl RuleVisitor for Groups<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let mut slower = rule;
+        slower.set_learning_rate(0.001);
+        step_groups(self.0, &[rule, slower]);
+    }
+}
+
+fn every_rule(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        rule.visit(Groups(driver));
+    }
+    let plain = Sgd { learning_rate: 0.1, ..Sgd::default() };
+    step_groups(driver, &[plain, Sgd { momentum: 0.9, ..plain }, plain]);
 }
 
 fn alone(driver: &Driver) {

@@ -237,7 +237,9 @@ fn by_hand(driver: &Driver) {
                     assert_eq!(state, expected, "{guard:?} {precision}");
                     assert_eq!(params.download_blocking(gpu).unwrap(), [0.5; 2]);
                 } else {
-                    driver.check_state("3-4-5", &expected, &state);
+                    // Each of norm, scale, product, square and sum is off by a few units.
+                    let off = state.iter().zip(expected).map(|(s, e)| (s / e - 1.0).abs());
+                    assert!(off.fold(0.0, f32::max) < 32.0 * f32::EPSILON, "{state:?}");
                 }
             }
         }

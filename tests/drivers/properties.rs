@@ -1,50 +1,56 @@
-//! Property tests: lengths, offsets and hyper-parameters drawn at random.
+//! Property tests: lengths, offsets and hyper-parameters drawn at random, for every rule.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use wgpu_optim::{Adagrad, EpsilonPlacement, GpuOptimizer, GpuVec, WeightDecay, wgpu};
+use wgpu_optim::rules::{Domain, Setting, SettingKind};
+use wgpu_optim::{AnyRule, GpuOptimizer, GpuVec, Rule, RuleVisitor, wgpu};
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, values};
+use crate::reference::{Reference, mix, values};
 
 pub(crate) const CHECKS: &[Check] =
     &[("any length, offset and hyper-parameters agree with the CPU engine", any_step)];
 
-fn rules() -> impl Strategy<Value = Adagrad> {
-    let rate = prop_oneof![Just(0.0_f32), 1e-6_f32..10.0];
-    let epsilon = prop_oneof![Just(f32::MIN_POSITIVE), 1e-10_f32..1e-2, 0.1_f32..10.0];
-    let placement =
-        prop_oneof![Just(EpsilonPlacement::InsideRoot), Just(EpsilonPlacement::OutsideRoot)];
-    let decay = prop_oneof![
-        Just(WeightDecay::None),
-        (0.0_f32..1.0).prop_map(WeightDecay::L2),
-        (0.0_f32..1.0).prop_map(WeightDecay::Decoupled),
-    ];
-    let initial = prop_oneof![Just(0.0_f32), 1e-3_f32..10.0];
-    (rate, epsilon, placement, initial, 0.0_f32..1.0, decay, any::<bool>()).prop_map(
-        |(learning_rate, epsilon, epsilon_placement, initial, decay, weight_decay, maximize)| {
-            Adagrad {
-                learning_rate,
-                epsilon,
-                epsilon_placement,
-                initial_accumulator: initial,
-                learning_rate_decay: decay,
-                weight_decay,
-                maximize,
-            }
-        },
-    )
+/// A number in 0..1 for each setting and `seed`.
+fn fraction(seed: u64, setting: usize) -> f64 {
+    (mix(seed ^ (setting as u64) << 32) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-fn any_step(driver: &Driver) {
-    let gpu = driver.gpu();
-    let cases = (rules(), 1_usize..3000, 0_usize..64, 0_usize..64, any::<u32>());
-    // Each new combination of choices compiles a kernel; there are twelve times two.
-    let mut runner =
-        TestRunner::new(Config { cases: 64, failure_persistence: None, ..Config::default() });
-    let result = runner.run(&cases, |(rule, len, params_at, grads_at, seed)| {
-        let rule = driver.bounded(rule);
+/// A value of a setting. An epsilon is never 0: 0 / 0 would be promised nothing.
+fn value<R>(setting: &Setting<R>, fraction: f64) -> f64 {
+    let log = |least: f64, most: f64| least * (most / least).powf(fraction);
+    match setting.kind {
+        SettingKind::Number(_) if setting.name == "epsilon" => log(1e-10, 10.0),
+        SettingKind::Number(_) if fraction < 0.3 => 0.0,
+        SettingKind::Number(Domain::BelowOne) => fraction,
+        SettingKind::Number(_) => log(1e-3, 10.0),
+        SettingKind::Flag => f64::from(u8::from(fraction < 0.5)),
+        SettingKind::Choice(names) => (fraction * names.len() as f64).floor(),
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Step<'a> {
+    driver: &'a Driver,
+    len: usize,
+    params_at: usize,
+    grads_at: usize,
+    seed: u32,
+}
+
+impl RuleVisitor for Step<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, mut rule: R) {
+        let Self { driver, len, params_at, grads_at, seed } = self;
+        for (index, setting) in R::SETTINGS.iter().enumerate() {
+            (setting.set)(&mut rule, value(setting, fraction(seed.into(), index)));
+        }
+        if rule.validate().is_err() {
+            return; // settings that do not go together
+        }
+        let gpu = driver.gpu();
         let (host, gradient) = (values(len, seed, 15), values(len, seed ^ 1, 15));
         let view = |host: &[f32], at: usize| {
             let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -66,9 +72,18 @@ fn any_step(driver: &Driver) {
         reference.step(&gradient);
         let what = format!("{len} elements at {params_at} and {grads_at}, {rule:?}");
         let stepped = params.download_blocking(gpu).unwrap();
-        driver.check_params(&what, &reference.params, &stepped, &host);
-        let state = optimizer.state(0).download_blocking(gpu).unwrap();
-        driver.check_state(&what, reference.optimizer.state(0), &state);
+        driver.check_native(&what, &reference, &stepped, &optimizer, gpu);
+    }
+}
+
+fn any_step(driver: &Driver) {
+    let presets = AnyRule::presets();
+    let cases = (0..presets.len(), 1_usize..3000, 0_usize..64, 0_usize..64, any::<u32>());
+    // Each new combination of choices compiles a kernel.
+    let mut runner =
+        TestRunner::new(Config { cases: 160, failure_persistence: None, ..Config::default() });
+    let result = runner.run(&cases, |(preset, len, params_at, grads_at, seed)| {
+        presets[preset].rule.visit(Step { driver, len, params_at, grads_at, seed });
         Ok(())
     });
     if let Err(error) = result {

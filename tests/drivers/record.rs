@@ -1,10 +1,10 @@
 //! Steps recorded into the caller's encoder.
 
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, Precision, wgpu};
+use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, wgpu};
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, values};
+use crate::reference::{Reference, by_state_count, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("N steps in one encoder with N learning rates", learning_rates),
@@ -23,33 +23,45 @@ fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
 
 /// An optimizer whose bits are the reference's over any number of steps: a native step elsewhere
 /// than on the drivers that round correctly adds an error of its own each time.
-fn optimizer(driver: &Driver) -> GpuOptimizer<Adagrad> {
-    let optimizer = GpuOptimizer::new(driver.gpu(), Adagrad::default(), LEN).unwrap();
+fn optimizer<R: Rule>(driver: &Driver, rule: R) -> GpuOptimizer<R> {
+    let optimizer = GpuOptimizer::new(driver.gpu(), rule, LEN).unwrap();
     let native = driver.rounds_correctly();
     optimizer.with_precision(if native { Precision::Native } else { Precision::Exact })
 }
 
 fn learning_rates(driver: &Driver) {
-    let gpu = driver.gpu();
-    let rates: Vec<f32> = (1..=100).map(|n| 1.0 / n as f32).collect();
-    let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
-    let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
-    let mut optimizer = optimizer(driver);
-    let mut reference = Reference::new(Adagrad::default(), &host);
-    // Twice, so that the second round takes the slots of the first.
-    for _ in 0..2 {
-        let mut encoder = encoder(gpu);
-        for &rate in &rates {
-            optimizer.set_learning_rate(rate).unwrap();
-            optimizer.record(&mut encoder, &params, &grads).unwrap();
-            reference.optimizer.set_learning_rate(rate).unwrap();
-            reference.step(&gradient);
-        }
-        gpu.queue().submit([encoder.finish()]);
-        gpu.wait_blocking().unwrap();
+    for rule in by_state_count() {
+        rule.visit(LearningRates(driver));
     }
-    let stepped = params.download_blocking(gpu).unwrap();
-    driver.check_exact("200 steps", &reference.params, &stepped);
+}
+
+struct LearningRates<'a>(&'a Driver);
+
+impl RuleVisitor for LearningRates<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let gpu = self.0.gpu();
+        let rates: Vec<f32> = (1..=100).map(|n| 1.0 / n as f32).collect();
+        let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
+        let mut optimizer = optimizer(self.0, rule);
+        let mut reference = Reference::new(rule, &host);
+        // Twice, so that the second round takes the slots of the first.
+        for _ in 0..2 {
+            let mut encoder = encoder(gpu);
+            for &rate in &rates {
+                optimizer.set_learning_rate(rate).unwrap();
+                optimizer.record(&mut encoder, &params, &grads).unwrap();
+                reference.optimizer.set_learning_rate(rate).unwrap();
+                reference.step(&gradient);
+            }
+            gpu.queue().submit([encoder.finish()]);
+            gpu.wait_blocking().unwrap();
+        }
+        let stepped = params.download_blocking(gpu).unwrap();
+        self.0.check_exactly("200 steps", &reference, &stepped, &optimizer, gpu);
+    }
 }
 
 /// Uniforms belong to the encoder that they were recorded into, whenever it is submitted.
@@ -57,7 +69,7 @@ fn out_of_turn(driver: &Driver) {
     let gpu = driver.gpu();
     let gradient = values(LEN, 2, 5);
     let grads = gpu.upload(&gradient).unwrap();
-    let mut optimizer = optimizer(driver);
+    let mut optimizer = optimizer(driver, Adagrad::default());
     let first = gpu.upload(&vec![0.0; LEN]).unwrap();
     let second = gpu.upload(&vec![0.0; LEN]).unwrap();
     let (mut early, mut late) = (encoder(gpu), encoder(gpu));
@@ -101,7 +113,7 @@ fn wrapped(driver: &Driver) {
 /// More pairs than bindings are kept, in an order that finds some and misses others.
 fn pairs_in_turn(driver: &Driver) {
     let gpu = driver.gpu();
-    let mut optimizer = optimizer(driver);
+    let mut optimizer = optimizer(driver, Adagrad::default());
     let mut reference = Reference::new(Adagrad::default(), &vec![0.0; LEN]);
     let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
     let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();

@@ -1,21 +1,21 @@
 //! Inputs, and the reference that results are held against: the CPU engine.
 
-use wgpu_optim::{Adagrad, CpuOptimizer, EpsilonPlacement, WeightDecay};
+use wgpu_optim::numerics::{Running, Wgsl};
+use wgpu_optim::rules::StateElement;
+use wgpu_optim::{AnyRule, CpuOptimizer, Rule};
 
-/// Every choice of formula that Adagrad has, with hyper-parameters that matter.
-pub(crate) fn variants() -> Vec<Adagrad> {
-    let base = Adagrad { learning_rate: 0.1, initial_accumulator: 0.01, ..Adagrad::default() };
-    let mut rules = Vec::new();
-    for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
-        for weight_decay in [WeightDecay::None, WeightDecay::L2(0.03), WeightDecay::Decoupled(0.3)]
-        {
-            for maximize in [false, true] {
-                rules.push(Adagrad { epsilon_placement, weight_decay, maximize, ..base });
-            }
-        }
-    }
-    rules.push(Adagrad { learning_rate_decay: 0.25, ..base });
-    rules
+/// Every choice of formula of the rules whose kernel goes through every boundary: the one with
+/// the fewest state vectors and the one with one.
+pub(crate) fn thorough() -> Vec<AnyRule> {
+    let thorough = ["sgd", "adagrad"];
+    AnyRule::examples().into_iter().filter(|rule| thorough.contains(&rule.name())).collect()
+}
+
+/// One rule for each number of state vectors, 0 to 3.
+pub(crate) fn by_state_count() -> Vec<AnyRule> {
+    let mut rules = ["sgd", "adagrad", "adam", "adam"].map(|name| AnyRule::named(name).unwrap());
+    rules[3].set("amsgrad", "true").unwrap();
+    rules.to_vec()
 }
 
 /// `len` numbers of either sign, their magnitudes spread over `2^-exponents..2^exponents`: a
@@ -48,29 +48,51 @@ pub(crate) fn patterns(len: usize, seed: u32) -> Vec<f32> {
 }
 
 /// Scatters the bits of a number over all 64 (the finaliser of SplitMix64).
-fn mix(number: u64) -> u64 {
+pub(crate) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     number ^ (number >> 31)
 }
 
-/// Parameters and state of a run on the CPU engine.
-pub(crate) struct Reference {
+/// Parameters and state of a run on the CPU engine, and what it was made of.
+pub(crate) struct Reference<R: Rule> {
     pub(crate) params: Vec<f32>,
-    /// The parameters before the last step.
-    pub(crate) before: Vec<f32>,
-    pub(crate) optimizer: CpuOptimizer<Adagrad>,
+    pub(crate) optimizer: CpuOptimizer<R>,
+    start: Vec<f32>,
+    steps: Vec<(R::Uniforms, Vec<f32>)>,
 }
 
-impl Reference {
-    pub(crate) fn new(rule: Adagrad, params: &[f32]) -> Self {
+impl<R: Rule> Reference<R> {
+    pub(crate) fn new(rule: R, params: &[f32]) -> Self {
         let optimizer = CpuOptimizer::new(rule, params.len()).unwrap();
-        Self { params: params.to_vec(), before: params.to_vec(), optimizer }
+        Self { params: params.to_vec(), optimizer, start: params.to_vec(), steps: Vec::new() }
     }
 
     pub(crate) fn step(&mut self, grads: &[f32]) {
-        self.before.copy_from_slice(&self.params);
         self.optimizer.step(&mut self.params, grads).unwrap();
+        let uniforms = self.optimizer.rule().uniforms(self.optimizer.steps());
+        self.steps.push((uniforms, grads.to_vec()));
+    }
+
+    /// The vectors: parameters, then state, by name.
+    pub(crate) fn vectors(&self) -> Vec<(&'static str, &[f32])> {
+        let names = self.optimizer.rule().state_names();
+        let state = names.into_iter().enumerate().map(|(k, name)| (name, self.optimizer.state(k)));
+        [("params", &*self.params)].into_iter().chain(state).collect()
+    }
+
+    /// Parameter and state of one element on the exact trajectory, with the bound on what a native
+    /// device may have made of them.
+    pub(crate) fn running(&self, index: usize) -> Vec<Running<Wgsl>> {
+        let rule = self.optimizer.rule();
+        let initial = rule.initial_state();
+        let mut x = Running::input(self.start[index]);
+        let mut state = R::State::<Running<Wgsl>>::from_fn(|k| Running::input(initial.as_ref()[k]));
+        for (uniforms, grads) in &self.steps {
+            x = rule.update(uniforms, x, Running::input(grads[index]), &mut state);
+        }
+        let state = state.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
+        [x].into_iter().chain(state.map(|(_, &value)| value)).collect()
     }
 }

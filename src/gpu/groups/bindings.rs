@@ -104,7 +104,8 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         (blocks, offset): (&wgpu::Buffer, u64),
     ) -> Result<BoundDispatch, GroupError> {
         let groups = self.rules.len();
-        let variant = GroupVariant::of(dispatch, &buffers.written, self.precision, groups);
+        let names = &self.state_names;
+        let variant = GroupVariant::of(dispatch, &buffers.written, self.precision, groups, names);
         let rule = &self.rules[dispatch.kernel];
         let workgroup_size = self.limits.dispatch.workgroup_size;
         let pipeline = pipeline(&self.gpu, rule, &variant, workgroup_size, &self.slots)?;
@@ -117,7 +118,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         let windows =
             dispatch.windows.iter().map(|&window| part(&buffers.list[window.buffer], window));
         let device = self.gpu.device();
-        let bind_group = caught(device, || bind::<R>(device, &variant, blocks, state, windows))?;
+        let bind_group = caught(device, || bind(device, &variant, blocks, state, windows))?;
         Ok(BoundDispatch { pipeline, bind_group, grid: dispatch.grid(&self.limits.dispatch) })
     }
 }

@@ -5,7 +5,7 @@ use super::super::context::Gpu;
 use super::super::errors::Caught;
 use super::super::plan::Access;
 use super::super::slots::SlotPool;
-use super::super::step_kernel::{FIRST_STATE_BINDING, arithmetic, expand_state};
+use super::super::step_kernel::{FIRST_STATE_BINDING, StateNames, arithmetic, expand_state};
 use super::table::TableDispatch;
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -17,6 +17,8 @@ const BLOCKS_BINDING: u32 = 0;
 pub(crate) struct GroupVariant {
     pub(crate) precision: Precision,
     pub(crate) access: Access,
+    /// The names of the state vectors.
+    pub(crate) state: Vec<&'static str>,
     /// For each window, whether it is bound read_write: parameters lie in its buffer.
     pub(crate) writable: Vec<bool>,
     /// The windows of parameters and of gradients of each route.
@@ -32,20 +34,22 @@ impl GroupVariant {
         written: &[bool],
         precision: Precision,
         groups: usize,
+        state: &[&'static str],
     ) -> Self {
         Self {
             precision,
             access: dispatch.access,
+            state: state.to_vec(),
             writable: dispatch.windows.iter().map(|window| written[window.buffer]).collect(),
             routes: dispatch.routes.clone(),
             groups,
         }
     }
-}
 
-/// The binding of window number `index`, behind those of the state.
-fn window_binding<R: Rule>(index: usize) -> u32 {
-    FIRST_STATE_BINDING + (R::STATE.len() + index) as u32
+    /// The binding of window number `index`, behind those of the state.
+    fn window_binding(&self, index: usize) -> u32 {
+        FIRST_STATE_BINDING + (self.state.len() + index) as u32
+    }
 }
 
 /// The whole WGSL of `R`'s kernel.
@@ -56,7 +60,7 @@ pub(crate) fn source<R: Rule>(variant: &GroupVariant) -> String {
     };
     let mut harness = String::new();
     for line in include_str!("../../../shaders/groups/step.wgsl").lines() {
-        expand_line::<R>(&mut harness, line, variant);
+        expand_line(&mut harness, line, variant);
     }
     let harness =
         harness.replace("ELEMENT", element).replace("GROUPS", &variant.groups.to_string());
@@ -69,14 +73,14 @@ pub(crate) fn source<R: Rule>(variant: &GroupVariant) -> String {
     let routes: Vec<_> = routes.collect();
     let harness = expand_state(
         &[&harness, routes.join("\n").as_str()].join("\n"),
-        R::STATE,
+        StateNames { members: R::STATE, vectors: &variant.state },
         FIRST_STATE_BINDING,
     );
     [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
 }
 
 /// Repeats a line that names WINDOW or ROUTE once for each; comments stand as they are.
-fn expand_line<R: Rule>(text: &mut String, line: &str, variant: &GroupVariant) {
+fn expand_line(text: &mut String, line: &str, variant: &GroupVariant) {
     let mut push = |line: &str| {
         text.push_str(line);
         text.push('\n');
@@ -85,7 +89,7 @@ fn expand_line<R: Rule>(text: &mut String, line: &str, variant: &GroupVariant) {
         push(line);
     } else if line.contains("WINDOW") {
         for (index, &writable) in variant.writable.iter().enumerate() {
-            let binding = window_binding::<R>(index).to_string();
+            let binding = variant.window_binding(index).to_string();
             let access = if writable { "read_write" } else { "read" };
             let line = line.replace("BINDING_OF_WINDOW", &binding);
             push(&line.replace("ACCESS_OF_WINDOW", access).replace("WINDOW", &index.to_string()));
@@ -100,10 +104,7 @@ fn expand_line<R: Rule>(text: &mut String, line: &str, variant: &GroupVariant) {
 }
 
 /// Bindings of group 0: the blocks, the state vectors, the windows.
-pub(crate) fn layout<R: Rule>(
-    device: &wgpu::Device,
-    variant: &GroupVariant,
-) -> wgpu::BindGroupLayout {
+pub(crate) fn layout(device: &wgpu::Device, variant: &GroupVariant) -> wgpu::BindGroupLayout {
     let entry = |binding, read_only| wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,
@@ -115,14 +116,15 @@ pub(crate) fn layout<R: Rule>(
         count: None,
     };
     let mut entries = vec![entry(BLOCKS_BINDING, true)];
-    entries
-        .extend((0..R::STATE.len() as u32).map(|index| entry(FIRST_STATE_BINDING + index, false)));
+    entries.extend(
+        (0..variant.state.len() as u32).map(|index| entry(FIRST_STATE_BINDING + index, false)),
+    );
     entries.extend(
         variant
             .writable
             .iter()
             .enumerate()
-            .map(|(index, &w)| entry(window_binding::<R>(index), !w)),
+            .map(|(index, &w)| entry(variant.window_binding(index), !w)),
     );
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some("wgpu-optim groups"),
@@ -131,7 +133,7 @@ pub(crate) fn layout<R: Rule>(
 }
 
 /// The bind group of a dispatch: its blocks, the part of each state arena, its windows.
-pub(crate) fn bind<'a, R: Rule>(
+pub(crate) fn bind<'a>(
     device: &wgpu::Device,
     variant: &GroupVariant,
     blocks: wgpu::BufferBinding<'a>,
@@ -146,7 +148,7 @@ pub(crate) fn bind<'a, R: Rule>(
     entries.extend((FIRST_STATE_BINDING..).zip(state.into_iter().chain(windows)).map(entry));
     device.create_bind_group(&wgpu::BindGroupDescriptor {
         label: Some("wgpu-optim groups"),
-        layout: &layout::<R>(device, variant),
+        layout: &layout(device, variant),
         entries: &entries,
     })
 }
@@ -163,7 +165,7 @@ pub(crate) fn pipeline<R: Rule>(
     constants.push(("workgroup_size", f64::from(workgroup_size)));
     let label = format!("step of groups {} {variant:?}", R::NAME);
     // With the text of the shader: two rules may have one name.
-    let key = format!("{label} {constants:?} {:?} {}", R::STATE, R::SHADER);
+    let key = format!("{label} {constants:?} {}", R::SHADER);
     let uniforms = uniforms.layout(gpu.device())?;
     gpu.pipeline(&key, |device| {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -172,7 +174,7 @@ pub(crate) fn pipeline<R: Rule>(
         });
         let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
             label: Some("step of groups"),
-            bind_group_layouts: &[Some(&layout::<R>(device, variant)), Some(&uniforms)],
+            bind_group_layouts: &[Some(&layout(device, variant)), Some(&uniforms)],
             immediate_size: 0,
         });
         device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {

@@ -1,6 +1,7 @@
 use super::*;
 use crate::Adagrad;
 use crate::gpu::groups::table::Block;
+use crate::rules::Rule;
 
 fn variant(
     precision: Precision,
@@ -11,6 +12,7 @@ fn variant(
     GroupVariant {
         precision,
         access,
+        state: Adagrad::STATE.to_vec(),
         writable: writable.to_vec(),
         routes: routes.to_vec(),
         groups: 3,

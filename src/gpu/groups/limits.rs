@@ -6,7 +6,6 @@ use super::super::plan::DispatchLimits;
 use super::super::slots::SLOT_BYTES;
 use super::super::step_kernel::FIRST_STATE_BINDING;
 use super::table::{Block, TableLimits};
-use crate::rules::Rule;
 
 /// The most buffers that a kernel is written for, whatever the device allows.
 const MOST_WINDOWS: usize = 32;
@@ -19,8 +18,8 @@ const WORKGROUP_SIZE: u32 = 128;
 const SOFTWARE_WORKGROUP_SIZE: u32 = 8;
 const SOFTWARE_BLOCK: u32 = 512;
 
-/// How the work over `R`'s tensors is shared out on a device.
-pub(super) fn table_limits<R: Rule>(gpu: &Gpu) -> TableLimits {
+/// How the work over tensors with so many state vectors is shared out on a device.
+pub(super) fn table_limits(gpu: &Gpu, state: u32) -> TableLimits {
     let limits = gpu.device().limits();
     let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
     let (workgroup_size, block) = if software {
@@ -30,7 +29,7 @@ pub(super) fn table_limits<R: Rule>(gpu: &Gpu) -> TableLimits {
     };
     TableLimits {
         dispatch: DispatchLimits::of(&limits, workgroup_size),
-        windows: windows(&limits, R::STATE.len() as u32),
+        windows: windows(&limits, state),
         routes: MOST_ROUTES,
         block,
     }
@@ -47,18 +46,23 @@ fn windows(limits: &wgpu::Limits, state: u32) -> usize {
     places.into_iter().fold(MOST_WINDOWS, |least, room| least.min(room as usize)).max(2)
 }
 
-/// Whether the device can run `R`'s kernel with `uniforms` bytes of hyper-parameters at all.
-pub(super) fn check_limits<R: Rule>(limits: &wgpu::Limits, uniforms: u64) -> Result<(), StepError> {
+/// Whether the device can run a kernel with so many state vectors and `uniforms` bytes of
+/// hyper-parameters at all.
+pub(super) fn check_limits(
+    limits: &wgpu::Limits,
+    state: u32,
+    uniforms: u64,
+) -> Result<(), StepError> {
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
     let needs = [
         (
             "max_storage_buffers_per_shader_stage",
-            3 + R::STATE.len() as u64,
+            3 + u64::from(state),
             u64::from(limits.max_storage_buffers_per_shader_stage),
         ),
         (
             "max_buffers_and_acceleration_structures_per_shader_stage",
-            4 + R::STATE.len() as u64,
+            4 + u64::from(state),
             u64::from(limits.max_buffers_and_acceleration_structures_per_shader_stage),
         ),
         (

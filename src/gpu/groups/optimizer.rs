@@ -11,7 +11,7 @@ use super::error::GroupError;
 use super::limits::{check_limits, table_limits};
 use super::table::TableLimits;
 use crate::numerics::Precision;
-use crate::rules::{Rule, StateElement};
+use crate::rules::{Rule, check_state};
 
 /// Tensors that share hyper-parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +66,9 @@ pub struct GpuGroupOptimizer<R: Rule> {
     pub(super) group_of: Vec<u32>,
     pub(super) lens: Vec<usize>,
     pub(super) precision: Precision,
-    /// One for each state vector of the rule.
+    /// The state vectors that the rule of some group uses.
+    pub(super) state_names: Vec<&'static str>,
+    /// One for each of them.
     pub(super) arenas: Vec<GpuVec>,
     /// For each of those, its tensors.
     pub(super) state: Vec<Vec<GpuVec>>,
@@ -90,7 +92,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
     pub fn new(gpu: &Gpu, groups: &[ParamGroup<R>]) -> Result<Self, GroupError> {
         const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
         const { assert!(size_of::<R::Uniforms>().is_multiple_of(16)) };
-        const { assert!(R::STATE.len() == <R::State<f32> as StateElement<f32>>::COUNT) };
+        const { check_state::<R>() };
         let lens: Vec<usize> = groups.iter().flat_map(|group| group.lens.clone()).collect();
         if lens.is_empty() {
             return Err(GroupError::Empty);
@@ -102,13 +104,14 @@ impl<R: Rule> GpuGroupOptimizer<R> {
             rule.validate().map_err(|error| GroupError::Rule { group, error })?;
         }
         let uniforms = (groups.len() * size_of::<R::Uniforms>()) as u64;
-        check_limits::<R>(&gpu.device().limits(), uniforms)?;
+        let used = used_state(groups);
+        check_limits(&gpu.device().limits(), used.len() as u32, uniforms)?;
         if gpu.is_lost() {
             return Err(StepError::DeviceLost.into());
         }
         let constants: Vec<_> = groups.iter().map(|group| group.rule.constants()).collect();
         let alike = |own| constants.iter().position(|known| known == own).unwrap_or(0);
-        let (arenas, state) = allocate(gpu, groups, &lens)?;
+        let (arenas, state) = allocate(gpu, groups, &used, &lens)?;
         Ok(Self {
             gpu: gpu.clone(),
             rules: groups.iter().map(|group| group.rule).collect(),
@@ -119,10 +122,11 @@ impl<R: Rule> GpuGroupOptimizer<R> {
                 .collect(),
             lens,
             precision: Precision::Native,
+            state_names: used.iter().map(|&index| R::STATE[index]).collect(),
             arenas,
             state,
             steps: 0,
-            limits: table_limits::<R>(gpu),
+            limits: table_limits(gpu, used.len() as u32),
             slots: SlotPool::of_bytes(uniforms),
             uniforms: None,
             next_uniforms: Vec::with_capacity(groups.len()),
@@ -190,7 +194,8 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         Ok(())
     }
 
-    /// The part of state vector number `index`, in the order of [`Rule::STATE`], that belongs to
+    /// The part of state vector number `index`, in the order of [`Rule::STATE`] among those
+    /// that the rule of some group uses, that belongs to
     /// tensor number `tensor` of the list. To resume from a saved state, [`Gpu::write`] it.
     ///
     /// # Panics
@@ -291,15 +296,22 @@ impl<R: Rule> GpuGroupOptimizer<R> {
     }
 }
 
-/// An arena for each state vector, at the initial values of each group, and its tensors.
+/// The numbers of the state vectors that the rule of some group uses.
+fn used_state<R: Rule>(groups: &[ParamGroup<R>]) -> Vec<usize> {
+    let used = |index: &usize| groups.iter().any(|group| group.rule.uses_state(*index));
+    (0..R::STATE.len()).filter(used).collect()
+}
+
+/// An arena for each state vector in use, at the initial values of each group, and its tensors.
 fn allocate<R: Rule>(
     gpu: &Gpu,
     groups: &[ParamGroup<R>],
+    used: &[usize],
     lens: &[usize],
 ) -> Result<(Vec<GpuVec>, Vec<Vec<GpuVec>>), GroupError> {
     let (starts, total) = starts(lens)?;
     let (mut arenas, mut state) = (Vec::new(), Vec::new());
-    for index in 0..R::STATE.len() {
+    for &index in used {
         let arena = gpu.zeros(total)?;
         let mut first = 0;
         for group in groups {

@@ -181,8 +181,13 @@ proptest! {
         block in 1_u32..40,
         workgroups in 1_u32..4,
     ) {
-        let dispatch =
-            DispatchLimits { binding, alignment: 32, workgroups, workgroup_size: 8, quads_per_invocation: 1 };
+        let dispatch = DispatchLimits {
+            binding,
+            alignment: 32,
+            workgroups,
+            workgroup_size: 8,
+            quads_per_invocation: 1,
+        };
         let limits = TableLimits { dispatch, windows, routes, block };
         let mut computed = std::collections::HashMap::new();
         for dispatch in table(&tensors, &limits) {

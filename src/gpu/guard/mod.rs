@@ -211,7 +211,7 @@ impl<R: Rule> GpuOptimizer<R> {
     pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, StepError> {
         guard.validate()?;
         self.prepass = if guard.scans() {
-            Some(Prepass::new(&self.gpu, guard, self.len(), R::STATE.len())?)
+            Some(Prepass::new(&self.gpu, guard, self.len(), self.state_count())?)
         } else {
             None
         };

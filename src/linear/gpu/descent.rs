@@ -11,7 +11,7 @@ use super::gradient::GpuGradient;
 use super::job::Job;
 use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL};
 use super::uniforms::StepUniforms;
-use crate::gpu::{Gpu, GpuOptimizer, arithmetic, expand_state};
+use crate::gpu::{Gpu, GpuOptimizer, StateNames, arithmetic, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
@@ -40,9 +40,10 @@ pub(super) struct Descent<R: Rule> {
 }
 
 /// The whole WGSL.
-fn source<R: Rule>(precision: Precision, loss: Loss) -> String {
+fn source<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> String {
     let harness = include_str!("../../../shaders/linear/descend.wgsl");
-    let harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
+    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
+    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
     let parts = [
         arithmetic(precision),
         JOB,
@@ -56,9 +57,9 @@ fn source<R: Rule>(precision: Precision, loss: Loss) -> String {
     parts.join("\n")
 }
 
-/// For each binding, whether the kernel writes it.
-fn writes<R: Rule>() -> Vec<bool> {
-    [false, false, false, false, true].into_iter().chain(R::STATE.iter().map(|_| true)).collect()
+/// For each binding, whether the kernel of a rule with so many state vectors writes it.
+fn writes(state: usize) -> Vec<bool> {
+    [false, false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
 }
 
 impl<R: Rule> Descent<R> {
@@ -72,11 +73,12 @@ impl<R: Rule> Descent<R> {
         batch_size: usize,
     ) -> Result<Option<Self>, TrainError> {
         let (table, shape) = (&gradient.place().tables()[0], gradient.shape());
-        let state: Vec<_> = (0..R::STATE.len()).map(|index| optimizer.state(index)).collect();
+        let state: Vec<_> =
+            (0..optimizer.state_count()).map(|index| optimizer.state(index)).collect();
         let in_one_piece = gradient.place().pieces().is_empty()
             && state.iter().all(|vector| vector.segments().len() == 1);
         let limits = gpu.device().limits();
-        let writes = writes::<R>();
+        let writes = writes(state.len());
         if !in_one_piece
             || training.progressive
             || batch_size > MOST_ROWS
@@ -88,10 +90,11 @@ impl<R: Rule> Descent<R> {
             return Ok(None);
         }
         let (precision, loss) = (optimizer.precision(), training.loss);
-        let constants = optimizer.rule().constants();
+        let rule = optimizer.rule();
+        let (constants, names) = (rule.constants(), rule.state_names());
         // With the text of the rule: two rules may have one name.
-        let key = format!("descend {precision} {loss} {constants:?} {:?} {}", R::STATE, R::SHADER);
-        let source = || source::<R>(precision, loss);
+        let key = format!("descend {precision} {loss} {constants:?} {names:?} {}", R::SHADER);
+        let source = || source(rule, precision, loss);
         let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
         let steps = StepUniforms::new(gpu)?;
         let mut buffers =
@@ -157,10 +160,11 @@ impl<R: Rule> Descent<R> {
 mod tests {
     use super::*;
     use crate::Adagrad;
+    use crate::rules::{AnyRule, RuleVisitor};
 
     #[test]
     fn bindings_and_constants_are_those_of_the_shipped_wgsl() {
-        let text = source::<Adagrad>(Precision::Native, Loss::Squared);
+        let text = source(&Adagrad::default(), Precision::Native, Loss::Squared);
         let module = naga::front::wgsl::parse_str(&text).unwrap();
         let mut found = Vec::new();
         for (_, global) in module.global_variables.iter() {
@@ -171,7 +175,7 @@ mod tests {
             }
         }
         found.sort_unstable();
-        assert_eq!(found, (0..).zip(writes::<Adagrad>()).collect::<Vec<_>>());
+        assert_eq!(found, (0..).zip(writes(1)).collect::<Vec<_>>());
         for line in [
             format!("const most_groups: u32 = {MOST_GROUPS}u;"),
             format!("const most_rows: u32 = {MOST_ROWS}u;"),
@@ -189,14 +193,26 @@ mod tests {
         assert_eq!(workgroup, WORKGROUP_BYTES);
     }
 
+    /// The kernel of any rule.
+    struct Translate(Precision, Loss);
+
+    impl RuleVisitor for Translate {
+        type Output = ();
+
+        fn visit<R: Rule>(self, rule: R) {
+            let what = format!("descend {} {} {rule:?}", self.0, self.1);
+            let text = source(&rule, self.0, self.1);
+            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
+        }
+    }
+
     #[test]
-    fn it_can_be_translated_for_every_device() {
-        let constants = Adagrad::default().constants();
-        for precision in [Precision::Native, Precision::Exact] {
-            for loss in [Loss::Squared, Loss::Logistic] {
-                let what = format!("descend {precision} {loss}");
-                let source = source::<Adagrad>(precision, loss);
-                crate::gpu::shader_check::translate(&what, &source, &constants);
+    fn it_can_be_translated_for_every_device_and_rule() {
+        for rule in AnyRule::examples() {
+            for precision in [Precision::Native, Precision::Exact] {
+                for loss in [Loss::Squared, Loss::Logistic] {
+                    rule.visit(Translate(precision, loss));
+                }
             }
         }
     }

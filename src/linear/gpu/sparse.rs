@@ -17,8 +17,8 @@ use super::sum::Sum;
 use super::uniforms::StepUniforms;
 use crate::data::SparseDataset;
 use crate::gpu::{
-    DispatchLimits, Gpu, GpuOptimizer, GpuVec, Staging, StepError, Wait, arithmetic, caught,
-    expand_state,
+    DispatchLimits, Gpu, GpuOptimizer, GpuVec, Staging, StateNames, StepError, Wait, arithmetic,
+    caught, expand_state,
 };
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -186,15 +186,16 @@ pub(in crate::linear) struct SparseGpuWorker<'a, R: Rule> {
 }
 
 /// The whole WGSL of the kernel that steps.
-fn source<R: Rule>(precision: Precision) -> String {
+fn source<R: Rule>(rule: &R, precision: Precision) -> String {
     let harness = include_str!("../../../shaders/linear/sparse/descend.wgsl");
-    let harness = expand_state(harness, R::STATE, FIRST_STATE_BINDING);
+    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
+    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
     [arithmetic(precision), JOB, PENALTY, R::SHADER, &harness].join("\n")
 }
 
-/// For each binding, whether the kernel that steps writes it.
-fn writes<R: Rule>() -> Vec<bool> {
-    [false, false, false, true].into_iter().chain(R::STATE.iter().map(|_| true)).collect()
+/// For each binding, whether the kernel that steps by a rule with so many state vectors writes it.
+fn writes(state: usize) -> Vec<bool> {
+    [false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
 }
 
 impl<'a, R: Rule> SparseGpuWorker<'a, R> {
@@ -211,7 +212,9 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
         let rows = Rows::new(gpu, precision, loss, data, batch_size, model)?;
         let columns = data.feature_count() + 1;
         let optimizer = GpuOptimizer::new(gpu, rule, columns)?.with_precision(precision);
-        let (writes, constants) = (writes::<R>(), optimizer.rule().constants());
+        let rule = optimizer.rule();
+        let (names, constants) = (rule.state_names(), rule.constants());
+        let writes = writes(names.len());
         let needed = writes.len() as u64;
         let allowed = u64::from(gpu.device().limits().max_storage_buffers_per_shader_stage);
         if needed > allowed {
@@ -219,12 +222,12 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
             return Err(TrainError::Limit { limit, needed, allowed });
         }
         // With the text of the rule: two rules may have one name.
-        let key = format!("sparse {precision} {constants:?} {:?} {}", R::STATE, R::SHADER);
-        let source = || source::<R>(precision);
+        let key = format!("sparse {precision} {constants:?} {names:?} {}", R::SHADER);
+        let source = || source(rule, precision);
         let kernel = Compiled::new(gpu, &key, "sparse_descend", source, &writes, &constants)?;
         let steps = StepUniforms::new(gpu)?;
         let mut buffers = vec![&rows.window, &rows.residuals, &steps.buffer, &rows.parameters];
-        for index in 0..R::STATE.len() {
+        for index in 0..names.len() {
             // In one buffer, since the parameters fit one binding.
             buffers.extend(optimizer.state(index).segments().iter().map(|part| &part.buffer));
         }
@@ -355,29 +358,39 @@ pub(in crate::linear) async fn predictions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Adagrad;
+    use crate::rules::{AnyRule, RuleVisitor};
 
-    #[test]
-    fn bindings_are_those_of_the_shipped_wgsl() {
-        let module = naga::front::wgsl::parse_str(&source::<Adagrad>(Precision::Native)).unwrap();
-        let mut found = Vec::new();
-        for (_, global) in module.global_variables.iter() {
-            if let (Some(place), naga::AddressSpace::Storage { access }) =
-                (global.binding, global.space)
-            {
-                found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
+    /// The kernel of any rule has the bindings that it is bound to, and can be translated.
+    struct Check(Precision);
+
+    impl RuleVisitor for Check {
+        type Output = ();
+
+        fn visit<R: Rule>(self, rule: R) {
+            let text = source(&rule, self.0);
+            let module = naga::front::wgsl::parse_str(&text).unwrap();
+            let mut found = Vec::new();
+            for (_, global) in module.global_variables.iter() {
+                if let (Some(place), naga::AddressSpace::Storage { access }) =
+                    (global.binding, global.space)
+                {
+                    found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
+                }
             }
+            found.sort_unstable();
+            let ours: Vec<_> = (0..).zip(writes(rule.state_names().len())).collect();
+            assert_eq!(found, ours, "{rule:?}");
+            let what = format!("sparse {} {rule:?}", self.0);
+            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
         }
-        found.sort_unstable();
-        assert_eq!(found, (0..).zip(writes::<Adagrad>()).collect::<Vec<_>>());
     }
 
     #[test]
-    fn it_can_be_translated_for_every_device() {
-        let constants = Adagrad::default().constants();
-        for precision in [Precision::Native, Precision::Exact] {
-            let what = format!("sparse {precision}");
-            crate::gpu::shader_check::translate(&what, &source::<Adagrad>(precision), &constants);
+    fn every_rules_kernel_is_what_the_host_binds() {
+        for rule in AnyRule::examples() {
+            for precision in [Precision::Native, Precision::Exact] {
+                rule.visit(Check(precision));
+            }
         }
     }
 }

@@ -1,0 +1,44 @@
+// Adam's update of four parameters at a time.
+//
+// `Hyper` mirrors `AdamUniforms`, and `update` the function of that name, in src/rules/adam.rs: the
+// same operations in the same order. State vectors: `gradient_average`, `square_average`; with
+// AMSGrad `largest_square_average`.
+
+struct Hyper {
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    beta1: Scalar,
+    share1: Scalar,
+    beta2: Scalar,
+    share2: Scalar,
+    epsilon: Scalar,
+    padding: Scalar,
+}
+
+override amsgrad: bool;
+override l2_weight_decay: bool;
+override decoupled_weight_decay: bool;
+override maximize: bool;
+
+fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
+    let learning_rate = splat(hyper.learning_rate);
+    let weight_decay = splat(hyper.weight_decay);
+
+    var x = parameter;
+    var g = gradient;
+    if (maximize) { g = negate(g); }
+    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
+    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+
+    let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
+    let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), mul(g, g)));
+    (*state).gradient_average = m;
+    (*state).square_average = v;
+    var square = v;
+    if (amsgrad) {
+        square = maximum((*state).largest_square_average, v);
+        (*state).largest_square_average = square;
+    }
+    let root = add(square_root(square), splat(hyper.epsilon));
+    return sub(x, div(mul(learning_rate, m), root));
+}

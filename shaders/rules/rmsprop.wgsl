@@ -1,0 +1,60 @@
+// RMSProp's update of four parameters at a time.
+//
+// `Hyper` mirrors `RmsPropUniforms`, and `update` the function of that name, in
+// src/rules/rmsprop.rs: the same operations in the same order. State vectors: `square_average`;
+// `gradient_average` if centred; `momentum_buffer` with momentum.
+
+struct Hyper {
+    learning_rate: Scalar,
+    weight_decay: Scalar,
+    smoothing: Scalar,
+    share: Scalar,
+    epsilon: Scalar,
+    momentum: Scalar,
+    padding_a: Scalar,
+    padding_b: Scalar,
+}
+
+override epsilon_outside_root: bool;
+override centered: bool;
+override with_momentum: bool;
+override l2_weight_decay: bool;
+override decoupled_weight_decay: bool;
+override maximize: bool;
+
+fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
+    let learning_rate = splat(hyper.learning_rate);
+    let weight_decay = splat(hyper.weight_decay);
+    let smoothing = splat(hyper.smoothing);
+    let share = splat(hyper.share);
+    let epsilon = splat(hyper.epsilon);
+
+    var x = parameter;
+    var g = gradient;
+    if (maximize) { g = negate(g); }
+    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
+    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+
+    let v = add(mul(smoothing, (*state).square_average), mul(share, mul(g, g)));
+    (*state).square_average = v;
+    var deviation = v;
+    if (centered) {
+        let a = add(mul(smoothing, (*state).gradient_average), mul(share, g));
+        (*state).gradient_average = a;
+        deviation = maximum(sub(v, mul(a, a)), from_bits(vec4<u32>()));
+    }
+    var root: Real;
+    if (epsilon_outside_root) {
+        root = add(square_root(deviation), epsilon);
+    } else {
+        root = square_root(add(deviation, epsilon));
+    }
+
+    if (with_momentum) {
+        let momentum = splat(hyper.momentum);
+        let buffer = add(mul(momentum, (*state).momentum_buffer), div(g, root));
+        (*state).momentum_buffer = buffer;
+        return sub(x, mul(learning_rate, buffer));
+    }
+    return sub(x, div(mul(learning_rate, g), root));
+}

@@ -1,0 +1,204 @@
+//! AdaDelta: steps as large as the last ones were, relative to the gradient (Zeiler, "ADADELTA: An
+//! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
+
+use super::options::constant;
+use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
+use super::{Preset, Rule, RulePass, Setting, WeightDecay};
+use crate::numerics::Real;
+
+/// AdaDelta's hyper-parameters.
+///
+/// For each parameter `x` with gradient `g` and averages `v`, `u`:
+///
+/// ```text
+/// v <- rho * v + (1 - rho) * g * g
+/// d  = sqrt(u + epsilon) / sqrt(v + epsilon) * g
+/// u <- rho * u + (1 - rho) * d * d
+/// x <- x - learning_rate * d
+/// ```
+///
+/// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct AdaDelta {
+    /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
+    pub learning_rate: f32,
+    /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
+    /// it is needed. Default 0.9.
+    pub rho: f64,
+    /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
+    /// subnormal. Default 1e-6. With 0 nothing ever moves.
+    pub epsilon: f32,
+    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+    pub weight_decay: WeightDecay,
+    /// Climb the gradient instead of descending it. Default false.
+    pub maximize: bool,
+}
+
+/// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adadelta.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct AdaDeltaUniforms {
+    /// The learning rate.
+    pub learning_rate: f32,
+    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    pub weight_decay: f32,
+    /// Rho.
+    pub rho: f32,
+    /// 1 minus rho.
+    pub share: f32,
+    /// Epsilon.
+    pub epsilon: f32,
+    /// Fills the struct to 32 bytes.
+    pub padding_a: f32,
+    /// The same.
+    pub padding_b: f32,
+    /// The same.
+    pub padding_c: f32,
+}
+
+impl Default for AdaDelta {
+    fn default() -> Self {
+        Self {
+            learning_rate: 1.0,
+            rho: 0.9,
+            epsilon: 1e-6,
+            weight_decay: WeightDecay::None,
+            maximize: false,
+        }
+    }
+}
+
+impl AdaDelta {
+    /// The defaults of `torch.optim.Adadelta`, which are ours.
+    #[must_use]
+    pub fn pytorch() -> Self {
+        Self::default()
+    }
+
+    /// The defaults of `optax.adadelta`, which has none for the learning rate: as PyTorch.
+    #[must_use]
+    pub fn optax(learning_rate: f32) -> Self {
+        Self { learning_rate, ..Self::default() }
+    }
+
+    /// The defaults of `keras.optimizers.Adadelta`: learning rate 0.001, rho 0.95, epsilon 1e-7.
+    #[must_use]
+    pub fn keras() -> Self {
+        Self { learning_rate: 0.001, rho: 0.95, epsilon: 1e-7, ..Self::default() }
+    }
+}
+
+impl Rule for AdaDelta {
+    const NAME: &'static str = "adadelta";
+    const STATE: &'static [&'static str] = &["square_average", "delta_average"];
+    const SHADER: &'static str = include_str!("../../shaders/rules/adadelta.wgsl");
+    const SETTINGS: &'static [Setting<Self>] = &[
+        number!(learning_rate, Normal, "what each step is multiplied by"),
+        number!(rho, BelowOne, "how much of the running averages stays at each step"),
+        number!(epsilon, Normal, "where the steps begin: the larger, the larger the first ones"),
+        weight_decay!(),
+        decoupled_weight_decay!(),
+        flag!(maximize, "climb the gradient instead of descending it"),
+    ];
+
+    type State<T: Real> = [T; 2];
+    type Uniforms = AdaDeltaUniforms;
+
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset {
+            name: Self::NAME,
+            about: "steps as large as the last ones, without a learning rate to choose",
+            rule: Self::default(),
+            linear_learning_rate: 1.0,
+        }]
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Self { epsilon: 1e-4, ..Self::default() };
+        let mut rules: Vec<_> =
+            WeightDecay::EXAMPLES.map(|weight_decay| Self { weight_decay, ..base }).to_vec();
+        rules.push(Self { weight_decay: WeightDecay::L2(0.03), maximize: true, ..base });
+        rules
+    }
+
+    fn initial_state(&self) -> [f32; 2] {
+        [0.0; 2]
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn uniforms_at(&self, _: u64, learning_rate: f64) -> AdaDeltaUniforms {
+        AdaDeltaUniforms {
+            learning_rate: learning_rate as f32,
+            weight_decay: self.weight_decay.uniform(learning_rate),
+            rho: self.rho as f32,
+            share: (1.0 - self.rho) as f32,
+            epsilon: self.epsilon,
+            padding_a: 0.0,
+            padding_b: 0.0,
+            padding_c: 0.0,
+        }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = vec![("maximize", constant(self.maximize))];
+        constants.extend(self.weight_decay.constants());
+        constants
+    }
+
+    #[inline(always)]
+    fn specialize<P: RulePass<Self>>(self, pass: P) {
+        match (self.maximize, self.weight_decay) {
+            (false, weight_decay @ WeightDecay::None) => {
+                pass.run(Self { weight_decay, maximize: false, ..self });
+            }
+            (false, WeightDecay::L2(_)) => {
+                pass.run(Self { weight_decay: WeightDecay::L2(0.0), maximize: false, ..self });
+            }
+            _ => pass.run(self),
+        }
+    }
+
+    #[inline(always)]
+    fn update<T: Real>(&self, hyper: &AdaDeltaUniforms, x: T, gradient: T, state: &mut [T; 2]) -> T {
+        let learning_rate = T::of(hyper.learning_rate);
+        let weight_decay = T::of(hyper.weight_decay);
+        let rho = T::of(hyper.rho);
+        let share = T::of(hyper.share);
+        let epsilon = T::of(hyper.epsilon);
+        let [v, u] = state;
+
+        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        *v = rho * *v + share * (g * g);
+        let delta = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
+        *u = rho * *u + share * (delta * delta);
+        x - learning_rate * delta
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// v = 0.75 * 0 + 0.25 * 4^2 = 4, d = sqrt(0.75 + 0.25) / sqrt(4 + 0.25) * 4, and
+    /// u = 0.75 * 0.75 + 0.25 * d^2.
+    #[test]
+    fn by_hand() {
+        let rule = AdaDelta { learning_rate: 0.5, rho: 0.75, epsilon: 0.25, ..AdaDelta::default() };
+        let mut state = [0.0, 0.75];
+        let x = rule.update(&rule.uniforms(1), 1.0, 4.0, &mut state);
+        let delta = 1.0 / 4.25_f64.sqrt() * 4.0;
+        assert_eq!((x, state), (1.0 - 0.5 * delta, [4.0, 0.5625 + 0.25 * (delta * delta)]));
+    }
+
+    #[test]
+    fn one_minus_rho_is_rounded_once() {
+        assert_eq!(AdaDelta::default().uniforms(1).share, 0.1);
+    }
+}

@@ -1,0 +1,346 @@
+//! Adam (Kingma and Ba, "Adam: A Method for Stochastic Optimization", arXiv:1412.6980), AdamW
+//! (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", arXiv:1711.05101) and AMSGrad
+//! (Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond", arXiv:1904.09237). WGSL twin:
+//! `shaders/rules/adam.wgsl`.
+
+use super::options::constant;
+use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
+use super::{Preset, Rule, RulePass, Setting, WeightDecay};
+use crate::numerics::Real;
+
+/// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
+///
+/// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
+///
+/// ```text
+/// m <- beta1 * m + (1 - beta1) * g
+/// v <- beta2 * v + (1 - beta2) * g * g
+/// w <- max(w, v)                               with amsgrad; else w = v
+/// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
+///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
+/// ```
+///
+/// The corrections are the same for all elements, so that what is computed is
+/// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
+/// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
+/// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
+/// AMSGrad also takes the maximum of the corrected averages, and is another rule.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// The step size; finite, at least 0, not subnormal. Default 0.001.
+    pub learning_rate: f32,
+    /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
+    /// since 1 minus it is needed. Default 0.9.
+    pub beta1: f64,
+    /// The same for the average of squares. Default 0.999.
+    pub beta2: f64,
+    /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
+    pub epsilon: f32,
+    /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
+    pub epsilon_scale: EpsilonScale,
+    /// Divide by the largest average of squares so far. Default false.
+    pub amsgrad: bool,
+    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+    pub weight_decay: WeightDecay,
+    /// Climb the gradient instead of descending it. Default false.
+    pub maximize: bool,
+}
+
+/// What Adam's epsilon is added to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EpsilonScale {
+    /// The root of the corrected average, as the paper's algorithm, PyTorch and optax have it.
+    #[default]
+    Corrected,
+    /// The root of the average itself, "epsilon hat" in the paper's section 2, as Keras has it.
+    Uncorrected,
+}
+
+/// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adam.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct AdamUniforms {
+    /// The learning rate with both corrections.
+    pub learning_rate: f32,
+    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    pub weight_decay: f32,
+    /// Beta 1.
+    pub beta1: f32,
+    /// 1 minus beta 1.
+    pub share1: f32,
+    /// Beta 2.
+    pub beta2: f32,
+    /// 1 minus beta 2.
+    pub share2: f32,
+    /// Epsilon, with its correction.
+    pub epsilon: f32,
+    /// Fills the struct to 32 bytes.
+    pub padding: f32,
+}
+
+impl Default for Adam {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.001,
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            epsilon_scale: EpsilonScale::Corrected,
+            amsgrad: false,
+            weight_decay: WeightDecay::None,
+            maximize: false,
+        }
+    }
+}
+
+impl Adam {
+    /// AdamW with the defaults of `torch.optim.AdamW`: Adam's, and decoupled decay of 0.01.
+    #[must_use]
+    pub fn adamw() -> Self {
+        Self { weight_decay: WeightDecay::Decoupled(0.01), ..Self::default() }
+    }
+
+    /// The defaults of `torch.optim.Adam`, which are ours.
+    #[must_use]
+    pub fn pytorch() -> Self {
+        Self::default()
+    }
+
+    /// The defaults of `optax.adam`, which has none for the learning rate: as PyTorch.
+    #[must_use]
+    pub fn optax(learning_rate: f32) -> Self {
+        Self { learning_rate, ..Self::default() }
+    }
+
+    /// The defaults of `optax.adamw`, which has none for the learning rate: decoupled decay of
+    /// 0.0001.
+    #[must_use]
+    pub fn optax_adamw(learning_rate: f32) -> Self {
+        Self { weight_decay: WeightDecay::Decoupled(1e-4), ..Self::optax(learning_rate) }
+    }
+
+    /// The defaults of `keras.optimizers.Adam`: epsilon 1e-7 beside the uncorrected average.
+    #[must_use]
+    pub fn keras() -> Self {
+        Self { epsilon: 1e-7, epsilon_scale: EpsilonScale::Uncorrected, ..Self::default() }
+    }
+
+    /// The defaults of `keras.optimizers.AdamW`: those of Adam, and decoupled decay of 0.004.
+    #[must_use]
+    pub fn keras_adamw() -> Self {
+        Self { weight_decay: WeightDecay::Decoupled(0.004), ..Self::keras() }
+    }
+}
+
+impl Rule for Adam {
+    const NAME: &'static str = "adam";
+    const STATE: &'static [&'static str] =
+        &["gradient_average", "square_average", "largest_square_average"];
+    const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
+    const SETTINGS: &'static [Setting<Self>] = &[
+        number!(learning_rate, Normal, "the step size"),
+        number!(beta1, BelowOne, "how much of the gradient's running average stays"),
+        number!(beta2, BelowOne, "how much of the running average of its square stays"),
+        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
+        Setting {
+            name: "epsilon_scale",
+            help: "what epsilon is added to: the root of the corrected average, or not",
+            kind: super::SettingKind::Choice(&["corrected", "uncorrected"]),
+            get: |rule| constant(rule.epsilon_scale == EpsilonScale::Uncorrected),
+            set: |rule, value| {
+                rule.epsilon_scale =
+                    if value == 0.0 { EpsilonScale::Corrected } else { EpsilonScale::Uncorrected };
+            },
+        },
+        flag!(amsgrad, "divide by the largest average of squares so far"),
+        weight_decay!(),
+        decoupled_weight_decay!(),
+        flag!(maximize, "climb the gradient instead of descending it"),
+    ];
+
+    type State<T: Real> = [T; 3];
+    type Uniforms = AdamUniforms;
+
+    fn presets() -> Vec<Preset<Self>> {
+        let adam = Preset {
+            name: Self::NAME,
+            about: "momentum over the root of a running average of squares, corrected for its start",
+            rule: Self::default(),
+            linear_learning_rate: 0.01,
+        };
+        let about = "Adam with decoupled weight decay";
+        vec![adam, Preset { name: "adamw", about, rule: Self::adamw(), ..adam }]
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Self { learning_rate: 0.1, epsilon: 1e-4, ..Self::default() };
+        let mut rules = Vec::new();
+        for amsgrad in [false, true] {
+            for weight_decay in WeightDecay::EXAMPLES {
+                rules.push(Self { amsgrad, weight_decay, ..base });
+            }
+        }
+        rules.push(Self { weight_decay: WeightDecay::L2(0.03), maximize: true, ..base });
+        rules.push(Self { epsilon_scale: EpsilonScale::Uncorrected, maximize: true, ..base });
+        rules
+    }
+
+    #[inline(always)]
+    fn uses_state(&self, index: usize) -> bool {
+        index < 2 || self.amsgrad
+    }
+
+    fn initial_state(&self) -> [f32; 3] {
+        [0.0; 3]
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn uniforms_at(&self, step: u64, learning_rate: f64) -> AdamUniforms {
+        let correction1 = 1.0 - power(self.beta1, step.max(1));
+        let root2 = (1.0 - power(self.beta2, step.max(1))).sqrt();
+        let epsilon = f64::from(self.epsilon);
+        AdamUniforms {
+            learning_rate: (learning_rate * root2 / correction1) as f32,
+            weight_decay: self.weight_decay.uniform(learning_rate),
+            beta1: self.beta1 as f32,
+            share1: (1.0 - self.beta1) as f32,
+            beta2: self.beta2 as f32,
+            share2: (1.0 - self.beta2) as f32,
+            epsilon: match self.epsilon_scale {
+                EpsilonScale::Corrected => (epsilon * root2) as f32,
+                EpsilonScale::Uncorrected => self.epsilon,
+            },
+            padding: 0.0,
+        }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants =
+            vec![("amsgrad", constant(self.amsgrad)), ("maximize", constant(self.maximize))];
+        constants.extend(self.weight_decay.constants());
+        constants
+    }
+
+    #[inline(always)]
+    fn specialize<P: RulePass<Self>>(self, pass: P) {
+        let plain = Self { amsgrad: false, maximize: false, ..self };
+        let amsgrad = Self { amsgrad: true, ..plain };
+        let (none, l2) = (WeightDecay::None, WeightDecay::L2(0.0));
+        let decoupled = WeightDecay::Decoupled(0.0);
+        match (self.amsgrad, self.weight_decay) {
+            _ if self.maximize => pass.run(self),
+            (false, WeightDecay::None) => pass.run(Self { weight_decay: none, ..plain }),
+            (false, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..plain }),
+            (false, WeightDecay::Decoupled(_)) => {
+                pass.run(Self { weight_decay: decoupled, ..plain });
+            }
+            (true, WeightDecay::None) => pass.run(Self { weight_decay: none, ..amsgrad }),
+            (true, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..amsgrad }),
+            (true, WeightDecay::Decoupled(_)) => {
+                pass.run(Self { weight_decay: decoupled, ..amsgrad });
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn update<T: Real>(&self, hyper: &AdamUniforms, x: T, gradient: T, state: &mut [T; 3]) -> T {
+        let learning_rate = T::of(hyper.learning_rate);
+        let weight_decay = T::of(hyper.weight_decay);
+        let [m, v, largest] = state;
+
+        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        *m = T::of(hyper.beta1) * *m + T::of(hyper.share1) * g;
+        *v = T::of(hyper.beta2) * *v + T::of(hyper.share2) * (g * g);
+        let mut square = *v;
+        if self.amsgrad {
+            *largest = largest.maximum(*v);
+            square = *largest;
+        }
+        x - learning_rate * *m / (square.sqrt() + T::of(hyper.epsilon))
+    }
+}
+
+/// `base^exponent` by repeated squaring: the same on every platform.
+fn power(base: f64, exponent: u64) -> f64 {
+    let (mut result, mut square, mut rest) = (1.0, base, exponent);
+    while rest > 0 {
+        if rest % 2 == 1 {
+            result *= square;
+        }
+        square *= square;
+        rest /= 2;
+    }
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULE: Adam = Adam {
+        learning_rate: 0.5,
+        beta1: 0.5,
+        beta2: 0.75,
+        epsilon: 1.0,
+        epsilon_scale: EpsilonScale::Corrected,
+        amsgrad: false,
+        weight_decay: WeightDecay::None,
+        maximize: false,
+    };
+
+    fn step(rule: &Adam, number: u64, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
+        let mut state = state;
+        let x = rule.update(&rule.uniforms(number), x, g, &mut state);
+        (x, state)
+    }
+
+    /// m = 0.5 * 4 = 2, v = 0.25 * 16 = 4; corrected 4 and 16, so x = 1 - 0.5 * 4 / (4 + 1); with
+    /// epsilon uncorrected, by hand: 0.5 * 0.5 / 0.5 * 2 / (2 + 1).
+    #[test]
+    fn the_first_step_is_corrected() {
+        let (x, state) = step(&RULE, 1, 1.0, 4.0, [0.0; 3]);
+        assert_eq!((x, state), (0.6, [2.0, 4.0, 0.0]));
+        assert_eq!(RULE.state_names(), ["gradient_average", "square_average"]);
+        let rule = Adam { epsilon_scale: EpsilonScale::Uncorrected, ..RULE };
+        assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]).0, 1.0 - 1.0 / 3.0);
+    }
+
+    /// The corrections of step 3: 1 - 1/8 and 1 - 27/64.
+    #[test]
+    fn corrections_are_rounded_once() {
+        let root = (37.0_f64 / 64.0).sqrt();
+        let uniforms = RULE.uniforms(3);
+        assert_eq!(uniforms.learning_rate, (0.5 * root / 0.875) as f32);
+        assert_eq!(uniforms.epsilon, root as f32);
+        // What PyTorch computes in double precision, rounded: not 1 minus the rounded beta.
+        assert_eq!(Adam::default().uniforms(1).share2, 0.001);
+        assert_eq!([power(0.5, 0), power(0.5, 3), power(3.0, 13)], [1.0, 0.125, 1_594_323.0]);
+    }
+
+    /// A smaller average leaves the largest as it is, and the denominator with it.
+    #[test]
+    fn amsgrad_keeps_the_largest_average() {
+        let rule = Adam { amsgrad: true, ..RULE };
+        assert_eq!(rule.state_names().len(), 3);
+        let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.0, 16.0]);
+        // rate = 0.5 * 0.5 / 0.5, epsilon 0.5: 0.5 * 2 / (4 + 0.5).
+        assert_eq!((x, state), (1.0 - 1.0 / 4.5, [2.0, 4.0, 16.0]));
+        assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]), (0.6, [2.0, 4.0, 4.0]));
+    }
+
+    /// AdamW shrinks x by learning rate times coefficient: 4 - 0.25 * 4 = 3.
+    #[test]
+    fn decoupled_decay_passes_the_averages_by() {
+        let rule = Adam { weight_decay: WeightDecay::Decoupled(0.5), ..RULE };
+        assert_eq!(step(&rule, 1, 4.0, 4.0, [0.0; 3]), (2.6, [2.0, 4.0, 0.0]));
+        let rule = Adam { weight_decay: WeightDecay::L2(0.5), ..RULE };
+        assert_eq!(step(&rule, 1, 4.0, 2.0, [0.0; 3]).1, [2.0, 4.0, 0.0]);
+    }
+}

@@ -1,0 +1,134 @@
+//! Choices of formula that several rules have.
+
+use crate::numerics::Real;
+
+/// Where epsilon enters the denominator.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum EpsilonPlacement {
+    /// `sqrt(s + epsilon)`, as the textbook form, optax and Keras have it.
+    #[default]
+    InsideRoot,
+    /// `sqrt(s) + epsilon`, as PyTorch and MXNet have it.
+    OutsideRoot,
+}
+
+impl EpsilonPlacement {
+    /// Both, by name, in the order of [`EpsilonPlacement::is_outside`].
+    pub(crate) const NAMES: &'static [&'static str] = &["inside", "outside"];
+
+    pub(crate) fn is_outside(self) -> bool {
+        self == Self::OutsideRoot
+    }
+
+    pub(crate) fn outside(outside: bool) -> Self {
+        if outside { Self::OutsideRoot } else { Self::InsideRoot }
+    }
+
+    /// The root of `sum`, with epsilon in its place.
+    #[inline(always)]
+    pub(crate) fn root<T: Real>(self, sum: T, epsilon: T) -> T {
+        match self {
+            Self::InsideRoot => (sum + epsilon).sqrt(),
+            Self::OutsideRoot => sum.sqrt() + epsilon,
+        }
+    }
+}
+
+/// How parameters are pulled towards zero. The coefficients are finite, at least 0, and not
+/// subnormal.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum WeightDecay {
+    /// Not at all.
+    #[default]
+    None,
+    /// Adds `coefficient * x` to the gradient, so that all that comes of the gradient knows it.
+    L2(f32),
+    /// Shrinks `x` by `learning_rate * coefficient * x` before the update, past the state.
+    Decoupled(f32),
+}
+
+impl WeightDecay {
+    /// For tests: every kind.
+    pub(crate) const EXAMPLES: [Self; 3] = [Self::None, Self::L2(0.03), Self::Decoupled(0.3)];
+
+    /// The coefficient; 0 if there is none.
+    #[must_use]
+    pub fn coefficient(self) -> f32 {
+        match self {
+            Self::None => 0.0,
+            Self::L2(coefficient) | Self::Decoupled(coefficient) => coefficient,
+        }
+    }
+
+    /// Whether it shrinks the parameter itself.
+    #[must_use]
+    pub fn is_decoupled(self) -> bool {
+        matches!(self, Self::Decoupled(_))
+    }
+
+    /// The same kind with another coefficient; L2 where there was none.
+    #[must_use]
+    pub fn with_coefficient(self, coefficient: f32) -> Self {
+        match self {
+            Self::Decoupled(_) => Self::Decoupled(coefficient),
+            Self::None | Self::L2(_) if coefficient == 0.0 => Self::None,
+            Self::None | Self::L2(_) => Self::L2(coefficient),
+        }
+    }
+
+    /// The same coefficient, decoupled or not.
+    #[must_use]
+    pub fn with_decoupled(self, decoupled: bool) -> Self {
+        match decoupled {
+            true => Self::Decoupled(self.coefficient()),
+            false => Self::None.with_coefficient(self.coefficient()),
+        }
+    }
+
+    /// The uniform: the coefficient, times the learning rate if it is decoupled.
+    pub(crate) fn uniform(self, learning_rate: f64) -> f32 {
+        match self {
+            Self::Decoupled(coefficient) => (learning_rate * f64::from(coefficient)) as f32,
+            _ => self.coefficient(),
+        }
+    }
+
+    /// The overrides of the WGSL.
+    pub(crate) fn constants(self) -> [(&'static str, f64); 2] {
+        [
+            ("l2_weight_decay", constant(matches!(self, Self::L2(_)))),
+            ("decoupled_weight_decay", constant(self.is_decoupled())),
+        ]
+    }
+
+    /// Parameter and gradient as the rule is to see them: the gradient turned if `maximize`, then
+    /// the decay, whose uniform is `w`.
+    #[inline(always)]
+    pub(crate) fn apply<T: Real>(self, maximize: bool, w: T, x: T, gradient: T) -> (T, T) {
+        let g = if maximize { -gradient } else { gradient };
+        match self {
+            Self::None => (x, g),
+            Self::L2(_) => (x, g + w * x),
+            Self::Decoupled(_) => (x - w * x, g),
+        }
+    }
+}
+
+/// WGSL takes a boolean override as 0 or 1.
+pub(crate) fn constant(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_and_coefficient_may_be_set_in_either_order() {
+        let none = WeightDecay::None;
+        assert_eq!(none.with_coefficient(0.5).with_decoupled(true), WeightDecay::Decoupled(0.5));
+        assert_eq!(none.with_decoupled(true).with_coefficient(0.5), WeightDecay::Decoupled(0.5));
+        assert_eq!(none.with_coefficient(0.5).with_decoupled(false), WeightDecay::L2(0.5));
+        assert_eq!(WeightDecay::L2(0.5).with_coefficient(0.0), none);
+    }
+}

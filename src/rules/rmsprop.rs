@@ -1,0 +1,317 @@
+//! RMSProp: the gradient divided by the root of a running average of its square (Tieleman and
+//! Hinton, "Lecture 6.5 - rmsprop", COURSERA: Neural Networks for Machine Learning, 2012), centred
+//! and with momentum as Graves, "Generating Sequences With Recurrent Neural Networks",
+//! arXiv:1308.0850, has it. WGSL twin: `shaders/rules/rmsprop.wgsl`.
+
+use super::options::constant;
+use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, WeightDecay};
+use crate::numerics::Real;
+
+/// RMSProp's hyper-parameters.
+///
+/// For each parameter `x` with gradient `g` and averages `v` and, if centred, `a`:
+///
+/// ```text
+/// v <- smoothing * v + (1 - smoothing) * g * g
+/// a <- smoothing * a + (1 - smoothing) * g             if centred
+/// d  = max(v - a * a, 0)                               v if not centred
+/// x <- x - learning_rate * g / (sqrt(d) + epsilon)     or sqrt(d + epsilon)
+/// ```
+///
+/// With momentum, buffer `b`:
+///
+/// ```text
+/// b <- momentum * b + g / (sqrt(d) + epsilon)
+/// x <- x - learning_rate * b
+/// ```
+///
+/// This is `torch.optim.RMSprop`, but for `max`: rounding may leave `v - a * a` below 0, which is
+/// NaN there. optax and Keras keep the learning rate in the buffer, which is the same as long as
+/// the rate does not change.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct RmsProp {
+    /// The step size before it is divided; finite, at least 0, not subnormal. Default 0.01.
+    pub learning_rate: f32,
+    /// How much of the averages stays: PyTorch's `alpha`, optax's `decay`, Keras' `rho`; at least
+    /// 0 and below 1. In double precision, since 1 minus it is needed. Default 0.99.
+    pub smoothing: f64,
+    /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
+    pub epsilon: f32,
+    /// Where epsilon is added. Default [`EpsilonPlacement::OutsideRoot`].
+    pub epsilon_placement: EpsilonPlacement,
+    /// Divide by an estimate of the gradient's deviation rather than of its size. Default false.
+    pub centered: bool,
+    /// How much of the buffer stays; finite, at least 0, not subnormal. Default 0: no buffer.
+    pub momentum: f32,
+    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+    pub weight_decay: WeightDecay,
+    /// Climb the gradient instead of descending it. Default false.
+    pub maximize: bool,
+}
+
+/// What the kernel reads at each step: `struct Hyper` of `shaders/rules/rmsprop.wgsl`.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub struct RmsPropUniforms {
+    /// The learning rate.
+    pub learning_rate: f32,
+    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    pub weight_decay: f32,
+    /// Smoothing.
+    pub smoothing: f32,
+    /// 1 minus smoothing.
+    pub share: f32,
+    /// Epsilon.
+    pub epsilon: f32,
+    /// Momentum.
+    pub momentum: f32,
+    /// Fills the struct to 32 bytes.
+    pub padding_a: f32,
+    /// The same.
+    pub padding_b: f32,
+}
+
+impl Default for RmsProp {
+    fn default() -> Self {
+        Self {
+            learning_rate: 0.01,
+            smoothing: 0.99,
+            epsilon: 1e-8,
+            epsilon_placement: EpsilonPlacement::OutsideRoot,
+            centered: false,
+            momentum: 0.0,
+            weight_decay: WeightDecay::None,
+            maximize: false,
+        }
+    }
+}
+
+impl RmsProp {
+    /// The defaults of `torch.optim.RMSprop`, which are ours.
+    #[must_use]
+    pub fn pytorch() -> Self {
+        Self::default()
+    }
+
+    /// The defaults of `optax.rmsprop`, which has none for the learning rate: smoothing 0.9,
+    /// epsilon 1e-8 inside the root.
+    #[must_use]
+    pub fn optax(learning_rate: f32) -> Self {
+        let epsilon_placement = EpsilonPlacement::InsideRoot;
+        Self { learning_rate, smoothing: 0.9, epsilon_placement, ..Self::default() }
+    }
+
+    /// The defaults of `keras.optimizers.RMSprop`: learning rate 0.001, smoothing 0.9, epsilon
+    /// 1e-7 inside the root.
+    #[must_use]
+    pub fn keras() -> Self {
+        Self { epsilon: 1e-7, ..Self::optax(0.001) }
+    }
+
+    fn has_momentum(&self) -> bool {
+        self.momentum != 0.0
+    }
+}
+
+impl Rule for RmsProp {
+    const NAME: &'static str = "rmsprop";
+    const STATE: &'static [&'static str] =
+        &["square_average", "gradient_average", "momentum_buffer"];
+    const SHADER: &'static str = include_str!("../../shaders/rules/rmsprop.wgsl");
+    const SETTINGS: &'static [Setting<Self>] = &[
+        number!(learning_rate, Normal, "the step size before it is divided by the root"),
+        number!(smoothing, BelowOne, "how much of the running averages stays at each step"),
+        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
+        epsilon_placement!(),
+        flag!(centered, "divide by the gradient's deviation rather than by its size"),
+        number!(momentum, Normal, "how much of the last steps' direction stays"),
+        weight_decay!(),
+        decoupled_weight_decay!(),
+        flag!(maximize, "climb the gradient instead of descending it"),
+    ];
+
+    type State<T: Real> = [T; 3];
+    type Uniforms = RmsPropUniforms;
+
+    fn presets() -> Vec<Preset<Self>> {
+        vec![Preset {
+            name: Self::NAME,
+            about: "the gradient over a running average of its size",
+            rule: Self::default(),
+            linear_learning_rate: 0.01,
+        }]
+    }
+
+    fn examples() -> Vec<Self> {
+        let base = Self { learning_rate: 0.1, smoothing: 0.9, epsilon: 1e-4, ..Self::default() };
+        let mut rules = Vec::new();
+        for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
+            for centered in [false, true] {
+                for momentum in [0.0, 0.9] {
+                    rules.push(Self { epsilon_placement, centered, momentum, ..base });
+                }
+            }
+        }
+        for weight_decay in &WeightDecay::EXAMPLES[1..] {
+            let weight_decay = *weight_decay;
+            rules.push(Self { weight_decay, ..base });
+            rules.push(Self { weight_decay, momentum: 0.5, maximize: true, ..base });
+        }
+        rules
+    }
+
+    #[inline(always)]
+    fn uses_state(&self, index: usize) -> bool {
+        match index {
+            0 => true,
+            1 => self.centered,
+            _ => self.has_momentum(),
+        }
+    }
+
+    fn initial_state(&self) -> [f32; 3] {
+        [0.0; 3]
+    }
+
+    fn learning_rate(&self) -> f32 {
+        self.learning_rate
+    }
+
+    fn set_learning_rate(&mut self, learning_rate: f32) {
+        self.learning_rate = learning_rate;
+    }
+
+    fn uniforms_at(&self, _: u64, learning_rate: f64) -> RmsPropUniforms {
+        RmsPropUniforms {
+            learning_rate: learning_rate as f32,
+            weight_decay: self.weight_decay.uniform(learning_rate),
+            smoothing: self.smoothing as f32,
+            share: (1.0 - self.smoothing) as f32,
+            epsilon: self.epsilon,
+            momentum: self.momentum,
+            padding_a: 0.0,
+            padding_b: 0.0,
+        }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = vec![
+            ("epsilon_outside_root", constant(self.epsilon_placement.is_outside())),
+            ("centered", constant(self.centered)),
+            ("with_momentum", constant(self.has_momentum())),
+            ("maximize", constant(self.maximize)),
+        ];
+        constants.extend(self.weight_decay.constants());
+        constants
+    }
+
+    #[inline(always)]
+    fn specialize<P: RulePass<Self>>(self, pass: P) {
+        use EpsilonPlacement::{InsideRoot, OutsideRoot};
+        if self.maximize || self.weight_decay != WeightDecay::None {
+            return pass.run(self);
+        }
+        let weight_decay = WeightDecay::None;
+        let plain =
+            Self { centered: false, momentum: 0.0, weight_decay, maximize: false, ..self };
+        let inside = Self { epsilon_placement: InsideRoot, ..plain };
+        let outside = Self { epsilon_placement: OutsideRoot, ..plain };
+        // Any momentum but 0 is the same choice.
+        match (self.epsilon_placement, self.centered, self.has_momentum()) {
+            (InsideRoot, false, false) => pass.run(inside),
+            (InsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..inside }),
+            (InsideRoot, true, false) => pass.run(Self { centered: true, ..inside }),
+            (InsideRoot, true, true) => {
+                pass.run(Self { centered: true, momentum: 1.0, ..inside });
+            }
+            (OutsideRoot, false, false) => pass.run(outside),
+            (OutsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..outside }),
+            (OutsideRoot, true, false) => pass.run(Self { centered: true, ..outside }),
+            (OutsideRoot, true, true) => {
+                pass.run(Self { centered: true, momentum: 1.0, ..outside });
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn update<T: Real>(&self, hyper: &RmsPropUniforms, x: T, gradient: T, state: &mut [T; 3]) -> T {
+        let learning_rate = T::of(hyper.learning_rate);
+        let weight_decay = T::of(hyper.weight_decay);
+        let smoothing = T::of(hyper.smoothing);
+        let share = T::of(hyper.share);
+        let [v, a, buffer] = state;
+
+        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        *v = smoothing * *v + share * (g * g);
+        let mut deviation = *v;
+        if self.centered {
+            *a = smoothing * *a + share * g;
+            deviation = (*v - *a * *a).maximum(T::of(0.0));
+        }
+        let root = self.epsilon_placement.root(deviation, T::of(hyper.epsilon));
+        if !self.has_momentum() {
+            return x - learning_rate * g / root;
+        }
+        *buffer = T::of(hyper.momentum) * *buffer + g / root;
+        x - learning_rate * *buffer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn step(rule: &RmsProp, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
+        let mut state = state;
+        let x = rule.update(&rule.uniforms(1), x, g, &mut state);
+        (x, state)
+    }
+
+    const RULE: RmsProp = RmsProp {
+        learning_rate: 0.5,
+        smoothing: 0.75,
+        epsilon: 1.0,
+        epsilon_placement: EpsilonPlacement::OutsideRoot,
+        centered: false,
+        momentum: 0.0,
+        weight_decay: WeightDecay::None,
+        maximize: false,
+    };
+
+    /// v = 0.75 * 4 + 0.25 * 2^2 = 4, x = 1 - 0.5 * 2 / (2 + 1), or over sqrt(4 + 5).
+    #[test]
+    fn epsilon_outside_and_inside_the_root() {
+        let (x, state) = step(&RULE, 1.0, 2.0, [4.0, 0.0, 0.0]);
+        assert_eq!((x, state), (1.0 - 1.0 / 3.0, [4.0, 0.0, 0.0]));
+        let inside = RmsProp { epsilon_placement: EpsilonPlacement::InsideRoot, epsilon: 5.0, ..RULE };
+        assert_eq!(step(&inside, 1.0, 2.0, [4.0, 0.0, 0.0]).0, 1.0 - 1.0 / 3.0);
+        assert_eq!(inside.state_names(), ["square_average"]);
+    }
+
+    /// v = 3 + 1 = 4, a = 0.75 * 0 + 0.25 * 2 = 0.5, so d = 3.75; below 0, d is 0.
+    #[test]
+    fn centred() {
+        let rule = RmsProp { centered: true, ..RULE };
+        assert_eq!(rule.state_names(), ["square_average", "gradient_average"]);
+        let (x, state) = step(&rule, 1.0, 2.0, [4.0, 0.0, 0.0]);
+        assert_eq!((x, state), (1.0 - 1.0 / (3.75_f64.sqrt() + 1.0), [4.0, 0.5, 0.0]));
+        assert_eq!(step(&rule, 1.0, 2.0, [0.0, 8.0, 0.0]).0, 0.0);
+    }
+
+    /// b = 0.5 * 4 + 2 / (2 + 1), x = 1 - 0.5 * b.
+    #[test]
+    fn momentum() {
+        let rule = RmsProp { momentum: 0.5, ..RULE };
+        assert_eq!(rule.state_names(), ["square_average", "momentum_buffer"]);
+        let (x, state) = step(&rule, 1.0, 2.0, [4.0, 0.0, 4.0]);
+        let buffer = 2.0 + 2.0 / 3.0;
+        assert_eq!((x, state), (1.0 - 0.5 * buffer, [4.0, 0.0, buffer]));
+    }
+
+    #[test]
+    fn one_minus_smoothing_is_rounded_once() {
+        let uniforms = RmsProp::default().uniforms(1);
+        assert_eq!((uniforms.smoothing, uniforms.share), (0.99, 0.01));
+    }
+}

@@ -1,0 +1,229 @@
+//! Hyper-parameters by name: what a rule says of them once, for programs that take them from a
+//! user, for their validation, and for tests that draw them at random.
+
+use super::error::{at_least_zero, below_one, not_subnormal};
+use super::{Rule, RuleError};
+
+/// A hyper-parameter of rule `R`, or a part of one, by name.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting<R> {
+    /// The name of the field.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub help: &'static str,
+    /// What values there are.
+    pub kind: SettingKind,
+    /// Reads it: a number, 0 or 1 for a flag, the index of a choice.
+    pub get: fn(&R) -> f64,
+    /// Writes it, in the same form; whether the rule is then valid is for [`Rule::validate`].
+    pub set: fn(&mut R, f64),
+}
+
+/// What values a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SettingKind {
+    /// A number of this domain.
+    Number(Domain),
+    /// True or false.
+    Flag,
+    /// One of these names.
+    Choice(&'static [&'static str]),
+}
+
+/// Which numbers a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Domain {
+    /// Finite and at least 0; used in double precision, on the host.
+    AtLeastZero,
+    /// Finite, at least 0, and not subnormal as an f32: kernels read it, and some devices take
+    /// subnormal numbers for 0.
+    Normal,
+    /// At least 0 and below 1, as an f32 too.
+    BelowOne,
+}
+
+impl Domain {
+    fn check(self, name: &'static str, value: f64) -> Result<(), RuleError> {
+        match self {
+            Self::AtLeastZero => at_least_zero(name, value as f32),
+            Self::Normal => {
+                at_least_zero(name, value as f32)?;
+                not_subnormal(name, value as f32)
+            }
+            Self::BelowOne => {
+                below_one(name, value)?;
+                not_subnormal(name, value as f32)
+            }
+        }
+    }
+}
+
+/// Why a setting could not be made.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SettingError {
+    /// The rule has no setting of this name.
+    #[error("{rule} has no option {name}: it has {known}")]
+    Unknown {
+        /// The rule's name.
+        rule: &'static str,
+        /// What was asked for.
+        name: String,
+        /// The names that there are, separated by commas.
+        known: String,
+    },
+    /// The text is no value of this setting.
+    #[error("{name} is {text:?}: give {expected}")]
+    Value {
+        /// The setting's name.
+        name: &'static str,
+        /// What was given.
+        text: String,
+        /// What can be given.
+        expected: String,
+    },
+}
+
+impl SettingKind {
+    /// The value that `text` stands for.
+    ///
+    /// # Errors
+    /// What can be given instead.
+    pub fn parse(self, text: &str) -> Result<f64, String> {
+        match self {
+            Self::Number(_) => text.parse().map_err(|_| "a number".to_owned()),
+            Self::Flag => match text {
+                "true" => Ok(1.0),
+                "false" => Ok(0.0),
+                _ => Err("true or false".to_owned()),
+            },
+            Self::Choice(names) => match names.iter().position(|name| *name == text) {
+                Some(index) => Ok(index as f64),
+                None => Err(names.join(" or ")),
+            },
+        }
+    }
+
+    /// `value` as [`SettingKind::parse`] takes it.
+    #[must_use]
+    pub fn format(self, value: f64) -> String {
+        match self {
+            // The shortest text of the f32 where one was meant.
+            Self::Number(_) if f64::from(value as f32) == value => (value as f32).to_string(),
+            Self::Number(_) => value.to_string(),
+            Self::Flag => (value != 0.0).to_string(),
+            Self::Choice(names) => names.get(value as usize).copied().unwrap_or("").to_owned(),
+        }
+    }
+}
+
+/// The setting of this name; `-` stands for `_` too.
+///
+/// # Errors
+/// [`SettingError::Unknown`] names those that there are.
+pub fn setting<R: Rule>(name: &str) -> Result<&'static Setting<R>, SettingError> {
+    let wanted = name.replace('-', "_");
+    R::SETTINGS.iter().find(|setting| setting.name == wanted).ok_or_else(|| {
+        let known: Vec<_> = R::SETTINGS.iter().map(|setting| setting.name).collect();
+        SettingError::Unknown { rule: R::NAME, name: name.to_owned(), known: known.join(", ") }
+    })
+}
+
+/// Sets the hyper-parameter of this name from text; whether the rule is then valid is for
+/// [`Rule::validate`].
+///
+/// # Errors
+/// [`SettingError`]: there is no such name, or no such value.
+pub fn set<R: Rule>(rule: &mut R, name: &str, text: &str) -> Result<(), SettingError> {
+    let setting = setting::<R>(name)?;
+    let value = setting.kind.parse(text).map_err(|expected| SettingError::Value {
+        name: setting.name,
+        text: text.to_owned(),
+        expected,
+    })?;
+    (setting.set)(rule, value);
+    Ok(())
+}
+
+/// Checks every number of a rule against its domain.
+pub(crate) fn check_domains<R: Rule>(rule: &R) -> Result<(), RuleError> {
+    for setting in R::SETTINGS {
+        if let SettingKind::Number(domain) = setting.kind {
+            domain.check(setting.name, (setting.get)(rule))?;
+        }
+    }
+    Ok(())
+}
+
+/// A field that is an f32 or f64, as a [`Setting`].
+macro_rules! number {
+    ($field:ident, $domain:ident, $help:literal) => {
+        $crate::rules::Setting {
+            name: stringify!($field),
+            help: $help,
+            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::$domain),
+            get: |rule| f64::from(rule.$field),
+            set: |rule, value| rule.$field = value as _,
+        }
+    };
+}
+
+/// A field that is a bool, as a [`Setting`].
+macro_rules! flag {
+    ($field:ident, $help:literal) => {
+        $crate::rules::Setting {
+            name: stringify!($field),
+            help: $help,
+            kind: $crate::rules::SettingKind::Flag,
+            get: |rule| f64::from(u8::from(rule.$field)),
+            set: |rule, value| rule.$field = value != 0.0,
+        }
+    };
+}
+
+/// The field `epsilon_placement`, as a [`Setting`].
+macro_rules! epsilon_placement {
+    () => {
+        $crate::rules::Setting {
+            name: "epsilon_placement",
+            help: "where epsilon is added",
+            kind: $crate::rules::SettingKind::Choice($crate::rules::EpsilonPlacement::NAMES),
+            get: |rule| f64::from(u8::from(rule.epsilon_placement.is_outside())),
+            set: |rule, value| {
+                rule.epsilon_placement = $crate::rules::EpsilonPlacement::outside(value != 0.0);
+            },
+        }
+    };
+}
+
+/// The coefficient of the field `weight_decay`, as a [`Setting`].
+macro_rules! weight_decay {
+    () => {
+        $crate::rules::Setting {
+            name: "weight_decay",
+            help: "pull towards zero: the coefficient",
+            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::Normal),
+            get: |rule| f64::from(rule.weight_decay.coefficient()),
+            set: |rule, value| {
+                rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+            },
+        }
+    };
+}
+
+/// The kind of the field `weight_decay`, as a [`Setting`].
+macro_rules! decoupled_weight_decay {
+    () => {
+        $crate::rules::Setting {
+            name: "decoupled_weight_decay",
+            help: "shrink the parameter itself instead of adding to the gradient",
+            kind: $crate::rules::SettingKind::Flag,
+            get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
+            set: |rule, value| {
+                rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
+            },
+        }
+    };
+}
+
+pub(crate) use {decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
