@@ -18,8 +18,8 @@ use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, KernelShape, wgpu};
 const SIZES: [usize; 3] = [1 << 12, 1 << 20, 1 << 24];
 /// Only where memory is the device's own: a software driver has nothing to show there.
 const HARDWARE_SIZE: usize = 1 << 26;
-const WORKGROUPS: [u32; 6] = [32, 64, 128, 256, 512, 1024];
-const QUADS: [u32; 4] = [1, 2, 4, 8];
+const WORKGROUPS: [u32; 7] = [8, 32, 64, 128, 256, 512, 1024];
+const QUADS: [u32; 5] = [1, 2, 4, 8, 64];
 const BYTES_PER_ELEMENT: f64 = 20.0;
 /// Shapes take turns, so that what else the machine does meets all of them.
 const ROUNDS: usize = 7;

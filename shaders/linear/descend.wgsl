@@ -91,7 +91,8 @@ fn descend(@builtin(local_invocation_index) lane: u32) {
             if (lane < groups) {
                 let column = first + lane;
                 let gradient = div(tree(runs, groups, lane), splat(job.divisor));
-                apply(hypers[job.first_step + number], column, penalized(gradient, weights[column], column));
+                let whole = penalized(gradient, weights[column], weights_in(column));
+                apply(hypers[job.first_step + number], column, whole);
             }
         }
     }

@@ -25,5 +25,6 @@ fn finish(
         }
     }
     let column = job.group_first + index;
-    gradient[column] = penalized(div(sums[0], splat(job.divisor)), parameters[column], column);
+    let mean = div(sums[0], splat(job.divisor));
+    gradient[column] = penalized(mean, parameters[column], weights_in(column));
 }

@@ -1,7 +1,7 @@
-// The penalty's share of a gradient: l1 * sign(w) + l2 * w, for each weight, not for the bias.
+// A gradient with the penalty's share, l1 * sign(w) + l2 * w, where `is_weight`: not for the bias.
 // Twin: `Penalty::add` in src/linear/penalty.rs.
 
-fn penalized(gradient: Real, weights: Real, column: u32) -> Real {
+fn penalized(gradient: Real, weights: Real, is_weight: vec4<bool>) -> Real {
     var sum = gradient;
     if (job.l2 != Scalar()) { sum = add(sum, mul(splat(job.l2), weights)); }
     if (job.l1 != Scalar()) {
@@ -10,7 +10,10 @@ fn penalized(gradient: Real, weights: Real, column: u32) -> Real {
         let sign = select((bits & vec4<u32>(0x80000000u)) | vec4<u32>(0x3f800000u), vec4<u32>(), zero);
         sum = add(sum, mul(splat(job.l1), from_bits(sign)));
     }
-    // The bias is the last column; weights behind it are anything.
-    let is_weight = vec4<u32>(4u * column) + vec4<u32>(1u, 2u, 3u, 4u) < vec4<u32>(job.columns);
     return select(gradient, sum, is_weight);
+}
+
+// Which of a group of four columns are weights: the bias is the last column.
+fn weights_in(column: u32) -> vec4<bool> {
+    return vec4<u32>(4u * column) + vec4<u32>(1u, 2u, 3u, 4u) < vec4<u32>(job.columns);
 }

@@ -5,6 +5,7 @@
 //! of the result: every element is computed alone.
 
 mod optimizer;
+mod rows;
 mod scan;
 mod sweep;
 

@@ -22,12 +22,12 @@ use crate::rules::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct CpuOptimizer<R: Rule> {
-    rule: R,
-    len: usize,
-    state: Vec<Vec<f32>>,
-    steps: u64,
+    pub(super) rule: R,
+    pub(super) len: usize,
+    pub(super) state: Vec<Vec<f32>>,
+    pub(super) steps: u64,
     schedule: Schedule,
-    guard: GradientGuard,
+    pub(super) guard: GradientGuard,
     report: GuardReport,
     /// Scratch memory of the scan.
     sums: Vec<f32>,
@@ -53,6 +53,33 @@ pub enum CpuError {
     /// parameter, no state and no step count has changed.
     #[error(transparent)]
     Gradient(#[from] GradientError),
+    /// Row gradients are not as many whole rows as there are indices, or the optimizer's length is
+    /// not a number of such rows.
+    #[error(
+        "{gradients} gradients for {indices} rows of a table of {len} elements: \
+         give one row of gradients for each index"
+    )]
+    RowWidth {
+        /// Elements of the row gradients.
+        gradients: usize,
+        /// Row indices.
+        indices: usize,
+        /// The optimizer's length, in elements.
+        len: usize,
+    },
+    /// A row index past the end of the table.
+    #[error("row index {row} at position {at}: the table has {rows} rows, counted from 0")]
+    RowIndex {
+        /// Where among the indices.
+        at: usize,
+        /// The index.
+        row: u32,
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// A step over rows does not look at a guard.
+    #[error("a step over rows takes no guard: use an optimizer without one")]
+    GuardedRows,
     /// A slice has another length than the optimizer was made for.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
@@ -119,7 +146,7 @@ impl<R: Rule> CpuOptimizer<R> {
     }
 
     /// The uniforms of step number `step`.
-    fn uniforms(&self, step: u64) -> R::Uniforms {
+    pub(super) fn uniforms(&self, step: u64) -> R::Uniforms {
         scheduled(&self.rule, &self.schedule, step)
     }
 

@@ -29,6 +29,26 @@ pub enum DataError {
         /// The feature's column, counted from 0; none for the target.
         column: Option<usize>,
     },
+    /// Where rows start is no ascending list from 0 to the number of entries, or there is not one
+    /// value for each entry.
+    #[error(
+        "the starts of rows do not ascend from 0 to the number of entries, which is {entries}, \
+         with {values} values"
+    )]
+    Starts {
+        /// Column numbers.
+        entries: usize,
+        /// Values.
+        values: usize,
+    },
+    /// A row's column numbers are out of order, or one is too large.
+    #[error("row {row}: column numbers must ascend, and stay below {columns}")]
+    Entries {
+        /// The row, counted from 0.
+        row: usize,
+        /// Columns of the table.
+        columns: usize,
+    },
     /// No rows, or more than a 32-bit row number counts.
     #[error("{rows} rows: a dataset has from 1 to {most}", most = u32::MAX)]
     RowCount {

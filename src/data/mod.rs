@@ -5,9 +5,11 @@
 mod dataset;
 mod order;
 mod scale;
+mod sparse;
 mod synthetic;
 
 pub use dataset::{DataError, Dataset};
 pub use order::{epoch_order, initial_weights};
 pub use scale::ColumnScale;
+pub use sparse::SparseDataset;
 pub use synthetic::{Synthetic, synthetic};

@@ -57,8 +57,7 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
     }
 
     async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
-        let rows = &order[batch.rows.clone()];
-        self.computation.batch(rows, &self.parameters, &mut self.gradient);
+        self.computation.batch(batch, order, &self.parameters, &mut self.gradient);
         Ok(self.optimizer.step(&mut self.parameters, &self.gradient)?)
     }
 
@@ -69,6 +68,15 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
 
     async fn losses(&mut self, _: Wait, _: bool) -> Result<Vec<f32>, TrainError> {
         Ok(std::mem::take(&mut self.losses))
+    }
+
+    async fn progressive(&mut self, _: Wait) -> Result<Vec<f32>, TrainError> {
+        Ok(self.computation.before.clone())
+    }
+
+    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
+        self.parameters = model.parameters();
+        Ok(())
     }
 
     async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
@@ -82,6 +90,8 @@ struct CpuGradient<'a> {
     /// One partial gradient for each run of rows.
     partials: Vec<f32>,
     terms: Vec<f32>,
+    /// Terms of this epoch's rows before they were learned from; empty if nobody asks.
+    before: Vec<f32>,
     loss: Loss,
     penalty: Penalty,
 }
@@ -93,15 +103,24 @@ impl<'a> CpuGradient<'a> {
             data,
             partials: vec![0.0; RUNS * width],
             terms: vec![0.0; data.rows()],
+            before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
             loss: training.loss,
             penalty: training.penalty,
         }
     }
 
-    /// The gradient of the mean loss over the rows in `batch`, and of the penalty, into `gradient`:
+    /// The gradient of the mean loss over the rows of `batch`, and of the penalty, into `gradient`:
     /// one value for each weight, and the bias's behind them.
-    fn batch(&mut self, batch: &[u32], parameters: &[f32], gradient: &mut [f32]) {
+    fn batch(&mut self, batch: &Batch, order: &[u32], parameters: &[f32], gradient: &mut [f32]) {
         let (data, loss) = (self.data, self.loss);
+        if let Some(before) = self.before.get_mut(batch.rows.clone()) {
+            let rows = &order[batch.rows.clone()];
+            for (term, &row) in before.iter_mut().zip(rows) {
+                let prediction = predict(data.row(row as usize), parameters);
+                *term = loss.term(prediction, data.target()[row as usize]);
+            }
+        }
+        let batch = &order[batch.rows.clone()];
         let width = parameters.len();
         let runs = batch.len().div_ceil(super::order::run_length(batch.len()).max(1));
         let partials = &mut self.partials[..runs * width];

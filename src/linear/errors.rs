@@ -50,6 +50,9 @@ pub enum TrainError {
         /// Its target.
         target: f32,
     },
+    /// Early stopping with nothing to tell it when.
+    #[error("early stopping needs rows for validation")]
+    NoValidation,
     /// Features of another width than the model.
     #[error("{found} columns of features, but the model has {expected} weights")]
     Columns {

@@ -21,21 +21,25 @@
 mod batches;
 mod cpu;
 mod errors;
+mod examples;
 mod gpu;
 mod loss;
 mod model;
 mod order;
 mod penalty;
 mod record;
+mod sparse;
 mod trainer;
 mod training;
+mod validation;
 mod worker;
 
 pub use errors::TrainError;
+pub use examples::{Data, Examples};
 pub use loss::Loss;
 pub use model::LinearModel;
 pub use penalty::Penalty;
-pub use trainer::{Engine, predict, train};
+pub use trainer::{Engine, predict, predict_sparse, train};
 #[cfg(not(target_arch = "wasm32"))]
-pub use trainer::{predict_blocking, train_blocking};
-pub use training::{LossPoint, Progress, Trained, Training};
+pub use trainer::{predict_blocking, predict_sparse_blocking, train_blocking};
+pub use training::{EarlyStop, LossPoint, Progress, Trained, Training};

@@ -10,6 +10,14 @@ use super::training::{LossPoint, Progress, Trained};
 /// A loss this many times the first one is no step on the way to a better model.
 const DIVERGED: f64 = 1e6;
 
+/// The losses of rows before they were learned from.
+#[derive(Default)]
+struct Progressive {
+    sum: f64,
+    rows: u64,
+    means: Vec<LossPoint>,
+}
+
 /// The history of a run, and who is told of it.
 pub(super) struct Record<F> {
     loss: Loss,
@@ -18,12 +26,21 @@ pub(super) struct Record<F> {
     /// Examples trained at each sample, and the losses that have arrived.
     samples: Vec<u64>,
     history: Vec<LossPoint>,
+    progressive: Progressive,
     observe: F,
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
     pub(super) fn new(loss: Loss, rows: usize, total: u64, observe: F) -> Self {
-        Self { loss, rows: rows as f64, total, samples: Vec::new(), history: Vec::new(), observe }
+        Self {
+            loss,
+            rows: rows as f64,
+            total,
+            samples: Vec::new(),
+            history: Vec::new(),
+            progressive: Progressive::default(),
+            observe,
+        }
     }
 
     pub(super) fn sampled(&mut self, examples: u64) {
@@ -48,6 +65,23 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
         Ok(())
     }
 
+    /// Takes the losses of an epoch's rows before they were learned from.
+    pub(super) fn progressive(&mut self, terms: &[f32]) {
+        for &term in terms {
+            self.progressive.sum += f64::from(term);
+            self.progressive.rows += 1;
+            if self.progressive.rows.is_power_of_two() {
+                self.mean_so_far();
+            }
+        }
+    }
+
+    fn mean_so_far(&mut self) {
+        let rows = self.progressive.rows as f64;
+        let loss = self.loss.mean(self.progressive.sum, rows);
+        self.progressive.means.push(LossPoint { epoch: rows / self.rows, loss });
+    }
+
     pub(super) fn report(&mut self, examples: u64) -> Result<(), TrainError> {
         let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
         let progress = Progress { examples, total: self.total, epoch, loss };
@@ -59,10 +93,13 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
         }
     }
 
+    /// What came out of `epochs` epochs, which took `seconds`.
     pub(super) fn finish(
-        self,
+        mut self,
         model: LinearModel,
-        seconds_per_epoch: f64,
+        epochs: u32,
+        seconds: f64,
+        validation: Vec<LossPoint>,
     ) -> Result<Trained, TrainError> {
         let first = self.history.first().map_or(f64::NAN, |point| point.loss);
         let last = self.history.last().map_or(f64::NAN, |point| point.loss);
@@ -77,7 +114,18 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
         if let Some(point) = self.history.iter().rev().take_while(far).last() {
             return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
         }
-        Ok(Trained { model, loss: last, history: self.history, seconds_per_epoch })
+        if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
+            self.mean_so_far();
+        }
+        Ok(Trained {
+            model,
+            loss: last,
+            history: self.history,
+            seconds_per_epoch: seconds / f64::from(epochs),
+            epochs,
+            validation,
+            progressive: self.progressive.means,
+        })
     }
 }
 
@@ -98,7 +146,7 @@ mod tests {
             .zip(losses)
             .map(|(epoch, &loss)| LossPoint { epoch: f64::from(epoch), loss })
             .collect();
-        record.finish(LinearModel { weights: vec![1.0], bias: 0.0 }, 0.0)
+        record.finish(LinearModel { weights: vec![1.0], bias: 0.0 }, 1, 0.0, Vec::new())
     }
 
     #[test]
@@ -108,5 +156,17 @@ mod tests {
         assert_eq!(finish(&[1.0, 1e9, 0.2]).map(|trained| trained.loss), Ok(0.2));
         let error = finish(&[1.0, 1e9, 0.2, 2e9, 3e9]);
         assert_eq!(error, Err(TrainError::Diverged { epoch: 3, loss: 3e9 }));
+    }
+
+    #[test]
+    fn progressive_losses_are_means_after_powers_of_two_and_at_the_end() {
+        let mut record = Record::new(Loss::Logistic, 10, 10, |_| ControlFlow::Continue(()));
+        record.history.push(LossPoint { epoch: 0.0, loss: 1.0 });
+        record.progressive(&[8.0, 0.0, 1.0]);
+        record.progressive(&[3.0, 3.0]);
+        let model = LinearModel { weights: vec![1.0], bias: 0.0 };
+        let trained = record.finish(model, 1, 0.0, Vec::new()).unwrap();
+        let means: Vec<_> = trained.progressive.iter().map(|p| (p.epoch, p.loss)).collect();
+        assert_eq!(means, [(0.1, 8.0), (0.2, 4.0), (0.4, 3.0), (0.5, 3.0)]);
     }
 }

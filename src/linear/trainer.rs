@@ -8,13 +8,16 @@ use web_time::Instant;
 use super::batches::Batches;
 use super::cpu::{self, CpuWorker};
 use super::errors::TrainError;
-use super::gpu::{self, GpuWorker};
+use super::examples::{Data, Examples};
+use super::gpu::{self, GpuWorker, SparseGpuWorker};
 use super::loss::Loss;
 use super::model::LinearModel;
 use super::record::Record;
+use super::sparse::{self, SparseCpuWorker};
 use super::training::{Progress, Trained, Training};
+use super::validation::Validation;
 use super::worker::Worker;
-use crate::data::{Dataset, epoch_order, initial_weights};
+use crate::data::{Dataset, SparseDataset, epoch_order, initial_weights};
 use crate::gpu::{Gpu, Wait};
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -33,19 +36,20 @@ pub enum Engine<'a> {
     },
 }
 
-/// Trains `y = X w + b` on `data` by `rule`, and calls `observe` with each new sample of the loss
+/// Trains `X w + b` on `data`, a [`Dataset`] or a
+/// [`SparseDataset`](crate::data::SparseDataset), with rows for validation or without, by `rule`, and calls `observe` with each new sample of the loss
 /// and now and then in between; `ControlFlow::Break` stops the run.
 ///
 /// # Errors
 /// [`TrainError`]: a setting outside its domain, a device that fails, a run that diverges.
-pub async fn train<R: Rule>(
+pub async fn train<'a, R: Rule>(
     engine: Engine<'_>,
     rule: R,
-    data: &Dataset,
+    data: impl Into<Examples<'a>>,
     training: &Training,
     observe: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
-    start(engine, rule, data, training, observe, Wait::Yield).await
+    start(engine, rule, data.into(), training, observe, Wait::Yield).await
 }
 
 /// [`train`], blocking the thread.
@@ -53,14 +57,14 @@ pub async fn train<R: Rule>(
 /// # Errors
 /// As [`train`].
 #[cfg(not(target_arch = "wasm32"))]
-pub fn train_blocking<R: Rule>(
+pub fn train_blocking<'a, R: Rule>(
     engine: Engine<'_>,
     rule: R,
-    data: &Dataset,
+    data: impl Into<Examples<'a>>,
     training: &Training,
     observe: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
-    pollster::block_on(start(engine, rule, data, training, observe, Wait::Block))
+    pollster::block_on(start(engine, rule, data.into(), training, observe, Wait::Block))
 }
 
 /// The model's prediction for each row of `features`.
@@ -86,6 +90,49 @@ pub fn predict_blocking(
     features: ArrayView2<'_, f32>,
 ) -> Result<Vec<f32>, TrainError> {
     pollster::block_on(predict_waiting(engine, model, features, Wait::Block))
+}
+
+/// The model's prediction for each row of sparse features; their targets are not looked at.
+///
+/// # Errors
+/// As [`predict`].
+pub async fn predict_sparse(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+) -> Result<Vec<f32>, TrainError> {
+    predict_sparse_waiting(engine, model, data, Wait::Yield).await
+}
+
+/// [`predict_sparse`], blocking the thread.
+///
+/// # Errors
+/// As [`predict`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn predict_sparse_blocking(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+) -> Result<Vec<f32>, TrainError> {
+    pollster::block_on(predict_sparse_waiting(engine, model, data, Wait::Block))
+}
+
+async fn predict_sparse_waiting(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    let (found, expected) = (data.feature_count(), model.weights.len());
+    if found != expected {
+        return Err(TrainError::Columns { found, expected });
+    }
+    match engine {
+        Engine::Cpu => Ok(sparse::predictions(data, &model.parameters())),
+        Engine::Gpu { gpu, precision } => {
+            gpu::sparse_predictions(gpu, precision, model, data, wait).await
+        }
+    }
 }
 
 async fn predict_waiting(
@@ -114,61 +161,106 @@ async fn predict_waiting(
 async fn start<R: Rule>(
     engine: Engine<'_>,
     rule: R,
-    data: &Dataset,
+    examples: Examples<'_>,
     training: &Training,
     observe: impl FnMut(&Progress) -> ControlFlow<()>,
     wait: Wait,
 ) -> Result<Trained, TrainError> {
+    let data = examples.training;
     let batches = Batches::new(training, data.rows())?;
+    let columns = data.feature_count();
+    let validation = Validation::new(examples.validation, columns, training)?;
     training.penalty.validate()?;
-    if training.loss == Loss::Logistic {
-        let wrong = data.target().iter().position(|&target| target != 0.0 && target != 1.0);
-        if let Some(row) = wrong {
-            return Err(TrainError::NoClass { row, target: data.target()[row] });
-        }
+    for data in [Some(data), examples.validation].into_iter().flatten() {
+        check_classes(data, training.loss)?;
     }
-    let weights = initial_weights(data.feature_count(), training.seed);
+    let weights = initial_weights(columns, training.seed);
     let model = LinearModel { weights, bias: 0.0 };
-    match engine {
-        Engine::Cpu => {
-            let worker = CpuWorker::new(rule, data, training, &model)?;
-            run(worker, batches, training, observe, wait).await
+    let run = Run { batches, training, validation, wait };
+    match (engine, data) {
+        (Engine::Cpu, Data::Dense(data)) => {
+            run.on(CpuWorker::new(rule, data, training, &model)?, observe).await
         }
-        Engine::Gpu { gpu, precision } => {
+        (Engine::Cpu, Data::Sparse(data)) => {
+            run.on(SparseCpuWorker::new(rule, data, training, &model)?, observe).await
+        }
+        (Engine::Gpu { gpu, precision }, Data::Dense(data)) => {
             let worker = GpuWorker::new(gpu, precision, rule, data, training, &model)?;
-            run(worker, batches, training, observe, wait).await
+            run.on(worker, observe).await
+        }
+        (Engine::Gpu { gpu, precision }, Data::Sparse(data)) => {
+            let worker = SparseGpuWorker::new(gpu, precision, rule, data, training, &model)?;
+            run.on(worker, observe).await
         }
     }
 }
 
-async fn run(
-    mut worker: impl Worker,
-    batches: Batches,
-    training: &Training,
-    observe: impl FnMut(&Progress) -> ControlFlow<()>,
-    wait: Wait,
-) -> Result<Trained, TrainError> {
-    let rows = batches.rows();
-    let mut record = Record::new(training.loss, rows, batches.total(), observe);
-    worker.evaluate(wait).await?;
-    record.sampled(0);
-    record.add(worker.losses(wait, true).await?)?;
-    let start = Instant::now();
-    for epoch in 0..training.epochs {
-        let order = epoch_order(rows as u32, training.seed, epoch);
-        worker.begin_epoch(&order)?;
-        for batch in batches.epoch(epoch) {
-            worker.step(&batch, &order, wait).await?;
-            if batch.evaluate {
-                worker.evaluate(wait).await?;
-                record.sampled(batch.examples);
-                record.add(worker.losses(wait, false).await?)?;
-            }
-            record.report(batch.examples)?;
+/// Whether all targets are classes, if the loss wants classes.
+fn check_classes(data: Data<'_>, loss: Loss) -> Result<(), TrainError> {
+    let wrong = |&target: &f32| target != 0.0 && target != 1.0;
+    match data.target().iter().position(wrong) {
+        Some(row) if loss == Loss::Logistic => {
+            Err(TrainError::NoClass { row, target: data.target()[row] })
         }
+        _ => Ok(()),
     }
-    record.add(worker.losses(wait, true).await?)?;
-    let seconds_per_epoch = start.elapsed().as_secs_f64() / f64::from(training.epochs);
-    let model = worker.model(wait).await?;
-    record.finish(model, seconds_per_epoch)
+}
+
+/// A run, whatever the engine.
+struct Run<'a> {
+    batches: Batches,
+    training: &'a Training,
+    validation: Option<Validation<'a>>,
+    wait: Wait,
+}
+
+impl Run<'_> {
+    async fn on(
+        mut self,
+        mut worker: impl Worker,
+        observe: impl FnMut(&Progress) -> ControlFlow<()>,
+    ) -> Result<Trained, TrainError> {
+        let Self { batches, training, wait, .. } = self;
+        let rows = batches.rows();
+        let mut record = Record::new(training.loss, rows, batches.total(), observe);
+        worker.evaluate(wait).await?;
+        record.sampled(0);
+        record.add(worker.losses(wait, true).await?)?;
+        let start = Instant::now();
+        let mut epochs = 0;
+        let mut stopped = false;
+        while epochs < training.epochs && !stopped {
+            let order = epoch_order(rows as u32, training.seed, epochs);
+            worker.begin_epoch(&order)?;
+            for batch in batches.epoch(epochs) {
+                worker.step(&batch, &order, wait).await?;
+                if batch.evaluate {
+                    worker.evaluate(wait).await?;
+                    record.sampled(batch.examples);
+                    record.add(worker.losses(wait, false).await?)?;
+                }
+                record.report(batch.examples)?;
+            }
+            epochs += 1;
+            if training.progressive {
+                record.progressive(&worker.progressive(wait).await?);
+            }
+            if let Some(validation) = &mut self.validation {
+                stopped = validation.add(worker.model(wait).await?, epochs);
+            }
+        }
+        let best = self.validation.as_ref().and_then(|validation| validation.best(epochs));
+        if let Some(best) = best {
+            worker.set_model(best)?;
+        }
+        if best.is_some() || stopped {
+            worker.evaluate(wait).await?;
+            record.sampled(rows as u64 * u64::from(epochs));
+        }
+        record.add(worker.losses(wait, true).await?)?;
+        let seconds = start.elapsed().as_secs_f64();
+        let model = worker.model(wait).await?;
+        let validation = self.validation.map_or_else(Vec::new, |validation| validation.losses);
+        record.finish(model, epochs, seconds, validation)
+    }
 }

@@ -27,6 +27,26 @@ pub struct Training {
     /// through a window of at most 32 MiB, and of at least one row, by two staging buffers of that
     /// size. Default: none, so that only a table for which the device has no room is streamed.
     pub gpu_memory: Option<u64>,
+    /// Ends the run when the loss of the validation rows gets no better. Default: none.
+    pub early_stop: Option<EarlyStop>,
+    /// Whether the loss of each row is taken before it is learned from. Default: no.
+    pub progressive: bool,
+}
+
+/// When a run ends before its time; its model is then that of its best epoch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EarlyStop {
+    /// Epochs in a row that may pass without improvement; at least 1. Default 3.
+    pub patience: u32,
+    /// By how much the loss has to fall below the best one before to count as improvement.
+    /// Default 0.
+    pub least_improvement: f64,
+}
+
+impl Default for EarlyStop {
+    fn default() -> Self {
+        Self { patience: 3, least_improvement: 0.0 }
+    }
 }
 
 impl Default for Training {
@@ -40,6 +60,8 @@ impl Default for Training {
             seed: 0,
             evaluate_every: 100,
             gpu_memory: None,
+            early_stop: None,
+            progressive: false,
         }
     }
 }
@@ -75,6 +97,13 @@ pub struct Trained {
     pub loss: f64,
     /// All samples of the loss, the first before the first step and the last at the end.
     pub history: Vec<LossPoint>,
+    /// Epochs trained; fewer than asked for if the run was stopped early.
+    pub epochs: u32,
+    /// The loss over the validation rows at the end of each epoch.
+    pub validation: Vec<LossPoint>,
+    /// With [`Training::progressive`], the mean of the losses that rows had before they were learned
+    /// from, over all rows so far: after 1, 2, 4, 8, ... of them, and at the end.
+    pub progressive: Vec<LossPoint>,
     /// Wall-clock seconds an epoch, sampling of the loss included, compilation and upload not.
     pub seconds_per_epoch: f64,
 }

@@ -20,6 +20,13 @@ pub(super) trait Worker {
     /// them if `all`.
     async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError>;
 
+    /// With [`super::Training::progressive`]: the losses of this epoch's rows before they were learned
+    /// from, in its order.
+    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError>;
+
+    /// Replaces the model.
+    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError>;
+
     /// The model as it is.
     async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError>;
 }

@@ -21,6 +21,7 @@ mod native_bound;
 mod properties;
 mod record;
 mod reference;
+mod sparse;
 
 use driver::{Driver, drivers};
 use libtest_mimic::{Arguments, Trial};
@@ -33,7 +34,7 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-const SUITES: [Suite; 11] = [
+const SUITES: [Suite; 12] = [
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
@@ -45,6 +46,7 @@ const SUITES: [Suite; 11] = [
     (native_bound::CHECKS, ANY),
     (properties::CHECKS, ANY),
     (record::CHECKS, ANY),
+    (sparse::CHECKS, ANY),
 ];
 
 fn main() -> std::process::ExitCode {

@@ -70,6 +70,18 @@ impl Commands {
         Ok(encoder)
     }
 
+    /// The encoder, ahead of what was pushed since the last submission; nothing may have been encoded
+    /// behind that.
+    pub(super) fn begin(&mut self) -> &mut wgpu::CommandEncoder {
+        let device = self.gpu.device();
+        self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
+    }
+
+    /// Whether there is room for some more dispatches and no reason to submit.
+    pub(super) fn has_room(&self, dispatches: usize) -> bool {
+        self.jobs.len() + dispatches <= self.buffer.capacity() && self.work < SUBMISSION_WORK
+    }
+
     /// Submits what there is.
     pub(super) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>, TrainError> {
         if self.encoder.is_none() && self.operations.is_empty() {

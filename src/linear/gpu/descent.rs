@@ -7,10 +7,11 @@ use super::super::errors::TrainError;
 use super::super::loss::Loss;
 use super::super::training::Training;
 use super::commands::Operation;
-use super::gradient::{GpuGradient, storage};
+use super::gradient::GpuGradient;
 use super::job::Job;
 use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL};
-use crate::gpu::{Gpu, GpuOptimizer, StateNames, StepError, arithmetic, caught, expand_state};
+use super::uniforms::StepUniforms;
+use crate::gpu::{Gpu, GpuOptimizer, StateNames, arithmetic, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
@@ -26,19 +27,14 @@ const BATCH_WORK: usize = 1 << 14;
 /// The most multiplications of a dispatch: one workgroup does tens of millions a second on the
 /// slowest device, and no watchdog may take it for hung.
 const DISPATCH_WORK: usize = 1 << 22;
-/// The most batches of a submission: room for their hyper-parameters.
-const SUBMISSION_STEPS: usize = 4096;
 
 /// The kernel with its bind group, and the batches collected for the next dispatch.
 pub(super) struct Descent<R: Rule> {
     kernel: Compiled,
     bind_group: wgpu::BindGroup,
-    uniforms: wgpu::Buffer,
     /// What all dispatches have in common.
     job: Job,
-    /// The uniforms of each step of this submission, and of the one before.
-    steps: Vec<R::Uniforms>,
-    written: Vec<R::Uniforms>,
+    steps: StepUniforms<R>,
     /// The dispatch that batches are being added to.
     open: Option<Job>,
 }
@@ -84,6 +80,7 @@ impl<R: Rule> Descent<R> {
         let limits = gpu.device().limits();
         let writes = writes(state.len());
         if !in_one_piece
+            || training.progressive
             || batch_size > MOST_ROWS
             || shape.column_groups > MOST_GROUPS
             || batch_size * gradient.columns() > BATCH_WORK
@@ -99,33 +96,29 @@ impl<R: Rule> Descent<R> {
         let key = format!("descend {precision} {loss} {constants:?} {names:?} {}", R::SHADER);
         let source = || source(rule, precision, loss);
         let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
-        let size = size_of::<R::Uniforms>() * SUBMISSION_STEPS;
-        let uniforms = storage(gpu, "hyper-parameters", size as u64)?;
+        let steps = StepUniforms::new(gpu)?;
         let mut buffers =
-            vec![&table.rows, &table.target, &gradient.order, &uniforms, &gradient.parameters];
+            vec![&table.rows, &table.target, &gradient.order, &steps.buffer, &gradient.parameters];
         buffers.extend(state.iter().map(|vector| &vector.segments()[0].buffer));
         Ok(Some(Self {
             bind_group: kernel.bind(gpu, &buffers)?,
             kernel,
-            uniforms,
             job: Job { ordered: u32::from(gradient.place().ordered()), ..gradient.job(0) },
-            steps: Vec::new(),
-            written: Vec::new(),
+            steps,
             open: None,
         }))
     }
 
     /// Whether a submission has as many batches as there is room for.
     pub(super) fn is_full(&self) -> bool {
-        self.steps.len() >= SUBMISSION_STEPS
+        self.steps.is_full()
     }
 
     /// Adds a batch, at `rows` of the epoch's order or the window. Gives back the dispatch before
     /// it, if that cannot take it.
     pub(super) fn add(&mut self, rows: &Range<usize>, uniforms: R::Uniforms) -> Option<Operation> {
         let (row_first, batch_rows) = (rows.start as u32, rows.len() as u32); // below 2^32 rows
-        let first_step = self.steps.len() as u32;
-        self.steps.push(uniforms);
+        let first_step = self.steps.push(uniforms);
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
@@ -159,16 +152,7 @@ impl<R: Rule> Descent<R> {
 
     /// Queues the uniforms of a submission's steps, ahead of it.
     pub(super) fn write(&mut self, gpu: &Gpu) -> Result<(), TrainError> {
-        let steps = std::mem::take(&mut self.steps);
-        // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
-        let bytes: &[u8] = bytemuck::cast_slice(&steps);
-        if bytemuck::cast_slice::<_, u8>(&self.written).starts_with(bytes) {
-            return Ok(());
-        }
-        caught(gpu.device(), || gpu.queue().write_buffer(&self.uniforms, 0, bytes))
-            .map_err(StepError::from)?;
-        self.written = steps;
-        Ok(())
+        self.steps.write(gpu)
     }
 }
 

@@ -10,6 +10,7 @@ use super::super::training::Training;
 use super::commands::Operation;
 use super::job::Job;
 use super::kernels::{Kernel, Kernels, ROW_WIDTH};
+use super::sum::Sum;
 use super::table::{Rows, Shape, Table};
 use crate::gpu::{Gpu, StepError, caught};
 use crate::numerics::Precision;
@@ -28,7 +29,10 @@ pub(super) struct GpuGradient {
     pub(super) gradient: wgpu::Buffer,
     pub(super) order: wgpu::Buffer,
     pub(super) residuals: wgpu::Buffer,
+    /// Terms of an epoch's rows before they are learned from, if somebody asks.
+    pub(super) before: Option<wgpu::Buffer>,
     groups: Groups,
+    sum: Sum,
 }
 
 /// What is kept of a prediction: `job.terms` of the WGSL.
@@ -49,9 +53,9 @@ struct Groups {
     residual: Vec<wgpu::BindGroup>,
     /// For each table or piece that a batch is read from.
     accumulate: Vec<wgpu::BindGroup>,
+    /// For each table, or for the window, with `before` instead of the residuals.
+    before: Vec<wgpu::BindGroup>,
     finish: wgpu::BindGroup,
-    /// For each level of the sum of squares, with the number of its values.
-    sums: Vec<(wgpu::BindGroup, u64)>,
 }
 
 impl GpuGradient {
@@ -84,12 +88,14 @@ impl GpuGradient {
         let nothing = storage(gpu, "nothing", 16)?;
         let bind = |kernel, buffers: &[&wgpu::Buffer]| kernels.get(kernel).bind(gpu, buffers);
         let (kernel, _) = Kernel::residual(shape.column_groups);
-        let residual = |table: &Table, batch: &wgpu::Buffer| {
+        let before = training.progressive.then(|| storage(gpu, "losses before", 4 * rows));
+        let before = before.transpose()?;
+        let residual = |table: &Table, batch: &wgpu::Buffer, result: &wgpu::Buffer| {
             let Table { rows, target, .. } = table;
-            bind(kernel, &[rows, target, &order, &parameters, &residuals, batch])
+            bind(kernel, &[rows, target, &order, &parameters, result, batch])
         };
         let gather = |table: &Table| {
-            let to = |piece: &Table| residual(table, &piece.rows);
+            let to = |piece: &Table| residual(table, &piece.rows, &residuals);
             place.pieces().iter().map(to).collect::<Result<Vec<_>, _>>()
         };
         let accumulate =
@@ -97,11 +103,18 @@ impl GpuGradient {
         let tables = place.tables().iter();
         let groups = Groups {
             gather: tables.clone().map(gather).collect::<Result<_, _>>()?,
-            residual: tables.map(|table| residual(table, &nothing)).collect::<Result<_, _>>()?,
+            residual: tables
+                .clone()
+                .map(|table| residual(table, &nothing, &residuals))
+                .collect::<Result<_, _>>()?,
+            before: before
+                .iter()
+                .flat_map(|result| tables.clone().map(|table| residual(table, &nothing, result)))
+                .collect::<Result<_, _>>()?,
             accumulate: place.parts().iter().map(accumulate).collect::<Result<_, _>>()?,
             finish: bind(Kernel::Finish, &[&partials, &parameters, &gradient])?,
-            sums: sum_levels(gpu, &kernels, &residuals, rows, history)?,
         };
+        let sum = Sum::new(gpu, precision, &residuals, rows, history)?;
         Ok(Self {
             kernels,
             shape,
@@ -113,7 +126,9 @@ impl GpuGradient {
             gradient,
             order,
             residuals,
+            before,
             groups,
+            sum,
         })
     }
 
@@ -181,6 +196,25 @@ impl GpuGradient {
         operations
     }
 
+    /// The dispatches to the terms of rows before they are learned from: those at `rows` of the
+    /// epoch's order, of which the window holds the first at its row `window_first`.
+    pub(super) fn terms_before(&self, rows: &Range<usize>, window_first: usize) -> Vec<Operation> {
+        let ordered = self.place.ordered();
+        let job = Job {
+            first: rows.start as u32, // all at most the number of rows, a u32
+            ordered: u32::from(ordered),
+            row_first: if ordered { 0 } else { window_first as u32 },
+            terms: Kept::Terms as u32,
+            ..self.job(rows.len() as u32)
+        };
+        let tables = self.place.tables().iter().zip(&self.groups.before);
+        let of = |(table, bind_group): (&Table, _)| {
+            let table_first = if ordered { table.first } else { 0 };
+            self.residual(bind_group, Job { table_first, ..job })
+        };
+        tables.map(of).collect()
+    }
+
     /// The dispatches from the window's first rows, which are those at `rows` of a batch of
     /// `batch_rows`, to what they add to the gradient.
     pub(super) fn batch_part(&self, rows: &Range<usize>, batch_rows: u32) -> [Operation; 2] {
@@ -234,18 +268,8 @@ impl GpuGradient {
 
     /// The dispatches from the terms of all rows to their sum, which goes to place `slot` of the
     /// history.
-    pub(super) fn sum(&self, slot: u32) -> Vec<Operation> {
-        let count = self.groups.sums.len();
-        let level = |(level, (bind_group, values)): (usize, &(wgpu::BindGroup, u64))| {
-            let threads =
-                values.div_ceil(BLOCK as u64) * u64::from(self.kernels.limits.workgroup_size);
-            let job = Job {
-                output: if level + 1 == count { slot } else { 0 },
-                ..self.job(*values as u32) // at most the number of rows
-            };
-            self.operation(Kernel::Sum, bind_group, threads, job)
-        };
-        self.groups.sums.iter().enumerate().map(level).collect()
+    pub(super) fn sum(&self, slot: u32) -> impl Iterator<Item = Operation> {
+        self.sum.operations(slot)
     }
 
     /// Where the rows lie.
@@ -306,29 +330,4 @@ pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer
         })
     });
     Ok(buffer.map_err(StepError::from)?)
-}
-
-/// Bind groups that sum `rows` residuals block by block until one value is left, in `history`.
-fn sum_levels(
-    gpu: &Gpu,
-    kernels: &Kernels,
-    residuals: &wgpu::Buffer,
-    rows: u64,
-    history: &wgpu::Buffer,
-) -> Result<Vec<(wgpu::BindGroup, u64)>, TrainError> {
-    let mut levels = Vec::new();
-    let mut values = rows;
-    let mut input = residuals.clone();
-    loop {
-        let blocks = values.div_ceil(BLOCK as u64);
-        let output = match blocks {
-            1 => history.clone(),
-            _ => storage(gpu, "block sums", 4 * blocks)?,
-        };
-        levels.push((kernels.get(Kernel::Sum).bind(gpu, &[&input, &output])?, values));
-        if blocks == 1 {
-            return Ok(levels);
-        }
-        (input, values) = (output, blocks);
-    }
 }

@@ -29,11 +29,12 @@ pub(super) enum Kernel {
     Accumulate,
     Finish,
     Sum,
+    SparseResidual,
 }
 
 impl Kernel {
-    pub(super) const ALL: [Self; 5] =
-        [Self::Residual, Self::ResidualNarrow, Self::Accumulate, Self::Finish, Self::Sum];
+    /// Those of dense rows, in the order of their numbers.
+    const DENSE: [Self; 4] = [Self::Residual, Self::ResidualNarrow, Self::Accumulate, Self::Finish];
 
     /// The kernel for residuals of rows of `column_groups` groups of columns, and its invocations
     /// a row.
@@ -45,7 +46,7 @@ impl Kernel {
         }
     }
 
-    /// The entry point, which is also the stem of the WGSL file.
+    /// The entry point.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Residual => "residual",
@@ -53,6 +54,7 @@ impl Kernel {
             Self::Accumulate => "accumulate",
             Self::Finish => "finish",
             Self::Sum => "sum",
+            Self::SparseResidual => "sparse_residual",
         }
     }
 
@@ -63,6 +65,7 @@ impl Kernel {
             Self::Accumulate => include_str!("../../../shaders/linear/accumulate.wgsl"),
             Self::Finish => include_str!("../../../shaders/linear/finish.wgsl"),
             Self::Sum => include_str!("../../../shaders/linear/sum.wgsl"),
+            Self::SparseResidual => include_str!("../../../shaders/linear/sparse/residual.wgsl"),
         }
     }
 
@@ -73,6 +76,7 @@ impl Kernel {
             Self::Accumulate => &[false, false, false, true],
             Self::Finish => &[false, false, true],
             Self::Sum => &[false, true],
+            Self::SparseResidual => &[false, false, true],
         }
     }
 
@@ -80,7 +84,7 @@ impl Kernel {
     pub(super) fn source(self, precision: Precision, loss: Loss) -> String {
         let mut parts = vec![arithmetic(precision), JOB];
         match self {
-            Self::Residual => parts.extend([loss.shader(), RESIDUAL]),
+            Self::Residual | Self::SparseResidual => parts.extend([loss.shader(), RESIDUAL]),
             Self::ResidualNarrow => parts.extend([loss.shader(), RESIDUAL, PREDICT]),
             Self::Finish => parts.push(PENALTY),
             Self::Accumulate | Self::Sum => {}
@@ -101,8 +105,8 @@ impl Kernels {
     pub(super) fn new(gpu: &Gpu, precision: Precision, loss: Loss) -> Result<Self, TrainError> {
         let limits = gpu.device().limits();
         check(&limits)?;
-        let compiled = Kernel::ALL
-            .map(|kernel| compile(gpu, kernel, precision, loss))
+        let compiled = Kernel::DENSE
+            .map(|kernel| Compiled::of(gpu, kernel, precision, loss))
             .into_iter()
             .collect::<Result<_, _>>()?;
         Ok(Self { limits: DispatchLimits::of(&limits, WORKGROUP_SIZE), compiled })
@@ -113,17 +117,6 @@ impl Kernels {
     }
 }
 
-fn compile(
-    gpu: &Gpu,
-    kernel: Kernel,
-    precision: Precision,
-    loss: Loss,
-) -> Result<Compiled, TrainError> {
-    let key = format!("linear {} {precision} {loss}", kernel.name());
-    let source = || kernel.source(precision, loss);
-    Compiled::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
-}
-
 /// A kernel whose group 0 is storage buffers, and whose group 1 is a job.
 #[derive(Debug)]
 pub(super) struct Compiled {
@@ -132,6 +125,18 @@ pub(super) struct Compiled {
 }
 
 impl Compiled {
+    /// One of the kernels.
+    pub(super) fn of(
+        gpu: &Gpu,
+        kernel: Kernel,
+        precision: Precision,
+        loss: Loss,
+    ) -> Result<Self, TrainError> {
+        let key = format!("linear {} {precision} {loss}", kernel.name());
+        let source = || kernel.source(precision, loss);
+        Self::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
+    }
+
     /// Compiles `entry` of `source`, unless the device knows it as `key`; `writes` says of each
     /// binding whether the kernel writes it.
     pub(super) fn new(

@@ -7,8 +7,13 @@ mod gradient;
 mod job;
 mod kernels;
 mod losses;
+mod sparse;
+mod sparse_batch;
 mod stream;
+mod sum;
 mod table;
+mod uniforms;
 mod worker;
 
+pub(super) use sparse::{SparseGpuWorker, predictions as sparse_predictions};
 pub(super) use worker::{GpuWorker, predictions};

@@ -84,6 +84,8 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         for first in (0..order.len()).step_by(capacity) {
             let rows = first..order.len().min(first + capacity);
             self.load(Selection::Numbered(&order[rows.clone()]), wait).await?;
+            let start = batch.rows.start;
+            self.terms_before(&(start + rows.start..start + rows.end), 0)?;
             for operation in self.gradient.batch_part(&rows, batch_rows) {
                 self.push(operation)?;
             }
@@ -91,6 +93,16 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         self.push(self.gradient.finish(batch_rows, 0))?;
         let encoder = self.commands.encoder()?;
         self.optimizer.record(encoder, &self.parameters, &self.grads)?;
+        Ok(())
+    }
+
+    /// Takes the losses of rows before they are learned from, if somebody asks.
+    fn terms_before(&mut self, rows: &Range<usize>, window_first: usize) -> Result<(), TrainError> {
+        if self.gradient.before.is_some() {
+            for operation in self.gradient.terms_before(rows, window_first) {
+                self.push(operation)?;
+            }
+        }
         Ok(())
     }
 
@@ -163,6 +175,7 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
             }
             Some(capacity) => return self.step_in_parts(batch, order, capacity, wait).await,
         };
+        self.terms_before(&batch.rows, rows.start)?;
         if self.descent.as_ref().is_some_and(Descent::is_full) || self.commands.is_full() {
             self.submit()?;
         }
@@ -197,7 +210,8 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
                 self.push(operation)?;
             }
         }
-        for operation in self.gradient.sum(self.losses.place()) {
+        let sum: Vec<_> = self.gradient.sum(self.losses.place()).collect();
+        for operation in sum {
             self.push(operation)?;
         }
         self.submit()?;
@@ -206,6 +220,18 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
 
     async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
         self.losses.arrived(wait, all).await
+    }
+
+    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError> {
+        self.submit()?;
+        let Some(buffer) = &self.gradient.before else { return Ok(Vec::new()) };
+        let terms = GpuVec::padded(buffer, self.gradient.rows() as usize);
+        Ok(terms.download_waiting(&self.gpu, wait).await?)
+    }
+
+    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
+        self.submit()?;
+        Ok(self.gpu.write(&self.parameters, &model.parameters())?)
     }
 
     async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError> {

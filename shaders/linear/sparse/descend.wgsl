@@ -1,0 +1,68 @@
+// Gradient and step of the columns that occur in a batch of sparse rows: each sums residual times
+// value over its occurrences, in the order of the batch, divides by the number of rows, adds the
+// penalty's share, and is updated by the rule. Four columns an invocation. Twin: `SparseCpuWorker`
+// in src/linear/sparse/cpu.rs.
+//
+// Shapes: words, from `job.group_first` on, `job.groups` records (column, first occurrence, end of
+// occurrences) of a column each, an occurrence being (position in the batch, bits of the value)
+// anywhere in words; residuals one value a position; hypers one `Hyper` a step; parameters and each
+// state vector `job.columns`. Lines with STATE stand once for each state vector of the rule,
+// STATE_BINDING counting from 4.
+
+struct State {
+    STATE: Real,
+}
+
+@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read> residuals: array<Scalar>;
+@group(0) @binding(2) var<storage, read> hypers: array<Hyper>;
+@group(0) @binding(3) var<storage, read_write> parameters: array<Scalar>;
+@group(0) @binding(STATE_BINDING) var<storage, read_write> STATE: array<Scalar>;
+
+@compute @workgroup_size(workgroup_size)
+fn sparse_descend(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let first = 4u * invocation(group, groups, lane);
+    if (first >= job.groups) { return; }
+    let live = min(4u, job.groups - first);
+    var columns = vec4<u32>();
+    var begins = vec4<u32>();
+    var counts = vec4<u32>();
+    for (var k = 0u; k < live; k++) {
+        let record = job.group_first + 3u * (first + k);
+        columns[k] = words[record];
+        begins[k] = words[record + 1u];
+        counts[k] = words[record + 2u] - begins[k];
+    }
+    let longest = max(max(counts.x, counts.y), max(counts.z, counts.w));
+    var sum = from_bits(vec4<u32>());
+    for (var at = 0u; at < longest; at += 2u) {
+        // Absent occurrences are +0 times +0.
+        var values = vec4<u32>();
+        var factors = from_bits(vec4<u32>());
+        for (var k = 0u; k < live; k++) {
+            if (at < counts[k]) {
+                factors[k] = residuals[words[begins[k] + at]];
+                values[k] = words[begins[k] + at + 1u];
+            }
+        }
+        sum = add(sum, mul(factors, from_bits(values)));
+    }
+
+    var state: State;
+    var x = from_bits(vec4<u32>());
+    for (var k = 0u; k < live; k++) {
+        x[k] = parameters[columns[k]];
+        state.STATE[k] = STATE[columns[k]];
+    }
+    let is_weight = columns < vec4<u32>(job.columns - 1u);
+    let gradient = penalized(div(sum, splat(job.divisor)), x, is_weight);
+    x = update(hypers[job.first_step], x, gradient, &state);
+    for (var k = 0u; k < live; k++) {
+        parameters[columns[k]] = x[k];
+        STATE[columns[k]] = state.STATE[k];
+    }
+}

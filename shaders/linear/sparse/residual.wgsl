@@ -1,0 +1,41 @@
+// Residuals of sparse rows: for each the prediction and from it what `job.terms` says, in the
+// canonical order of src/linear/sparse/mod.rs: entry k belongs to partial sum k % 4. One invocation
+// a row. Twin: `predict` in src/linear/sparse/cpu.rs.
+//
+// Shapes: words, from `job.row_first` on, `job.rows` records (first entry, end of entries, bits of
+// the target) of a row each, an entry being (column, bits of the value) anywhere in words;
+// parameters `job.columns`; residuals one value a row, from `job.first` on.
+
+@group(0) @binding(0) var<storage, read> words: array<u32>;
+@group(0) @binding(1) var<storage, read> parameters: array<Scalar>;
+@group(0) @binding(2) var<storage, read_write> residuals: array<Scalar>;
+
+@compute @workgroup_size(workgroup_size)
+fn sparse_residual(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = invocation(group, groups, lane);
+    if (row >= job.rows) { return; }
+    let record = job.row_first + 3u * row;
+    let end = words[record + 1u];
+    var sum = from_bits(vec4<u32>());
+    for (var first = words[record]; first < end; first += 8u) {
+        // Absent entries are +0 times +0.
+        var values = vec4<u32>();
+        var weights = from_bits(vec4<u32>());
+        for (var k = 0u; k < 4u; k++) {
+            let at = first + 2u * k;
+            if (at < end) {
+                weights[k] = parameters[words[at]];
+                values[k] = words[at + 1u];
+            }
+        }
+        sum = add(sum, mul(from_bits(values), weights));
+    }
+    sum = add(sum, sum.zwzw);
+    sum = add(sum, sum.yyyy);
+    sum = add(sum, splat(parameters[job.columns - 1u]));
+    residuals[job.first + row] = residual_of(sum, from_bits(vec4<u32>(words[record + 2u])).x);
+}

@@ -1,0 +1,131 @@
+//! Features most of which are 0, of a regression or classification problem.
+
+use ndarray::{Array1, ArrayView1};
+
+use super::dataset::DataError;
+
+/// A table of features of which only those that are not 0 are kept, row by row, with one target
+/// value for each row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SparseDataset {
+    columns: usize,
+    /// Where each row's entries start, and where the last row's end.
+    starts: Vec<usize>,
+    /// Column numbers, ascending within a row, and values.
+    entries: Vec<u32>,
+    values: Vec<f32>,
+    target: Array1<f32>,
+}
+
+impl SparseDataset {
+    /// A dataset from rows one behind the other: `starts` has one number more than there are rows,
+    /// row `i` has the entries `starts[i]..starts[i + 1]`; `entries` are column numbers, counted
+    /// from 0 and ascending within a row, `values` what stands there, and `target` has one value a
+    /// row. A row may be empty.
+    ///
+    /// # Errors
+    /// [`DataError`] if numbers do not fit together, there are no rows, a column number is out of
+    /// order or not below `columns`, or a value is not finite.
+    pub fn new(
+        columns: usize,
+        starts: Vec<usize>,
+        entries: Vec<u32>,
+        values: Vec<f32>,
+        target: Array1<f32>,
+    ) -> Result<Self, DataError> {
+        let rows = starts.len().saturating_sub(1);
+        if rows != target.len() {
+            return Err(DataError::Rows { features: rows, target: target.len() });
+        }
+        if rows == 0 || u32::try_from(rows).is_err() {
+            return Err(DataError::RowCount { rows });
+        }
+        let ascending = starts.is_sorted() && starts[0] == 0;
+        if !ascending || starts[rows] != entries.len() || entries.len() != values.len() {
+            return Err(DataError::Starts { entries: entries.len(), values: values.len() });
+        }
+        for row in 0..rows {
+            let range = starts[row]..starts[row + 1];
+            let numbers = &entries[range.clone()];
+            let in_order = numbers.is_sorted_by(|a, b| a < b);
+            if !in_order || numbers.last().is_some_and(|&last| last as usize >= columns) {
+                return Err(DataError::Entries { row, columns });
+            }
+            let bad = |value: &f32| !value.is_finite();
+            if let Some(at) = values[range].iter().position(bad) {
+                return Err(DataError::NotFinite { row, column: Some(numbers[at] as usize) });
+            }
+            if bad(&target[row]) {
+                return Err(DataError::NotFinite { row, column: None });
+            }
+        }
+        Ok(Self { columns, starts, entries, values, target })
+    }
+
+    /// How many rows there are; at least 1.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.target.len()
+    }
+
+    /// How many columns the features have.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        self.columns
+    }
+
+    /// How many features are kept, over all rows.
+    #[must_use]
+    pub fn entry_count(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The target, one value a row.
+    #[must_use]
+    pub fn target(&self) -> ArrayView1<'_, f32> {
+        self.target.view()
+    }
+
+    /// Column numbers, ascending, and values of one row, counted from 0.
+    ///
+    /// # Panics
+    /// If there is no such row, as indexing a slice does.
+    #[must_use]
+    pub fn row(&self, row: usize) -> (&[u32], &[f32]) {
+        let range = self.starts[row]..self.starts[row + 1];
+        (&self.entries[range.clone()], &self.values[range])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    fn two_rows(entries: Vec<u32>, values: Vec<f32>) -> Result<SparseDataset, DataError> {
+        SparseDataset::new(10, vec![0, 1, 3], entries, values, array![1.0, 0.0])
+    }
+
+    #[test]
+    fn rows_are_what_was_given() {
+        let data = two_rows(vec![9, 0, 4], vec![1.0, 2.0, 3.0]).unwrap();
+        assert_eq!((data.rows(), data.feature_count(), data.entry_count()), (2, 10, 3));
+        assert_eq!(data.row(1), ([0, 4].as_slice(), [2.0, 3.0].as_slice()));
+        let empty = SparseDataset::new(3, vec![0, 0], vec![], vec![], array![1.0]).unwrap();
+        assert_eq!(empty.row(0), ([].as_slice(), [].as_slice()));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let error = |columns| Err(DataError::Entries { row: 1, columns });
+        for entries in [vec![9, 4, 4], vec![9, 4, 0], vec![9, 4, 10]] {
+            assert_eq!(two_rows(entries, vec![1.0, 2.0, 3.0]), error(10));
+        }
+        let nan = two_rows(vec![9, 0, 4], vec![1.0, 2.0, f32::NAN]).unwrap_err();
+        assert_eq!(nan, DataError::NotFinite { row: 1, column: Some(4) });
+        let short = two_rows(vec![9, 0], vec![1.0, 2.0]).unwrap_err();
+        assert_eq!(short, DataError::Starts { entries: 2, values: 2 });
+        let rows = SparseDataset::new(3, vec![0], vec![], vec![], array![]).unwrap_err();
+        assert_eq!(rows, DataError::RowCount { rows: 0 });
+    }
+}

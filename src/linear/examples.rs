@@ -1,0 +1,70 @@
+//! What a run learns from.
+
+use ndarray::ArrayView1;
+
+use crate::data::{Dataset, SparseDataset};
+
+/// A table of features with a target: one of the two kinds.
+#[derive(Clone, Copy, Debug)]
+pub enum Data<'a> {
+    /// Every feature of every row.
+    Dense(&'a Dataset),
+    /// Features that are not 0.
+    Sparse(&'a SparseDataset),
+}
+
+impl Data<'_> {
+    /// How many rows there are; at least 1.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        match self {
+            Self::Dense(data) => data.rows(),
+            Self::Sparse(data) => data.rows(),
+        }
+    }
+
+    /// How many columns the features have.
+    #[must_use]
+    pub fn feature_count(&self) -> usize {
+        match self {
+            Self::Dense(data) => data.feature_count(),
+            Self::Sparse(data) => data.feature_count(),
+        }
+    }
+
+    /// The target, one value a row.
+    #[must_use]
+    pub fn target(&self) -> ArrayView1<'_, f32> {
+        match self {
+            Self::Dense(data) => data.target(),
+            Self::Sparse(data) => data.target(),
+        }
+    }
+}
+
+impl<'a> From<&'a Dataset> for Data<'a> {
+    fn from(data: &'a Dataset) -> Self {
+        Self::Dense(data)
+    }
+}
+
+impl<'a> From<&'a SparseDataset> for Data<'a> {
+    fn from(data: &'a SparseDataset) -> Self {
+        Self::Sparse(data)
+    }
+}
+
+/// The rows of a run: those to learn from, and those that only tell how well it goes.
+#[derive(Clone, Copy, Debug)]
+pub struct Examples<'a> {
+    /// What is learned from.
+    pub training: Data<'a>,
+    /// Rows whose loss is taken at the end of each epoch, with as many columns. Default: none.
+    pub validation: Option<Data<'a>>,
+}
+
+impl<'a, D: Into<Data<'a>>> From<D> for Examples<'a> {
+    fn from(data: D) -> Self {
+        Self { training: data.into(), validation: None }
+    }
+}

@@ -1,0 +1,398 @@
+//! Training on sparse rows: batches are laid out by row and by column on the host and streamed to
+//! the device, many a submission, through two staging buffers.
+
+use super::super::batches::Batch;
+use super::super::errors::TrainError;
+use super::super::loss::Loss;
+use super::super::model::LinearModel;
+use super::super::training::Training;
+use super::super::worker::Worker;
+use super::commands::{Commands, Operation};
+use super::gradient::{Kept, storage};
+use super::job::Job;
+use super::kernels::{Compiled, JOB, Kernel, PENALTY, WORKGROUP_SIZE};
+use super::losses::Losses;
+use super::sparse_batch::{Records, Words};
+use super::sum::Sum;
+use super::uniforms::StepUniforms;
+use crate::data::SparseDataset;
+use crate::gpu::{
+    DispatchLimits, Gpu, GpuOptimizer, GpuVec, Staging, StateNames, StepError, Wait, arithmetic,
+    caught, expand_state,
+};
+use crate::numerics::Precision;
+use crate::rules::Rule;
+
+/// Words of a submission, unless one batch needs more.
+const WINDOW_WORDS: usize = 4 << 20;
+/// Words that rows without a step add at most before they are handed over.
+const ROWS_AT_ONCE: usize = 1 << 12;
+/// The binding of the first state vector.
+const FIRST_STATE_BINDING: u32 = 4;
+/// Dispatches of one batch at most: losses before, residuals, the step.
+const BATCH_DISPATCHES: usize = 3;
+
+/// What is the same for training and prediction: rows on their way to residuals.
+struct Rows<'a> {
+    gpu: Gpu,
+    data: &'a SparseDataset,
+    kernel: Compiled,
+    limits: DispatchLimits,
+    commands: Commands,
+    /// The words of this submission, and where they go.
+    words: Words,
+    window: wgpu::Buffer,
+    staging: [Staging; 2],
+    next: usize,
+    parameters: wgpu::Buffer,
+    residuals: wgpu::Buffer,
+    /// The window's bind group to the residuals, which are of all rows.
+    bind_group: wgpu::BindGroup,
+}
+
+impl<'a> Rows<'a> {
+    fn new(
+        gpu: &Gpu,
+        precision: Precision,
+        loss: Loss,
+        data: &'a SparseDataset,
+        batch_size: usize,
+        model: &LinearModel,
+    ) -> Result<Self, TrainError> {
+        let limits = gpu.device().limits();
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let parameters = model.parameters();
+        for needed in [4 * parameters.len() as u64, 4 * data.rows() as u64] {
+            if needed > binding {
+                let limit = "max_storage_buffer_binding_size";
+                return Err(TrainError::Limit { limit, needed, allowed: binding });
+            }
+        }
+        let longest = (0..data.rows()).map(|row| data.row(row).0.len()).max().unwrap_or(0);
+        let largest = Words::most(batch_size, (batch_size * longest).min(data.entry_count()));
+        let window_words = WINDOW_WORDS.max(largest);
+        let (needed, allowed) = (4 * window_words as u64, binding);
+        if needed > allowed {
+            let limit = "max_storage_buffer_binding_size";
+            return Err(TrainError::Limit { limit, needed, allowed });
+        }
+        let kernel = Compiled::of(gpu, Kernel::SparseResidual, precision, loss)?;
+        let window = storage(gpu, "sparse rows", needed)?;
+        let buffer = storage(gpu, "parameters", 4 * parameters.len() as u64)?;
+        gpu.write(&GpuVec::padded(&buffer, parameters.len()), &parameters)?;
+        let residuals = storage(gpu, "residuals", 4 * data.rows() as u64)?;
+        let staging = || Staging::new(gpu, needed).map_err(StepError::from);
+        Ok(Self {
+            bind_group: kernel.bind(gpu, &[&window, &buffer, &residuals])?,
+            kernel,
+            limits: DispatchLimits::of(&limits, WORKGROUP_SIZE),
+            commands: Commands::new(gpu)?,
+            gpu: gpu.clone(),
+            data,
+            words: Words::default(),
+            window,
+            staging: [staging()?, staging()?],
+            next: 0,
+            parameters: buffer,
+            residuals,
+        })
+    }
+
+    /// Whether another batch of `rows` rows with `entries` entries may join this submission.
+    fn has_room(&self, rows: usize, entries: usize) -> bool {
+        let words = self.words.words.len() + Words::most(rows, entries);
+        4 * words as u64 <= self.window.size() && self.commands.has_room(BATCH_DISPATCHES)
+    }
+
+    fn job(&self, records: Records) -> Job {
+        Job {
+            rows: records.rows.1,
+            row_first: records.rows.0,
+            columns: self.data.feature_count() as u32 + 1, // column numbers are u32
+            batch_rows: records.rows.1,
+            ..Job::default()
+        }
+    }
+
+    fn residual(&self, bind_group: &wgpu::BindGroup, job: Job) -> Operation {
+        Operation {
+            pipeline: self.kernel.pipeline.clone(),
+            bind_group: bind_group.clone(),
+            grid: self.limits.grid(u64::from(job.rows)),
+            job,
+        }
+    }
+
+    /// Submits what there is, its words first.
+    async fn submit(&mut self, wait: Wait) -> Result<(), TrainError> {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words.words);
+        if bytes.is_empty() {
+            self.commands.submit()?;
+            return Ok(());
+        }
+        let staging = &mut self.staging[self.next];
+        let size = bytes.len() as u64;
+        staging.fill(&self.gpu, wait, size, |mut place| place.copy_from_slice(bytes)).await?;
+        let encoder = self.commands.begin();
+        let copy = || encoder.copy_buffer_to_buffer(&staging.buffer, 0, &self.window, 0, size);
+        caught(self.gpu.device(), copy).map_err(StepError::from)?;
+        if let Some(submission) = self.commands.submit()? {
+            staging.submitted(&self.gpu, submission).map_err(StepError::from)?;
+        }
+        self.words.words.clear();
+        self.next = 1 - self.next;
+        Ok(())
+    }
+
+    /// What is `kept` of all rows, in the residuals.
+    async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<(), TrainError> {
+        let rows = self.data.rows();
+        let mut first = 0;
+        while first < rows {
+            let mut end = first;
+            let mut entries = 0;
+            while end < rows && end - first < ROWS_AT_ONCE {
+                entries += self.data.row(end).0.len();
+                if end > first && !self.has_room(end - first, entries) {
+                    break;
+                }
+                end += 1;
+            }
+            if !self.has_room(end - first, entries) {
+                self.submit(wait).await?;
+            }
+            let records = self.words.add_rows(self.data, first..end);
+            let job = Job { first: first as u32, terms: kept as u32, ..self.job(records) };
+            let operation = self.residual(&self.bind_group, job);
+            self.commands.push(operation);
+            first = end;
+        }
+        Ok(())
+    }
+}
+
+/// Trains on a device.
+pub(in crate::linear) struct SparseGpuWorker<'a, R: Rule> {
+    rows: Rows<'a>,
+    kernel: Compiled,
+    bind_group: wgpu::BindGroup,
+    /// Losses of an epoch's rows before they are learned from, if somebody asks.
+    before: Option<(wgpu::Buffer, wgpu::BindGroup)>,
+    job: Job,
+    optimizer: GpuOptimizer<R>,
+    steps: StepUniforms<R>,
+    sum: Sum,
+    losses: Losses,
+}
+
+/// The whole WGSL of the kernel that steps.
+fn source<R: Rule>(rule: &R, precision: Precision) -> String {
+    let harness = include_str!("../../../shaders/linear/sparse/descend.wgsl");
+    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
+    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
+    [arithmetic(precision), JOB, PENALTY, R::SHADER, &harness].join("\n")
+}
+
+/// For each binding, whether the kernel that steps by a rule with so many state vectors writes it.
+fn writes(state: usize) -> Vec<bool> {
+    [false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
+}
+
+impl<'a, R: Rule> SparseGpuWorker<'a, R> {
+    pub(in crate::linear) fn new(
+        gpu: &Gpu,
+        precision: Precision,
+        rule: R,
+        data: &'a SparseDataset,
+        training: &Training,
+        model: &LinearModel,
+    ) -> Result<Self, TrainError> {
+        let batch_size = training.batch_size.min(data.rows());
+        let loss = training.loss;
+        let rows = Rows::new(gpu, precision, loss, data, batch_size, model)?;
+        let columns = data.feature_count() + 1;
+        let optimizer = GpuOptimizer::new(gpu, rule, columns)?
+            .with_precision(precision)
+            .with_schedule(training.schedule.clone())?;
+        let rule = optimizer.rule();
+        let (names, constants) = (rule.state_names(), rule.constants());
+        let writes = writes(names.len());
+        let needed = writes.len() as u64;
+        let allowed = u64::from(gpu.device().limits().max_storage_buffers_per_shader_stage);
+        if needed > allowed {
+            let limit = "max_storage_buffers_per_shader_stage";
+            return Err(TrainError::Limit { limit, needed, allowed });
+        }
+        // With the text of the rule: two rules may have one name.
+        let key = format!("sparse {precision} {constants:?} {names:?} {}", R::SHADER);
+        let source = || source(rule, precision);
+        let kernel = Compiled::new(gpu, &key, "sparse_descend", source, &writes, &constants)?;
+        let steps = StepUniforms::new(gpu)?;
+        let mut buffers = vec![&rows.window, &rows.residuals, &steps.buffer, &rows.parameters];
+        for index in 0..names.len() {
+            // In one buffer, since the parameters fit one binding.
+            buffers.extend(optimizer.state(index).segments().iter().map(|part| &part.buffer));
+        }
+        let bind_group = kernel.bind(gpu, &buffers)?;
+        let losses = Losses::new(gpu)?;
+        let count = data.rows() as u64;
+        let before = if training.progressive {
+            let buffer = storage(gpu, "losses before", 4 * count)?;
+            let bind_group = rows.kernel.bind(gpu, &[&rows.window, &rows.parameters, &buffer])?;
+            Some((buffer, bind_group))
+        } else {
+            None
+        };
+        let penalty = training.penalty;
+        Ok(Self {
+            sum: Sum::new(gpu, precision, &rows.residuals, count, &losses.ring)?,
+            rows,
+            kernel,
+            bind_group,
+            before,
+            job: Job { l1: penalty.l1, l2: penalty.l2, ..Job::default() },
+            optimizer,
+            steps,
+            losses,
+        })
+    }
+
+    async fn submit(&mut self, wait: Wait) -> Result<(), TrainError> {
+        self.steps.write(&self.rows.gpu)?;
+        self.rows.submit(wait).await
+    }
+}
+
+impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
+    fn begin_epoch(&mut self, _: &[u32]) -> Result<(), TrainError> {
+        Ok(())
+    }
+
+    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError> {
+        let numbers = &order[batch.rows.clone()];
+        let data = self.rows.data;
+        let entries: usize = numbers.iter().map(|&row| data.row(row as usize).0.len()).sum();
+        if !self.rows.has_room(numbers.len(), entries) || self.steps.is_full() {
+            self.submit(wait).await?;
+        }
+        let records = self.rows.words.add_batch(data, numbers);
+        let job = self.rows.job(records);
+        if let Some((_, bind_group)) = &self.before {
+            let (first, terms) = (batch.rows.start as u32, Kept::Terms as u32);
+            let operation = self.rows.residual(bind_group, Job { first, terms, ..job });
+            self.rows.commands.push(operation);
+        }
+        let operation = self.rows.residual(&self.rows.bind_group, job);
+        self.rows.commands.push(operation);
+        self.rows.commands.push(Operation {
+            pipeline: self.kernel.pipeline.clone(),
+            bind_group: self.bind_group.clone(),
+            grid: self.rows.limits.grid(u64::from(records.columns.1.div_ceil(4))),
+            job: Job {
+                group_first: records.columns.0,
+                groups: records.columns.1,
+                first_step: self.steps.push(self.optimizer.next_uniforms()),
+                divisor: numbers.len() as f32,
+                l1: self.job.l1,
+                l2: self.job.l2,
+                ..job
+            },
+        });
+        self.rows.commands.work += (entries + numbers.len()) as u64;
+        Ok(())
+    }
+
+    async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError> {
+        // The steps so far go ahead, with their uniforms.
+        self.submit(wait).await?;
+        self.rows.all_rows(Kept::Terms, wait).await?;
+        if !self.rows.commands.has_room(BATCH_DISPATCHES) {
+            self.rows.submit(wait).await?;
+        }
+        for operation in self.sum.operations(self.losses.place()) {
+            self.rows.commands.push(operation);
+        }
+        self.rows.submit(wait).await?;
+        self.losses.submitted()
+    }
+
+    async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
+        self.losses.arrived(wait, all).await
+    }
+
+    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError> {
+        self.submit(wait).await?;
+        let Some((buffer, _)) = &self.before else { return Ok(Vec::new()) };
+        let terms = GpuVec::padded(buffer, self.rows.data.rows());
+        Ok(terms.download_waiting(&self.rows.gpu, wait).await?)
+    }
+
+    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
+        let parameters = model.parameters();
+        let vector = GpuVec::padded(&self.rows.parameters, parameters.len());
+        Ok(self.rows.gpu.write(&vector, &parameters)?)
+    }
+
+    async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError> {
+        self.submit(wait).await?;
+        let columns = self.rows.data.feature_count() + 1;
+        let vector = GpuVec::padded(&self.rows.parameters, columns);
+        let parameters = vector.download_waiting(&self.rows.gpu, wait).await?;
+        Ok(LinearModel::from_parameters(parameters))
+    }
+}
+
+/// The prediction for every row of `data`.
+pub(in crate::linear) async fn predictions(
+    gpu: &Gpu,
+    precision: Precision,
+    model: &LinearModel,
+    data: &SparseDataset,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    let mut rows = Rows::new(gpu, precision, Loss::Squared, data, 1, model)?;
+    rows.all_rows(Kept::Predictions, wait).await?;
+    rows.submit(wait).await?;
+    let residuals = GpuVec::padded(&rows.residuals, data.rows());
+    Ok(residuals.download_waiting(gpu, wait).await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{AnyRule, RuleVisitor};
+
+    /// The kernel of any rule has the bindings that it is bound to, and can be translated.
+    struct Check(Precision);
+
+    impl RuleVisitor for Check {
+        type Output = ();
+
+        fn visit<R: Rule>(self, rule: R) {
+            let text = source(&rule, self.0);
+            let module = naga::front::wgsl::parse_str(&text).unwrap();
+            let mut found = Vec::new();
+            for (_, global) in module.global_variables.iter() {
+                if let (Some(place), naga::AddressSpace::Storage { access }) =
+                    (global.binding, global.space)
+                {
+                    found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
+                }
+            }
+            found.sort_unstable();
+            let ours: Vec<_> = (0..).zip(writes(rule.state_names().len())).collect();
+            assert_eq!(found, ours, "{rule:?}");
+            let what = format!("sparse {} {rule:?}", self.0);
+            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
+        }
+    }
+
+    #[test]
+    fn every_rules_kernel_is_what_the_host_binds() {
+        for rule in AnyRule::examples() {
+            for precision in [Precision::Native, Precision::Exact] {
+                rule.visit(Check(precision));
+            }
+        }
+    }
+}

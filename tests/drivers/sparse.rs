@@ -1,0 +1,145 @@
+//! Sparse linear models, validation and progressive losses: the GPU against the CPU.
+
+use std::ops::ControlFlow;
+
+use ndarray::Array1;
+use wgpu_optim::data::{SparseDataset, synthetic};
+use wgpu_optim::linear::{
+    Data, EarlyStop, Engine, Examples, LinearModel, Loss, Penalty, Trained, Training,
+    predict_sparse_blocking, train_blocking,
+};
+use wgpu_optim::{Adagrad, Gpu, Precision};
+
+use crate::Check;
+use crate::driver::Driver;
+use crate::reference::values;
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("sparse: training at shapes of every kind", shapes),
+    ("sparse: more than a submission holds", many_submissions),
+    ("sparse: predictions", predictions),
+    ("progressive losses, dense, streamed and sparse", progressive),
+    ("early stopping gives the best epoch's model", early_stop),
+];
+
+fn rule() -> Adagrad {
+    Adagrad { learning_rate: 0.1, ..Adagrad::default() }
+}
+
+/// `rows` rows with 0 to `most` of `columns` features each, and classes for targets.
+fn sparse(rows: usize, columns: usize, most: usize) -> SparseDataset {
+    let numbers = values(rows * (most + 1), 11, 3);
+    let draw = |index: usize| (numbers[index].to_bits() >> 3) as usize;
+    let (mut starts, mut entries, mut kept) = (vec![0], Vec::new(), Vec::new());
+    for row in 0..rows {
+        let count = draw(row * (most + 1)) % (most + 1);
+        let mut chosen: Vec<u32> =
+            (1..=count).map(|k| (draw(row * (most + 1) + k) % columns) as u32).collect();
+        chosen.sort_unstable();
+        chosen.dedup();
+        kept.extend(chosen.iter().map(|&column| numbers[(column as usize + row) % numbers.len()]));
+        entries.extend(chosen);
+        starts.push(entries.len());
+    }
+    let target = Array1::from_iter((0..rows).map(|row| (draw(row) >> 5 & 1) as f32));
+    SparseDataset::new(columns, starts, entries, kept, target).unwrap()
+}
+
+fn train(engine: Engine<'_>, data: Examples<'_>, training: &Training) -> Trained {
+    train_blocking(engine, rule(), data, training, |_| ControlFlow::Continue(())).unwrap()
+}
+
+/// All that comes out has the same bits on the CPU and, in exact precision, on the device; in
+/// native precision where the driver rounds correctly.
+fn agree(driver: &Driver, gpu: &Gpu, data: Examples<'_>, training: &Training) {
+    let expected = train(Engine::Cpu, data, training);
+    for precision in [Precision::Native, Precision::Exact] {
+        if precision == Precision::Exact || driver.rounds_correctly() {
+            let actual = train(Engine::Gpu { gpu, precision }, data, training);
+            let what = format!("{precision} {training:?} on {}", driver.name);
+            let seconds_per_epoch = expected.seconds_per_epoch;
+            assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
+        }
+    }
+}
+
+fn shapes(driver: &Driver) {
+    for (rows, columns, most) in [(1, 1, 1), (50, 7, 5), (300, 1000, 40), (2000, 30, 3)] {
+        let data = sparse(rows, columns, most);
+        for (batch_size, loss, penalty) in [
+            (1, Loss::Squared, Penalty::default()),
+            (10, Loss::Logistic, Penalty::default()),
+            (64, Loss::Logistic, Penalty { l1: 0.01, l2: 0.003 }),
+            (5000, Loss::Squared, Penalty { l1: 0.0, l2: 0.1 }),
+        ] {
+            if rows > 1000 && batch_size == 1 {
+                continue; // thousands of steps say no more than a hundred
+            }
+            let training =
+                Training { loss, penalty, batch_size, evaluate_every: 70, ..Training::default() };
+            agree(driver, driver.gpu(), (&data).into(), &training);
+        }
+    }
+}
+
+fn many_submissions(driver: &Driver) {
+    // A submission then has room for a few dispatches, and the window for the least it has.
+    let small = driver.with_limits(|limits| limits.max_buffer_size = 17 << 20);
+    let data = sparse(60_000, 5000, 60);
+    let training =
+        Training { batch_size: 4000, epochs: 1, evaluate_every: 0, ..Training::default() };
+    agree(driver, &small, (&data).into(), &training);
+}
+
+fn predictions(driver: &Driver) {
+    let data = sparse(10_000, 300, 20);
+    let model = LinearModel { weights: values(300, 3, 2), bias: 0.75 };
+    let gpu = driver.gpu();
+    let on = |engine| predict_sparse_blocking(engine, &model, &data).unwrap();
+    let exact = on(Engine::Gpu { gpu, precision: Precision::Exact });
+    assert_eq!(exact, on(Engine::Cpu));
+}
+
+fn progressive(driver: &Driver) {
+    let dense = synthetic(300, 41, 2).dataset;
+    let narrow = synthetic(300, 5, 2).dataset;
+    let sparse = sparse(300, 100, 9);
+    let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 4096);
+    let training = Training { progressive: true, epochs: 2, batch_size: 32, ..Training::default() };
+    let streamed = Training { gpu_memory: Some(3000), ..training.clone() };
+    let parts = Training { batch_size: 200, ..streamed.clone() };
+    for (gpu, data, training) in [
+        (driver.gpu(), Data::Dense(&dense), training.clone()),
+        (driver.gpu(), Data::Dense(&narrow), training.clone()),
+        (&small, Data::Dense(&dense), training.clone()),
+        (driver.gpu(), Data::Dense(&dense), streamed.clone()),
+        (driver.gpu(), Data::Dense(&dense), parts.clone()),
+        (driver.gpu(), Data::Sparse(&sparse), training.clone()),
+    ] {
+        agree(driver, gpu, data.into(), &training);
+        let trained = train(Engine::Cpu, data.into(), &training);
+        // After 1, 2, 4, ... 512 and 600 rows.
+        assert_eq!(trained.progressive.len(), 11);
+    }
+}
+
+fn early_stop(driver: &Driver) {
+    let data = synthetic(200, 30, 2).dataset;
+    // The validation targets are unrelated, so that learning more makes them worse.
+    let other = synthetic(50, 30, 3).dataset;
+    let stop = EarlyStop { patience: 2, least_improvement: 0.0 };
+    let training = Training { early_stop: Some(stop), epochs: 50, ..Training::default() };
+    let both = Examples { training: Data::Dense(&data), validation: Some(Data::Dense(&other)) };
+    agree(driver, driver.gpu(), both, &training);
+    let trained = train(Engine::Cpu, both, &training);
+    assert!(trained.epochs < 50, "{}", trained.epochs);
+    let losses: Vec<f64> = trained.validation.iter().map(|point| point.loss).collect();
+    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    assert_eq!(losses.len(), trained.epochs as usize);
+    assert_eq!(losses.iter().position(|&loss| loss == least), Some(losses.len() - 3));
+    // The model is that of the best epoch.
+    let epochs = losses.len() as u32 - 2;
+    let again = train(Engine::Cpu, both, &Training { epochs, early_stop: None, ..training });
+    assert_eq!(trained.model, again.model);
+    assert_eq!(trained.loss, again.loss);
+}
