@@ -94,7 +94,7 @@ where
     let (low, high) = (least.log10().floor(), most.log10().ceil());
     let right = WIDTH as i32 - 40;
     let place = |ratio: f64| {
-        LABELS + ((right - LABELS) as f64 * (ratio.log10() - low) / (high - low)) as i32
+        LABELS + (f64::from(right - LABELS) * (ratio.log10() - low) / (high - low)) as i32
     };
     let end = TOP + ROW * lines.len() as i32;
     let text = |size: f64, color: &RGBColor, h: HPos| {
