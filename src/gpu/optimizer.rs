@@ -4,13 +4,14 @@ use super::context::Gpu;
 use super::errors::StepError;
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
+use super::rows::RowsMemory;
 use super::scope::caught;
 use super::shape::KernelShape;
 use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{GradientGuard, Rule, check_state};
+use crate::rules::{GradientGuard, Rule, Schedule, check_state, scheduled};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -25,12 +26,13 @@ const KEPT_BINDINGS: usize = 4;
 #[derive(Debug)]
 pub struct GpuOptimizer<R: Rule> {
     pub(super) gpu: Gpu,
-    rule: R,
+    pub(super) rule: R,
     len: usize,
-    precision: Precision,
-    state: Vec<GpuVec>,
-    steps: u64,
-    kernels: StepKernels,
+    pub(super) precision: Precision,
+    pub(super) state: Vec<GpuVec>,
+    pub(super) steps: u64,
+    schedule: Schedule,
+    pub(super) kernels: StepKernels,
     /// The uniforms of the last step, and where they are: steps with the same ones share them.
     uniforms: Option<(R::Uniforms, Slot)>,
     /// Most recently used first.
@@ -38,6 +40,8 @@ pub struct GpuOptimizer<R: Rule> {
     pub(super) guard: GradientGuard,
     /// What the guard needs if it looks at the gradients before the step.
     pub(super) prepass: Option<Prepass>,
+    /// What steps over rows keep.
+    pub(super) rows: RowsMemory,
 }
 
 /// The dispatches of a step over one pair of vectors.
@@ -88,11 +92,13 @@ impl<R: Rule> GpuOptimizer<R> {
             precision: Precision::Native,
             state,
             steps: 0,
+            schedule: Schedule::Constant,
             kernels: StepKernels::new(&gpu.device().limits(), KernelShape::default()),
             uniforms: None,
             bindings: Vec::new(),
             guard: GradientGuard::default(),
             prepass: None,
+            rows: RowsMemory::default(),
         })
     }
 
@@ -112,6 +118,28 @@ impl<R: Rule> GpuOptimizer<R> {
         self.kernels = StepKernels::new(&self.gpu.device().limits(), shape);
         self.bindings.clear();
         self
+    }
+
+    /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has the base
+    /// learning rate times `schedule.factor(t)`. Default: the base learning rate throughout.
+    ///
+    /// # Errors
+    /// [`StepError::Schedule`] if a number of the schedule is outside its domain.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, StepError> {
+        schedule.validate()?;
+        self.schedule = schedule;
+        Ok(self)
+    }
+
+    /// The learning-rate schedule.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The uniforms of step number `step`.
+    fn uniforms_of(&self, step: u64) -> R::Uniforms {
+        scheduled(&self.rule, &self.schedule, step)
     }
 
     /// Encodes one step and submits it.
@@ -209,7 +237,7 @@ impl<R: Rule> GpuOptimizer<R> {
     /// The uniforms of the next step, which a kernel of the caller's takes; it counts.
     pub(crate) fn next_uniforms(&mut self) -> R::Uniforms {
         self.steps += 1;
-        self.rule.uniforms(self.steps)
+        self.uniforms_of(self.steps)
     }
 
     /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
@@ -227,18 +255,30 @@ impl<R: Rule> GpuOptimizer<R> {
 
     /// Encodes the dispatches of the first bindings.
     fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        let (Some(bindings), Some((_, slot))) = (self.bindings.first(), &self.uniforms) else {
-            return; // `prepare` has put both there
+        if let Some(bindings) = self.bindings.first() {
+            self.encode_dispatches(encoder, &bindings.dispatches, self.prepass.as_ref());
+        }
+    }
+
+    /// Encodes dispatches that read the prepared uniforms.
+    pub(super) fn encode_dispatches(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        dispatches: &[BoundDispatch],
+        prepass: Option<&Prepass>,
+    ) {
+        let Some((_, slot)) = &self.uniforms else {
+            return; // they have been prepared
         };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some(R::NAME),
             timestamp_writes: None,
         });
         pass.set_bind_group(1, &slot.bind_group, &[slot.offset()]);
-        if let Some(prepass) = &self.prepass {
+        if let Some(prepass) = prepass {
             pass.set_bind_group(DECISION_GROUP, &prepass.decision, &[]);
         }
-        for dispatch in &bindings.dispatches {
+        for dispatch in dispatches {
             pass.set_pipeline(&dispatch.pipeline);
             pass.set_bind_group(0, &dispatch.bind_group, &[]);
             pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
@@ -255,7 +295,12 @@ impl<R: Rule> GpuOptimizer<R> {
             return Err(StepError::DeviceLost);
         }
         self.prepare_bindings(params, grads)?;
-        let uniforms = self.rule.uniforms(self.steps + 1);
+        self.prepare_uniforms()
+    }
+
+    /// Uploads the uniforms of the next step, if they are new.
+    pub(super) fn prepare_uniforms(&mut self) -> Result<(), StepError> {
+        let uniforms = self.uniforms_of(self.steps + 1);
         // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
         let same = |known: &R::Uniforms| bytemuck::bytes_of(known) == bytemuck::bytes_of(&uniforms);
         if !self.uniforms.as_ref().is_some_and(|(known, _)| same(known)) {
@@ -334,6 +379,13 @@ impl<R: Rule> GpuOptimizer<R> {
             if vec.len() != expected {
                 return Err(StepError::Length { vector, found: vec.len(), expected });
             }
+        }
+        self.check_apart(pair)
+    }
+
+    /// Checks that the vectors of a step are of this device and share no memory.
+    pub(super) fn check_apart(&self, pair: [(&'static str, &GpuVec); 2]) -> Result<(), StepError> {
+        for (vector, vec) in pair {
             if vec.is_foreign(&self.gpu) {
                 return Err(StepError::ForeignDevice { vector });
             }
