@@ -14,7 +14,7 @@ mod support;
 use std::time::Instant;
 
 use support::gpus;
-use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision};
+use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, wgpu};
 
 const WIDTH: usize = 64;
 const NAMED: usize = 10_000;
@@ -115,8 +115,41 @@ fn cpu(steps: usize) {
     }
 }
 
+/// The same rows in smaller tables, on a device: until it is done.
+fn device(name: &str, gpu: &Gpu, steps: usize, tables: &[usize]) {
+    let gradients = gpu.upload(&gradients()).unwrap();
+    for precision in [Precision::Native, Precision::Exact] {
+        for fresh in [true, false] {
+            let which = if fresh { "new rows each step" } else { "the same rows each step" };
+            let mut found = Vec::new();
+            for &rows in tables {
+                let params = gpu.zeros(rows * WIDTH).unwrap();
+                let optimizer = GpuOptimizer::new(gpu, Adagrad::default(), params.len()).unwrap();
+                let mut optimizer = optimizer.with_precision(precision);
+                let milliseconds = time(steps, rows, fresh, |named| {
+                    optimizer.step_rows(&params, &gradients, named).unwrap();
+                    gpu.wait_blocking().unwrap();
+                });
+                println!(
+                    "{name}, {precision}, {NAMED} of {rows} rows, {which}: {milliseconds:.3} ms"
+                );
+                found.push(milliseconds);
+            }
+            if let [small, .., large] = found[..] {
+                println!("{name}, {precision}, {which}: ratio {:.2}", large / small);
+            }
+        }
+    }
+}
+
 fn main() {
     // Run once as a test, `cargo test --benches` asks for no figures.
     let steps = if std::env::args().any(|argument| argument == "--bench") { STEPS } else { 1 };
     cpu(steps);
+    for (name, gpu) in gpus() {
+        // Software lacks the memory for the large table; a device of its own gets it as well.
+        let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
+        let tables = [SMALL, LARGE / 10, LARGE];
+        device(&name, &gpu, steps, &tables[..if software { 2 } else { 3 }]);
+    }
 }

@@ -1,5 +1,4 @@
-//! From the rows named to bound dispatches: lists and jobs are uploaded, each run of rows in a
-//! buffer of its own.
+//! From the rows named to bound dispatches, whose lists and jobs are uploaded.
 
 use super::super::context::Gpu;
 use super::super::errors::{Caught, StepError};
@@ -28,14 +27,6 @@ struct Pass<'a> {
     grads: &'a GpuVec,
 }
 
-/// Where the jobs and the list of a pass are in the buffer, in bytes.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    jobs: u64,
-    list: u64,
-    end: u64,
-}
-
 impl RowsMemory {
     /// Uploads the lists of the rows named and binds the dispatches over them.
     pub(super) fn bind<R: Rule>(
@@ -45,8 +36,7 @@ impl RowsMemory {
         row_gradients: &GpuVec,
     ) -> Result<RowsCommands, StepError> {
         let limits = optimizer.gpu.device().limits();
-        // Two lists at most, with their jobs, go into one buffer.
-        let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size / 4);
+        let allowed = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let most = (allowed / 4).min(u64::from(u32::MAX)) as usize;
         let too_long = |words| {
             let limit = "max_storage_buffer_binding_size";
@@ -64,11 +54,13 @@ impl RowsMemory {
                 let from = List::from_sums(&self.named, run);
                 let sum = Pass { sums: true, list: to, table: &[&sums], grads: row_gradients };
                 let step = Pass { sums: false, list: from, table: &table, grads: &sums };
-                binder.bind(&[sum, step], self, &mut commands)?;
+                for pass in [sum, step] {
+                    binder.bind(&pass, self, &mut commands)?;
+                }
             } else {
                 let list = List::direct(&self.named, run);
                 let step = Pass { sums: false, list, table: &table, grads: row_gradients };
-                binder.bind(&[step], self, &mut commands)?;
+                binder.bind(&step, self, &mut commands)?;
             }
         }
         Ok(commands)
@@ -80,9 +72,10 @@ struct Binder<'a, R: Rule> {
     optimizer: &'a GpuOptimizer<R>,
     gpu: &'a Gpu,
     limits: DispatchLimits,
-    /// Alignments of a job and of a list in their buffer, in bytes.
+    /// The alignment of a job in its buffer, in bytes.
     uniform: u64,
-    storage: u64,
+    /// The largest buffer, in bytes.
+    largest: u64,
 }
 
 impl<'a, R: Rule> Binder<'a, R> {
@@ -94,7 +87,7 @@ impl<'a, R: Rule> Binder<'a, R> {
             // A kernel over rows has one quad an invocation.
             limits: DispatchLimits::of(&limits, optimizer.kernels.shape.workgroup_size),
             uniform: u64::from(limits.min_uniform_buffer_offset_alignment).max(16),
-            storage: u64::from(limits.min_storage_buffer_offset_alignment).max(16),
+            largest: limits.max_buffer_size,
         }
     }
 
@@ -104,59 +97,49 @@ impl<'a, R: Rule> Binder<'a, R> {
         plan(&spans, &self.limits)
     }
 
-    /// Binds the dispatches of passes, one after the other.
+    /// Binds the dispatches of one pass.
     fn bind(
         &self,
-        passes: &[Pass<'_>],
+        pass: &Pass<'_>,
         memory: &mut RowsMemory,
         commands: &mut RowsCommands,
     ) -> Result<(), StepError> {
-        let device = self.gpu.device();
         let width = memory.named.width as u32; // at most as many as there are row gradients
-        let (mut planned, mut places, mut end) = (Vec::new(), Vec::new(), 0);
-        for pass in passes {
-            let (table, grads) = (self.parts(pass.table), self.parts(&[pass.grads]));
-            let found = dispatches(&pass.list.starts, width, &table, &grads, &self.limits);
-            let place = self.place(end, found.len(), self.job_bytes(pass), &pass.list);
-            end = place.end;
-            places.push(place);
-            planned.push((found, table, grads));
-        }
-        let (buffer, guard) = memory.lists.take(device, end)?;
-        commands.guards.push(guard);
-        for ((pass, place), (found, table, grads)) in passes.iter().zip(&places).zip(&planned) {
-            let stride = self.job_bytes(pass);
-            let mut jobs = vec![0_u8; stride as usize * found.len()];
-            for (bytes, dispatch) in jobs.chunks_mut(stride as usize).zip(found) {
-                let words = job_words(dispatch, table, grads);
+        let (table, grads) = (self.parts(pass.table), self.parts(&[pass.grads]));
+        let found = dispatches(&pass.list, width, &table, &grads, &self.limits);
+        let (words, list) =
+            self.upload(bytemuck::cast_slice(&pass.list.words), memory, commands)?;
+        // The starts: one for each vector of the table, and one for the gradients.
+        let bytes = 4 * (JOB_WORDS + pass.table.len() + 1) as u64;
+        let stride = bytes.next_multiple_of(self.uniform);
+        for found in found.chunks((self.largest / stride).max(1) as usize) {
+            let mut content = vec![0_u8; stride as usize * found.len()];
+            for (bytes, dispatch) in content.chunks_mut(stride as usize).zip(found) {
+                let words = job_words(dispatch, &table, &grads);
                 bytes[..4 * words.len()].copy_from_slice(bytemuck::cast_slice(&words));
             }
-            caught(device, || {
-                self.gpu.queue().write_buffer(&buffer, place.jobs, &jobs);
-                let words = bytemuck::cast_slice(&pass.list.words);
-                self.gpu.queue().write_buffer(&buffer, place.list, words);
-            })?;
-            for (number, dispatch) in found.iter().enumerate() {
-                let job = range(&buffer, place.jobs + stride * number as u64, stride);
-                let list = range(&buffer, place.list, 4 * pass.list.words.len() as u64);
+            let (jobs, _) = self.upload(&content, memory, commands)?;
+            for (offset, dispatch) in (0..).step_by(stride as usize).zip(found) {
+                let head = [range(&jobs, offset, stride), range(&words, 0, list)];
                 let parts = (&table[dispatch.table], &grads[dispatch.grads]);
-                commands.dispatches.push(self.dispatch(pass, dispatch, [job, list], parts)?);
+                commands.dispatches.push(self.dispatch(pass, dispatch, head, parts)?);
             }
         }
         Ok(())
     }
 
-    /// From one job of a pass to the next, in bytes.
-    fn job_bytes(&self, pass: &Pass<'_>) -> u64 {
-        // The starts: one for each vector of the table, and one for the gradients.
-        let words = JOB_WORDS + pass.table.len() + 1;
-        (4 * words as u64).next_multiple_of(self.uniform)
-    }
-
-    fn place(&self, from: u64, jobs: usize, job_bytes: u64, list: &List) -> Place {
-        let jobs_at = from.next_multiple_of(self.uniform);
-        let list_at = (jobs_at + job_bytes * jobs as u64).next_multiple_of(self.storage);
-        Place { jobs: jobs_at, list: list_at, end: list_at + 4 * list.words.len() as u64 }
+    /// A buffer with `bytes`, and their number. It is the step's until the device has done it.
+    fn upload(
+        &self,
+        bytes: &[u8],
+        memory: &mut RowsMemory,
+        commands: &mut RowsCommands,
+    ) -> Result<(wgpu::Buffer, u64), Caught> {
+        let (device, size) = (self.gpu.device(), bytes.len() as u64);
+        let (buffer, guard) = memory.lists.take(device, size)?;
+        commands.guards.push(guard);
+        caught(device, || self.gpu.queue().write_buffer(&buffer, 0, bytes))?;
+        Ok((buffer, size))
     }
 
     /// One bound dispatch, its job and list at `head`.

@@ -1,6 +1,9 @@
 //! How a step over the rows of a list becomes dispatches: a pure function of rows and parts.
 
+use std::ops::Range;
+
 use super::super::plan::{Access, Dispatch, DispatchLimits};
+use super::lists::List;
 
 /// One dispatch over a part of the table and a part of the gradients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,11 +58,11 @@ impl Job {
     }
 }
 
-/// The dispatches over the rows that begin at the elements `starts` of a table, ascending, each
-/// of `width` elements, whose parts are `table` and those of the gradients `grads`. Part after part
-/// of the gradients, so that sums over several parts keep their order.
+/// The dispatches over the rows of `list`, each of `width` elements. The parts of their table are
+/// `table` and those of the gradients `grads`. Part after part of the gradients, so that sums over
+/// several parts keep their order.
 pub(super) fn dispatches(
-    starts: &[u64],
+    list: &List,
     width: u32,
     table: &[Dispatch],
     grads: &[Dispatch],
@@ -68,9 +71,11 @@ pub(super) fn dispatches(
     let mut all = Vec::new();
     for (grads_number, grads_part) in grads.iter().enumerate() {
         for (table_number, table_part) in table.iter().enumerate() {
-            let (first, end) = (table_part.first, table_part.first + u64::from(table_part.len));
-            let from = starts.partition_point(|start| start + u64::from(width) <= first);
-            let to = starts.partition_point(|&start| start < end);
+            let mut rows = within(&list.starts, width, table_part);
+            if let Some(starts) = &list.gradient_starts {
+                let others = within(starts, width, grads_part);
+                rows = rows.start.max(others.start)..rows.end.min(others.end);
+            }
             let whole = grads.len() == 1 && width.is_multiple_of(4);
             let access = if whole && [table_part, grads_part].into_iter().all(of_quads) {
                 Access::Vector
@@ -80,18 +85,25 @@ pub(super) fn dispatches(
             let part = |part: &Dispatch| [part.first as u32, part.len];
             let job = Job {
                 width,
-                first_record: 2 * from as u32, // of a list, whose words a u32 counts
+                first_record: 2 * rows.start as u32, // of a list, whose words a u32 counts
                 table: part(table_part),
                 grads: part(grads_part),
                 ..Job::default()
             };
-            for (job, grid) in shares(job, to.saturating_sub(from), limits) {
+            for (job, grid) in shares(job, rows.len(), limits) {
                 let (table, grads) = (table_number, grads_number);
                 all.push(RowsDispatch { access, table, grads, grid, job });
             }
         }
     }
     all
+}
+
+/// Which of the rows that begin at the elements `starts`, ascending, reach into a part.
+fn within(starts: &[u64], width: u32, part: &Dispatch) -> Range<usize> {
+    let end = part.first + u64::from(part.len);
+    let from = starts.partition_point(|start| start + u64::from(width) <= part.first);
+    from..starts.partition_point(|&start| start < end)
 }
 
 /// Whether a part has only whole quads, counted from the vector's start.
@@ -135,25 +147,29 @@ mod tests {
         plan(&[vec![Span { offset, len, padded: false }]], &LIMITS)
     }
 
+    fn list(starts: &[u64]) -> List {
+        List { starts: starts.to_vec(), ..List::default() }
+    }
+
     /// A table of 100 elements in parts of 64 and 36: the row of 8 at 60 lies in both.
     #[test]
     fn a_row_is_in_every_part_that_it_reaches_into() {
         let (table, grads) = (parts(0, 100), parts(0, 24));
-        let found = dispatches(&[0, 60, 64], 8, &table, &grads, &LIMITS);
+        let found = dispatches(&list(&[0, 60, 64]), 8, &table, &grads, &LIMITS);
         let part = |dispatch: &RowsDispatch| {
             (dispatch.access, dispatch.job.table, dispatch.job.first_record, dispatch.job.threads)
         };
         let expected = [(Access::Vector, [0, 64], 0, 4), (Access::Vector, [64, 36], 2, 4)];
         assert_eq!(found.iter().map(part).collect::<Vec<_>>(), expected);
-        assert!(dispatches(&[], 8, &table, &grads, &LIMITS).is_empty());
+        assert!(dispatches(&list(&[]), 8, &table, &grads, &LIMITS).is_empty());
         // No row reaches into the second part.
-        assert_eq!(dispatches(&[0, 56], 8, &table, &grads, &LIMITS).len(), 1);
+        assert_eq!(dispatches(&list(&[0, 56]), 8, &table, &grads, &LIMITS).len(), 1);
     }
 
     #[test]
     fn only_whole_quads_on_whole_groups_go_four_at_a_time() {
         let access = |width, table: &[Dispatch], grads: &[Dispatch]| {
-            dispatches(&[0], width, table, grads, &LIMITS)[0].access
+            dispatches(&list(&[0]), width, table, grads, &LIMITS)[0].access
         };
         assert_eq!(access(8, &parts(16, 32), &parts(16, 8)), Access::Vector);
         assert_eq!(access(6, &parts(16, 36), &parts(16, 36)), Access::Scalar);
@@ -164,10 +180,16 @@ mod tests {
 
     #[test]
     fn parts_of_the_gradients_come_one_after_the_other() {
-        let found = dispatches(&[0, 60], 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let found = dispatches(&list(&[0, 60]), 40, &parts(0, 100), &parts(0, 80), &LIMITS);
         let order: Vec<_> = found.iter().map(|d| (d.grads, d.table)).collect();
         assert_eq!(order, [(0, 0), (0, 1), (1, 0), (1, 1)]);
         assert_eq!(found[3].job.grads, [64, 16]);
+        // With one row of gradients each, 0 to 40 and 40 to 80, only where both rows are.
+        let sums = List { gradient_starts: Some(vec![0, 40]), ..list(&[0, 60]) };
+        let found = dispatches(&sums, 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let order: Vec<_> =
+            found.iter().map(|d| (d.grads, d.table, d.job.first_record, d.job.threads)).collect();
+        assert_eq!(order, [(0, 0, 0, 20), (0, 1, 2, 10), (1, 0, 2, 10), (1, 1, 2, 10)]);
     }
 
     /// Two workgroups in a row and two rows of them, of 3 invocations: 12 quads a dispatch.

@@ -39,6 +39,8 @@ pub(super) fn runs(named: &NamedRows, most: usize) -> Result<Vec<Range<usize>>, 
 pub(super) struct List {
     /// The first element of each row in its table; ascending.
     pub(super) starts: Vec<u64>,
+    /// The first element of each row of gradients, if every row has one and they ascend.
+    pub(super) gradient_starts: Option<Vec<u64>>,
     /// Two words for each row: its start, and where its occurrences begin in the list; behind the
     /// last row, where those end. Then each occurrence: the first element of a row of gradients.
     /// Elements are counted modulo 2^32.
@@ -54,7 +56,7 @@ impl List {
         let ends = starts.iter().copied().chain([0]);
         let mut words: Vec<u32> = ends.zip(begins).flat_map(row).collect();
         words.extend(occurrences.map(|start| start as u32));
-        Self { starts, words }
+        Self { starts, gradient_starts: None, words }
     }
 
     /// For rows of the table with all their occurrences.
@@ -73,8 +75,9 @@ impl List {
     pub(super) fn from_sums(named: &NamedRows, run: Range<usize>) -> Self {
         let starts = named.rows[run.clone()].iter().map(|&row| element(row, named.width));
         let begins: Vec<u32> = (0..=run.len() as u32).collect();
-        let sums = (0..run.len() as u32).map(|sum| element(sum, named.width));
-        Self::new(starts.collect(), &begins, sums)
+        let sums: Vec<_> = (0..run.len() as u32).map(|sum| element(sum, named.width)).collect();
+        let list = Self::new(starts.collect(), &begins, sums.iter().copied());
+        Self { gradient_starts: Some(sums), ..list }
     }
 }
 
@@ -118,6 +121,7 @@ mod tests {
         let to = List::to_sums(&named(), 1..3);
         assert_eq!((to.starts, to.words), (vec![0, 3], vec![0, 6, 3, 7, 0, 10, 12, 0, 6, 9]));
         let from = List::from_sums(&named(), 1..3);
+        assert_eq!(from.gradient_starts, Some(vec![0, 3]));
         assert_eq!((from.starts, from.words), (vec![3, 12], vec![3, 6, 12, 7, 0, 8, 0, 3]));
     }
 
