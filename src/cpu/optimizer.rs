@@ -1,5 +1,6 @@
 //! An optimizer over slices.
 
+use super::rows::RowsScratch;
 use super::scan::scan;
 use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
@@ -31,6 +32,8 @@ pub struct CpuOptimizer<R: Rule> {
     report: GuardReport,
     /// Scratch memory of the scan.
     sums: Vec<f32>,
+    /// Scratch memory of a step over rows.
+    pub(super) rows: RowsScratch,
 }
 
 /// Why the CPU engine refused.
@@ -77,6 +80,12 @@ pub enum CpuError {
         /// Rows of the table.
         rows: usize,
     },
+    /// More row indices than a u32 counts.
+    #[error("{indices} rows in one step: give at most {}", u32::MAX)]
+    RowCount {
+        /// Row indices.
+        indices: usize,
+    },
     /// A step over rows does not look at a guard.
     #[error("a step over rows takes no guard: use an optimizer without one")]
     GuardedRows,
@@ -114,7 +123,8 @@ impl<R: Rule> CpuOptimizer<R> {
         let state = used.map(|(_, &value)| filled(value, len));
         let state = state.collect::<Result<_, _>>()?;
         let (schedule, guard, report) = Default::default();
-        Ok(Self { rule, len, state, steps: 0, schedule, guard, report, sums: Vec::new() })
+        let (sums, rows) = Default::default();
+        Ok(Self { rule, len, state, steps: 0, schedule, guard, report, sums, rows })
     }
 
     /// The same optimizer with a guard over its gradients, whose report starts empty. Default:

@@ -2,7 +2,7 @@
 
 use super::optimizer::{CpuError, CpuOptimizer};
 use super::sweep::{Slices, Treatment, sweep};
-use crate::rules::Rule;
+use crate::rules::{NamedRows, RowsError, Rule};
 
 /// Elements that are gathered, stepped and put back at once: they stay in a core's cache.
 const BLOCK: usize = 1 << 12;
@@ -20,8 +20,8 @@ impl<R: Rule> CpuOptimizer<R> {
     /// only for the rows named, and only once however many steps have passed.
     ///
     /// # Errors
-    /// [`CpuError::Length`], [`CpuError::RowWidth`] or [`CpuError::RowIndex`]; nothing has changed
-    /// then. [`CpuError::GuardedRows`] with a guard.
+    /// [`CpuError::Length`], [`CpuError::RowWidth`], [`CpuError::RowIndex`] or
+    /// [`CpuError::RowCount`]; [`CpuError::GuardedRows`] with a guard. Nothing has changed then.
     pub fn step_rows(
         &mut self,
         params: &mut [f32],
@@ -35,34 +35,15 @@ impl<R: Rule> CpuOptimizer<R> {
         if self.guard.scans() {
             return Err(CpuError::GuardedRows);
         }
-        let width = row_width(expected, row_gradients.len(), row_indices.len())?;
-        if width == 0 {
-            self.steps += 1;
-            return Ok(());
+        let mut scratch = std::mem::take(&mut self.rows);
+        let named = scratch.named.name(expected, row_gradients.len(), row_indices);
+        if named.is_ok() {
+            scratch.sum(row_gradients);
+            let NamedRows { rows, width, .. } = &scratch.named;
+            self.step_ascending(params, &scratch.sums, rows, *width);
         }
-        let rows = expected / width;
-        if let Some(at) = row_indices.iter().position(|&row| row as usize >= rows) {
-            return Err(CpuError::RowIndex { at, row: row_indices[at], rows });
-        }
-        let mut order: Vec<u32> = (0..row_indices.len() as u32).collect();
-        order.sort_by_key(|&at| row_indices[at as usize]);
-        let mut unique: Vec<u32> = Vec::new();
-        let mut sums: Vec<f32> = Vec::with_capacity(row_gradients.len());
-        for at in order {
-            let row = row_indices[at as usize];
-            let gradient = &row_gradients[at as usize * width..(at as usize + 1) * width];
-            if unique.last() == Some(&row) {
-                let last = sums.len() - width;
-                for (sum, &gradient) in sums[last..].iter_mut().zip(gradient) {
-                    *sum += gradient;
-                }
-            } else {
-                unique.push(row);
-                sums.extend_from_slice(gradient);
-            }
-        }
-        self.step_ascending(params, &sums, &unique, width);
-        Ok(())
+        self.rows = scratch;
+        Ok(named?)
     }
 
     /// A step over rows in ascending order, each once; threads where they pay.
@@ -86,19 +67,41 @@ impl<R: Rule> CpuOptimizer<R> {
     }
 }
 
-/// How long a row is.
-fn row_width(len: usize, gradients: usize, indices: usize) -> Result<usize, CpuError> {
-    match (gradients, indices) {
-        (0, 0) => Ok(0),
-        (gradients, indices)
-            if indices > 0
-                && gradients > 0
-                && gradients.is_multiple_of(indices)
-                && len.is_multiple_of(gradients / indices) =>
-        {
-            Ok(gradients / indices)
+/// Scratch memory of a step over rows.
+#[derive(Clone, Debug, Default)]
+pub(super) struct RowsScratch {
+    named: NamedRows,
+    /// The gradient of each row named.
+    sums: Vec<f32>,
+}
+
+impl RowsScratch {
+    /// Sums the gradients of each row named, in the order in which they come.
+    fn sum(&mut self, row_gradients: &[f32]) {
+        let NamedRows { width, begins, occurrences, .. } = &self.named;
+        let gradient = |at: u32| &row_gradients[at as usize * width..(at as usize + 1) * width];
+        self.sums.clear();
+        for (&begin, &end) in begins.iter().zip(&begins[1..]) {
+            let begin_of_sum = self.sums.len();
+            self.sums.extend_from_slice(gradient(occurrences[begin as usize]));
+            for &at in &occurrences[begin as usize + 1..end as usize] {
+                for (sum, &term) in self.sums[begin_of_sum..].iter_mut().zip(gradient(at)) {
+                    *sum += term;
+                }
+            }
         }
-        _ => Err(CpuError::RowWidth { gradients, indices, len }),
+    }
+}
+
+impl From<RowsError> for CpuError {
+    fn from(error: RowsError) -> Self {
+        match error {
+            RowsError::Width { gradients, indices, len } => {
+                Self::RowWidth { gradients, indices, len }
+            }
+            RowsError::Index { at, row, rows } => Self::RowIndex { at, row, rows },
+            RowsError::Count { indices } => Self::RowCount { indices },
+        }
     }
 }
 
@@ -125,6 +128,9 @@ impl<'a> Table<'a> {
 
     /// Gathers the rows block by block, steps them and puts them back.
     fn step<R: Rule>(&mut self, rule: &R, uniforms: &R::Uniforms, grads: &[f32], rows: &[u32]) {
+        if rows.is_empty() {
+            return;
+        }
         let width = self.width;
         let block = (BLOCK / width).max(1);
         let mut params = Vec::with_capacity(block.min(rows.len()) * width);

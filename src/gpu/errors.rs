@@ -125,6 +125,43 @@ pub enum StepError {
         /// The optimizer's length, in elements.
         expected: usize,
     },
+    /// Row gradients are not as many whole rows as there are indices, or the optimizer's length is
+    /// not a number of such rows.
+    #[error(
+        "{gradients} gradients for {indices} rows of a table of {len} elements: \
+         give one row of gradients for each index"
+    )]
+    RowWidth {
+        /// Elements of the row gradients.
+        gradients: usize,
+        /// Row indices.
+        indices: usize,
+        /// The optimizer's length, in elements.
+        len: usize,
+    },
+    /// A row index past the end of the table.
+    #[error("row index {row} at position {at}: the table has {rows} rows, counted from 0")]
+    RowIndex {
+        /// Where among the indices.
+        at: usize,
+        /// The index.
+        row: u32,
+        /// Rows of the table.
+        rows: usize,
+    },
+    /// More rows or row gradients than a kernel can count.
+    #[error("{gradients} gradients for {indices} rows in one step: give at most {most} gradients")]
+    RowCount {
+        /// Elements of the row gradients.
+        gradients: usize,
+        /// Row indices.
+        indices: usize,
+        /// The most gradients, and so the most rows.
+        most: usize,
+    },
+    /// A step over rows does not look at a guard.
+    #[error("a step over rows takes no guard: use an optimizer without one")]
+    GuardedRows,
     /// Two vectors share bytes of one buffer.
     #[error(
         "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"

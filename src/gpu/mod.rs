@@ -11,6 +11,7 @@ mod mapping;
 mod optimizer;
 mod plan;
 mod readback;
+mod rows;
 mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;

@@ -4,6 +4,7 @@ use super::context::Gpu;
 use super::errors::StepError;
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
+use super::rows::RowsMemory;
 use super::scope::caught;
 use super::shape::KernelShape;
 use super::slots::{SLOT_BYTES, Slot};
@@ -25,13 +26,13 @@ const KEPT_BINDINGS: usize = 4;
 #[derive(Debug)]
 pub struct GpuOptimizer<R: Rule> {
     pub(super) gpu: Gpu,
-    rule: R,
+    pub(super) rule: R,
     len: usize,
-    precision: Precision,
-    state: Vec<GpuVec>,
-    steps: u64,
+    pub(super) precision: Precision,
+    pub(super) state: Vec<GpuVec>,
+    pub(super) steps: u64,
     schedule: Schedule,
-    kernels: StepKernels,
+    pub(super) kernels: StepKernels,
     /// The uniforms of the last step, and where they are: steps with the same ones share them.
     uniforms: Option<(R::Uniforms, Slot)>,
     /// Most recently used first.
@@ -39,6 +40,8 @@ pub struct GpuOptimizer<R: Rule> {
     pub(super) guard: GradientGuard,
     /// What the guard needs if it looks at the gradients before the step.
     pub(super) prepass: Option<Prepass>,
+    /// What steps over rows keep.
+    pub(super) rows: RowsMemory,
 }
 
 /// The dispatches of a step over one pair of vectors.
@@ -95,6 +98,7 @@ impl<R: Rule> GpuOptimizer<R> {
             bindings: Vec::new(),
             guard: GradientGuard::default(),
             prepass: None,
+            rows: RowsMemory::default(),
         })
     }
 
@@ -251,18 +255,30 @@ impl<R: Rule> GpuOptimizer<R> {
 
     /// Encodes the dispatches of the first bindings.
     fn encode(&self, encoder: &mut wgpu::CommandEncoder) {
-        let (Some(bindings), Some((_, slot))) = (self.bindings.first(), &self.uniforms) else {
-            return; // `prepare` has put both there
+        if let Some(bindings) = self.bindings.first() {
+            self.encode_dispatches(encoder, &bindings.dispatches, self.prepass.as_ref());
+        }
+    }
+
+    /// Encodes dispatches that read the prepared uniforms.
+    pub(super) fn encode_dispatches(
+        &self,
+        encoder: &mut wgpu::CommandEncoder,
+        dispatches: &[BoundDispatch],
+        prepass: Option<&Prepass>,
+    ) {
+        let Some((_, slot)) = &self.uniforms else {
+            return; // they have been prepared
         };
         let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some(R::NAME),
             timestamp_writes: None,
         });
         pass.set_bind_group(1, &slot.bind_group, &[slot.offset()]);
-        if let Some(prepass) = &self.prepass {
+        if let Some(prepass) = prepass {
             pass.set_bind_group(DECISION_GROUP, &prepass.decision, &[]);
         }
-        for dispatch in &bindings.dispatches {
+        for dispatch in dispatches {
             pass.set_pipeline(&dispatch.pipeline);
             pass.set_bind_group(0, &dispatch.bind_group, &[]);
             pass.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
@@ -279,6 +295,11 @@ impl<R: Rule> GpuOptimizer<R> {
             return Err(StepError::DeviceLost);
         }
         self.prepare_bindings(params, grads)?;
+        self.prepare_uniforms()
+    }
+
+    /// Uploads the uniforms of the next step, if they are new.
+    pub(super) fn prepare_uniforms(&mut self) -> Result<(), StepError> {
         let uniforms = self.uniforms_of(self.steps + 1);
         // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
         let same = |known: &R::Uniforms| bytemuck::bytes_of(known) == bytemuck::bytes_of(&uniforms);
@@ -358,6 +379,13 @@ impl<R: Rule> GpuOptimizer<R> {
             if vec.len() != expected {
                 return Err(StepError::Length { vector, found: vec.len(), expected });
             }
+        }
+        self.check_apart(pair)
+    }
+
+    /// Checks that the vectors of a step are of this device and share no memory.
+    pub(super) fn check_apart(&self, pair: [(&'static str, &GpuVec); 2]) -> Result<(), StepError> {
+        for (vector, vec) in pair {
             if vec.is_foreign(&self.gpu) {
                 return Err(StepError::ForeignDevice { vector });
             }

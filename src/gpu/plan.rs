@@ -61,7 +61,7 @@ impl DispatchLimits {
     }
 
     /// The most quads that one dispatch can have and still count its elements in a u32.
-    fn most_quads(&self) -> u64 {
+    pub(crate) fn most_quads(&self) -> u64 {
         let groups = u64::from(self.workgroups) * u64::from(self.workgroups);
         groups.saturating_mul(self.per_workgroup()).min(1 << 29)
     }

@@ -9,6 +9,7 @@ mod any;
 mod error;
 mod guard;
 mod options;
+mod rows;
 mod schedule;
 mod setting;
 
@@ -21,6 +22,7 @@ pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 
 pub(crate) use error::{above_zero, not_subnormal};
 pub(crate) use guard::{Decision, Scan};
+pub(crate) use rows::{NamedRows, RowsError};
 
 use crate::numerics::Real;
 

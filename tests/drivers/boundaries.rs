@@ -168,10 +168,10 @@ fn binding_limit(driver: &Driver) {
 /// What lies around a view, and what nothing may touch.
 const POISON: f32 = f32::from_bits(0x7fa5_a5a5_u32);
 /// Elements before and behind a view.
-const GUARD: usize = 96;
+pub(crate) const GUARD: usize = 96;
 
 /// A buffer of poison with `content` at element `offset`.
-fn guarded(gpu: &Gpu, content: &[f32], offset: usize) -> wgpu::Buffer {
+pub(crate) fn guarded(gpu: &Gpu, content: &[f32], offset: usize) -> wgpu::Buffer {
     let mut host = vec![POISON; offset + content.len() + GUARD];
     host[offset..offset + content.len()].copy_from_slice(content);
     let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
@@ -188,7 +188,7 @@ fn guarded(gpu: &Gpu, content: &[f32], offset: usize) -> wgpu::Buffer {
 }
 
 /// The view's content, once the guard zones have been found untouched.
-fn unguarded(gpu: &Gpu, buffer: &wgpu::Buffer, offset: usize, len: usize) -> Vec<f32> {
+pub(crate) fn unguarded(gpu: &Gpu, buffer: &wgpu::Buffer, offset: usize, len: usize) -> Vec<f32> {
     let whole = GpuVec::from_buffer(buffer, 0, (buffer.size() / 4) as usize).unwrap();
     let host = whole.download_blocking(gpu).unwrap();
     let untouched = |values: &[f32]| values.iter().all(|v| v.to_bits() == POISON.to_bits());

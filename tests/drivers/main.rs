@@ -21,6 +21,7 @@ mod native_bound;
 mod properties;
 mod record;
 mod reference;
+mod rows;
 mod sparse;
 
 use driver::{Driver, drivers};
@@ -34,7 +35,7 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-const SUITES: [Suite; 12] = [
+const SUITES: [Suite; 13] = [
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
@@ -46,6 +47,7 @@ const SUITES: [Suite; 12] = [
     (native_bound::CHECKS, ANY),
     (properties::CHECKS, ANY),
     (record::CHECKS, ANY),
+    (rows::CHECKS, ANY),
     (sparse::CHECKS, ANY),
 ];
 

@@ -1,0 +1,64 @@
+// The sums of the gradients of each row named, in the order in which they came, for row gradients
+// that no one binding holds: a dispatch adds what lies in one part of them, and those of later
+// parts go on from there. Where the first occurrence lies in this part, the sum begins with it.
+//
+// Shapes: `sums` is a part of a vector of one row for each row named, `grads` a part of the row
+// gradients. `job` and `lists` are those of step_unaligned.wgsl, with `sums` for the table.
+
+struct Job {
+    threads: u32,
+    quads: u32,
+    first_quad: u32,
+    width: u32,
+    first_record: u32,
+    table_first: u32,
+    table_len: u32,
+    grads_first: u32,
+    grads_len: u32,
+    params_start: u32,
+    grads_start: u32,
+}
+
+@group(0) @binding(0) var<uniform> job: Job;
+@group(0) @binding(1) var<storage, read> lists: array<u32>;
+@group(0) @binding(2) var<storage, read_write> sums: array<Scalar>;
+@group(0) @binding(3) var<storage, read> grads: array<Scalar>;
+
+override workgroup_size: u32;
+
+@compute @workgroup_size(workgroup_size)
+fn step(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = (group.y * groups.x + group.x) * workgroup_size + lane;
+    if (index >= job.threads) { return; }
+    let record = job.first_record + 2u * (index / job.quads);
+    let column = 4u * (job.first_quad + index % job.quads);
+    let live = min(4u, job.width - column);
+    let element = lists[record] + column - job.table_first;
+    let begin = lists[record + 1u];
+    let end = lists[record + 3u];
+
+    var sum: Real;
+    for (var k = 0u; k < live; k++) {
+        if (element + k < job.table_len) { sum[k] = sums[job.params_start + element + k]; }
+    }
+    for (var at = begin; at < end; at++) {
+        let next = lists[at] + column - job.grads_first;
+        var term: Real;
+        for (var k = 0u; k < live; k++) {
+            if (next + k < job.grads_len) { term[k] = grads[job.grads_start + next + k]; }
+        }
+        let more = add(sum, term);
+        for (var k = 0u; k < live; k++) {
+            if (next + k < job.grads_len) {
+                if (at == begin) { sum[k] = term[k]; } else { sum[k] = more[k]; }
+            }
+        }
+    }
+    for (var k = 0u; k < live; k++) {
+        if (element + k < job.table_len) { sums[job.params_start + element + k] = sum[k]; }
+    }
+}

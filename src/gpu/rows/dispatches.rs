@@ -1,0 +1,213 @@
+//! How a step over the rows of a list becomes dispatches: a pure function of rows and parts.
+
+use std::ops::Range;
+
+use super::super::plan::{Access, Dispatch, DispatchLimits};
+use super::lists::List;
+
+/// One dispatch over a part of the table and a part of the gradients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RowsDispatch {
+    pub(super) access: Access,
+    /// Which part of the table.
+    pub(super) table: usize,
+    /// Which part of the gradients.
+    pub(super) grads: usize,
+    pub(super) grid: [u32; 2],
+    pub(super) job: Job,
+}
+
+/// The content of `struct Job` in the WGSL, less its starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Job {
+    /// Rows times `quads`.
+    pub(super) threads: u32,
+    /// Quads of each row in this dispatch.
+    pub(super) quads: u32,
+    /// The first of them.
+    pub(super) first_quad: u32,
+    /// Elements of a row.
+    pub(super) width: u32,
+    /// Where the first row is in the list.
+    pub(super) first_record: u32,
+    /// The part of the table: its first element modulo 2^32, and its length.
+    pub(super) table: [u32; 2],
+    /// The part of the gradients.
+    pub(super) grads: [u32; 2],
+}
+
+/// Words of a job, less its starts.
+pub(super) const JOB_WORDS: usize = 9;
+
+impl Job {
+    /// The words, with the starts of parameters, gradients and state, in quads or elements.
+    pub(super) fn words(&self, starts: &[u32]) -> Vec<u32> {
+        let Self { threads, quads, first_quad, width, first_record, table, grads } = *self;
+        let head: [u32; JOB_WORDS] = [
+            threads,
+            quads,
+            first_quad,
+            width,
+            first_record,
+            table[0],
+            table[1],
+            grads[0],
+            grads[1],
+        ];
+        [&head[..], starts].concat()
+    }
+}
+
+/// The dispatches over the rows of `list`, each of `width` elements. The parts of their table are
+/// `table` and those of the gradients `grads`. Part after part of the gradients, so that sums over
+/// several parts keep their order.
+pub(super) fn dispatches(
+    list: &List,
+    width: u32,
+    table: &[Dispatch],
+    grads: &[Dispatch],
+    limits: &DispatchLimits,
+) -> Vec<RowsDispatch> {
+    let mut all = Vec::new();
+    for (grads_number, grads_part) in grads.iter().enumerate() {
+        for (table_number, table_part) in table.iter().enumerate() {
+            let mut rows = within(&list.starts, width, table_part);
+            if let Some(starts) = &list.gradient_starts {
+                let others = within(starts, width, grads_part);
+                rows = rows.start.max(others.start)..rows.end.min(others.end);
+            }
+            let whole = grads.len() == 1 && width.is_multiple_of(4);
+            let access = if whole && [table_part, grads_part].into_iter().all(of_quads) {
+                Access::Vector
+            } else {
+                Access::Scalar
+            };
+            let part = |part: &Dispatch| [part.first as u32, part.len];
+            let job = Job {
+                width,
+                first_record: 2 * rows.start as u32, // of a list, whose words a u32 counts
+                table: part(table_part),
+                grads: part(grads_part),
+                ..Job::default()
+            };
+            for (job, grid) in shares(job, rows.len(), limits) {
+                let (table, grads) = (table_number, grads_number);
+                all.push(RowsDispatch { access, table, grads, grid, job });
+            }
+        }
+    }
+    all
+}
+
+/// Which of the rows that begin at the elements `starts`, ascending, reach into a part.
+fn within(starts: &[u64], width: u32, part: &Dispatch) -> Range<usize> {
+    let end = part.first + u64::from(part.len);
+    let from = starts.partition_point(|start| start + u64::from(width) <= part.first);
+    from..starts.partition_point(|&start| start < end)
+}
+
+/// Whether a part has only whole quads, counted from the vector's start.
+fn of_quads(part: &Dispatch) -> bool {
+    part.access == Access::Vector && part.first.is_multiple_of(4) && part.len.is_multiple_of(4)
+}
+
+/// Shares `rows` rows out among as few dispatches as their threads allow: several rows each, or
+/// a part of one.
+fn shares(job: Job, rows: usize, limits: &DispatchLimits) -> Vec<(Job, [u32; 2])> {
+    let quads = job.width.div_ceil(4);
+    let most = limits.most_quads().min(u64::from(u32::MAX)) as u32;
+    let (row_step, quad_step) = ((most / quads).max(1), quads.min(most));
+    let mut shares = Vec::new();
+    for row in (0..rows as u32).step_by(row_step as usize) {
+        for first_quad in (0..quads).step_by(quad_step as usize) {
+            let quads = quad_step.min(quads - first_quad);
+            let threads = row_step.min(rows as u32 - row) * quads;
+            let first_record = job.first_record + 2 * row;
+            let share = Job { threads, quads, first_quad, first_record, ..job };
+            shares.push((share, limits.grid(u64::from(threads))));
+        }
+    }
+    shares
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::plan::{Span, plan};
+    use super::*;
+
+    const LIMITS: DispatchLimits = DispatchLimits {
+        binding: 256,
+        alignment: 32,
+        workgroups: 65535,
+        workgroup_size: 64,
+        quads_per_invocation: 1,
+    };
+
+    fn parts(offset: u64, len: u64) -> Vec<Dispatch> {
+        plan(&[vec![Span { offset, len, padded: false }]], &LIMITS)
+    }
+
+    fn list(starts: &[u64]) -> List {
+        List { starts: starts.to_vec(), ..List::default() }
+    }
+
+    /// A table of 100 elements in parts of 64 and 36: the row of 8 at 60 lies in both.
+    #[test]
+    fn a_row_is_in_every_part_that_it_reaches_into() {
+        let (table, grads) = (parts(0, 100), parts(0, 24));
+        let found = dispatches(&list(&[0, 60, 64]), 8, &table, &grads, &LIMITS);
+        let part = |dispatch: &RowsDispatch| {
+            (dispatch.access, dispatch.job.table, dispatch.job.first_record, dispatch.job.threads)
+        };
+        let expected = [(Access::Vector, [0, 64], 0, 4), (Access::Vector, [64, 36], 2, 4)];
+        assert_eq!(found.iter().map(part).collect::<Vec<_>>(), expected);
+        assert!(dispatches(&list(&[]), 8, &table, &grads, &LIMITS).is_empty());
+        // No row reaches into the second part.
+        assert_eq!(dispatches(&list(&[0, 56]), 8, &table, &grads, &LIMITS).len(), 1);
+    }
+
+    #[test]
+    fn only_whole_quads_on_whole_groups_go_four_at_a_time() {
+        let access = |width, table: &[Dispatch], grads: &[Dispatch]| {
+            dispatches(&list(&[0]), width, table, grads, &LIMITS)[0].access
+        };
+        assert_eq!(access(8, &parts(16, 32), &parts(16, 8)), Access::Vector);
+        assert_eq!(access(6, &parts(16, 36), &parts(16, 36)), Access::Scalar);
+        assert_eq!(access(8, &parts(4, 32), &parts(16, 8)), Access::Scalar);
+        assert_eq!(access(8, &parts(16, 32), &parts(4, 8)), Access::Scalar);
+        assert_eq!(access(8, &parts(16, 32), &parts(0, 80)), Access::Scalar, "several parts");
+    }
+
+    #[test]
+    fn parts_of_the_gradients_come_one_after_the_other() {
+        let found = dispatches(&list(&[0, 60]), 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let order: Vec<_> = found.iter().map(|d| (d.grads, d.table)).collect();
+        assert_eq!(order, [(0, 0), (0, 1), (1, 0), (1, 1)]);
+        assert_eq!(found[3].job.grads, [64, 16]);
+        // With one row of gradients each, 0 to 40 and 40 to 80, only where both rows are.
+        let sums = List { gradient_starts: Some(vec![0, 40]), ..list(&[0, 60]) };
+        let found = dispatches(&sums, 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let order: Vec<_> =
+            found.iter().map(|d| (d.grads, d.table, d.job.first_record, d.job.threads)).collect();
+        assert_eq!(order, [(0, 0, 0, 20), (0, 1, 2, 10), (1, 0, 2, 10), (1, 1, 2, 10)]);
+    }
+
+    /// Two workgroups in a row and two rows of them, of 3 invocations: 12 quads a dispatch.
+    #[test]
+    fn more_threads_than_a_grid_has_are_shared_out() {
+        let limits = DispatchLimits { workgroups: 2, workgroup_size: 3, ..LIMITS };
+        let cut = |width, rows| {
+            let shares = shares(Job { width, ..Job::default() }, rows, &limits);
+            let share = |(job, grid): (Job, [u32; 2])| {
+                (job.first_record / 2, job.first_quad, job.threads, grid)
+            };
+            shares.into_iter().map(share).collect::<Vec<_>>()
+        };
+        // Rows of 5 quads: two at once.
+        assert_eq!(cut(20, 3), [(0, 0, 10, [2, 2]), (2, 0, 5, [2, 1])]);
+        // Rows of 13 quads: each in two.
+        let halves =
+            [(0, 0, 12, [2, 2]), (0, 12, 1, [1, 1]), (1, 0, 12, [2, 2]), (1, 12, 1, [1, 1])];
+        assert_eq!(cut(50, 2), halves);
+    }
+}

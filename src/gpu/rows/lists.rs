@@ -1,0 +1,145 @@
+//! What a kernel is told of the rows: the words of its list, and where one list has to end and
+//! another begin. Pure, and tested without a GPU.
+
+use std::ops::Range;
+
+use crate::rules::NamedRows;
+
+/// Words of a list for `rows` rows with `occurrences` occurrences.
+fn words(rows: usize, occurrences: usize) -> usize {
+    2 * (rows + 1) + occurrences
+}
+
+/// Cuts the rows named into runs whose lists have at most `most` words each.
+///
+/// # Errors
+/// The words of a row that is named too often for a list of its own.
+pub(super) fn runs(named: &NamedRows, most: usize) -> Result<Vec<Range<usize>>, usize> {
+    let count = |run: &Range<usize>| {
+        let occurrences = named.begins[run.end] - named.begins[run.start];
+        words(run.len(), occurrences as usize)
+    };
+    let mut runs = Vec::new();
+    let mut run = 0..0;
+    for row in 0..named.rows.len() {
+        if count(&(run.start..row + 1)) > most && !run.is_empty() {
+            runs.push(std::mem::replace(&mut run, row..row));
+        }
+        run.end = row + 1;
+        if count(&run) > most {
+            return Err(count(&run));
+        }
+    }
+    runs.push(run);
+    Ok(runs)
+}
+
+/// The rows of a run, and where their gradients are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct List {
+    /// The first element of each row in its table; ascending.
+    pub(super) starts: Vec<u64>,
+    /// The first element of each row of gradients, if every row has one and they ascend.
+    pub(super) gradient_starts: Option<Vec<u64>>,
+    /// Two words for each row: its start, and where its occurrences begin in the list; behind the
+    /// last row, where those end. Then each occurrence: the first element of a row of gradients.
+    /// Elements are counted modulo 2^32.
+    pub(super) words: Vec<u32>,
+}
+
+impl List {
+    /// `begins` tells of each row which of the occurrences are its own, as in [`NamedRows`].
+    fn new(starts: Vec<u64>, begins: &[u32], occurrences: impl Iterator<Item = u64>) -> Self {
+        let zero = words(starts.len(), 0) as u32; // a list fits a binding, whose words a u32 counts
+        let first = begins[0];
+        let row = |(start, &begin): (u64, &u32)| [start as u32, zero + begin - first];
+        let ends = starts.iter().copied().chain([0]);
+        let mut words: Vec<u32> = ends.zip(begins).flat_map(row).collect();
+        words.extend(occurrences.map(|start| start as u32));
+        Self { starts, gradient_starts: None, words }
+    }
+
+    /// For rows of the table with all their occurrences.
+    pub(super) fn direct(named: &NamedRows, run: Range<usize>) -> Self {
+        let starts = named.rows[run.clone()].iter().map(|&row| element(row, named.width));
+        Self::new(starts.collect(), begins(named, &run), occurrences(named, &run))
+    }
+
+    /// For sums, which lie side by side, with all occurrences of their rows.
+    pub(super) fn to_sums(named: &NamedRows, run: Range<usize>) -> Self {
+        let starts = (0..run.len() as u32).map(|sum| element(sum, named.width));
+        Self::new(starts.collect(), begins(named, &run), occurrences(named, &run))
+    }
+
+    /// For rows of the table, each with its sum for its one occurrence.
+    pub(super) fn from_sums(named: &NamedRows, run: Range<usize>) -> Self {
+        let starts = named.rows[run.clone()].iter().map(|&row| element(row, named.width));
+        let begins: Vec<u32> = (0..=run.len() as u32).collect();
+        let sums: Vec<_> = (0..run.len() as u32).map(|sum| element(sum, named.width)).collect();
+        let list = Self::new(starts.collect(), &begins, sums.iter().copied());
+        Self { gradient_starts: Some(sums), ..list }
+    }
+}
+
+/// The first element of row number `row`.
+fn element(row: u32, width: usize) -> u64 {
+    u64::from(row) * width as u64
+}
+
+fn begins<'a>(named: &'a NamedRows, run: &Range<usize>) -> &'a [u32] {
+    &named.begins[run.start..=run.end]
+}
+
+/// The first element of each row of gradients.
+fn occurrences(named: &NamedRows, run: &Range<usize>) -> impl Iterator<Item = u64> {
+    let own = named.begins[run.start] as usize..named.begins[run.end] as usize;
+    named.occurrences[own].iter().map(|&at| element(at, named.width))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows 0, 1 and 4 of three elements, of which row 4 comes three times.
+    fn named() -> NamedRows {
+        let mut named = NamedRows::default();
+        named.name(15, 15, &[4, 0, 4, 4, 1]).unwrap();
+        named
+    }
+
+    #[test]
+    fn a_list_leads_from_rows_to_their_gradients() {
+        let list = List::direct(&named(), 0..3);
+        assert_eq!(list.starts, [0, 3, 12]);
+        // Three rows, the end, and from word 8 on the occurrences 1; 4; 0, 2, 3.
+        assert_eq!(list.words, [0, 8, 3, 9, 12, 10, 0, 13, 3, 12, 0, 6, 9]);
+        assert_eq!(List::direct(&named(), 2..3).words, [12, 4, 0, 7, 0, 6, 9]);
+    }
+
+    #[test]
+    fn sums_stand_between_rows_and_gradients() {
+        let to = List::to_sums(&named(), 1..3);
+        assert_eq!((to.starts, to.words), (vec![0, 3], vec![0, 6, 3, 7, 0, 10, 12, 0, 6, 9]));
+        let from = List::from_sums(&named(), 1..3);
+        assert_eq!(from.gradient_starts, Some(vec![0, 3]));
+        assert_eq!((from.starts, from.words), (vec![3, 12], vec![3, 6, 12, 7, 0, 8, 0, 3]));
+    }
+
+    #[test]
+    fn a_start_past_four_gibi_elements_wraps() {
+        let mut named = NamedRows::default();
+        named.name(3 << 31, 1 << 31, &[2]).unwrap();
+        let list = List::direct(&named, 0..1);
+        assert_eq!((list.starts, list.words), (vec![1 << 32], vec![0, 4, 0, 5, 0]));
+    }
+
+    #[test]
+    fn a_list_ends_where_the_next_row_would_be_too_much() {
+        // Words of one row: 5, 5, 7; of the first two 8, of all three 13.
+        let ends = |most| runs(&named(), most).map(|runs| runs.iter().map(|run| run.end).collect());
+        assert_eq!(ends(13), Ok(vec![3]));
+        assert_eq!(ends(12), Ok(vec![2, 3]));
+        assert_eq!(ends(7), Ok(vec![1, 2, 3]));
+        assert_eq!(ends(6), Err(7));
+    }
+}

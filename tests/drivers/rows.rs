@@ -1,0 +1,261 @@
+//! Steps over some rows of a table: equal to the CPU engine's, and nothing else touched.
+
+use wgpu_optim::{
+    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, Precision, Rule, RuleVisitor,
+    StepError, wgpu,
+};
+
+use crate::Check;
+use crate::boundaries::{GUARD, guarded, unguarded};
+use crate::driver::Driver;
+use crate::reference::{by_state_count, mix, patterns, values};
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("rows: every rule, with indices that come again", every_rule),
+    ("rows of any length, in either precision", widths),
+    ("rows in views of poisoned buffers", views),
+    ("rows of tables and gradients in many parts", parts),
+    ("rows that are not finite, and subnormal ones", special),
+    ("rows: N steps in one encoder, each with its own", recorded),
+    ("rows that are refused change nothing", refused),
+];
+
+/// The precisions whose bits are the CPU engine's.
+fn precisions(driver: &Driver) -> &'static [Precision] {
+    let all = &[Precision::Exact, Precision::Native];
+    if driver.rounds_correctly() { all } else { &all[..1] }
+}
+
+/// `count` indices of `rows` rows, of which about every third comes again.
+fn indices(rows: usize, count: usize, seed: u64) -> Vec<u32> {
+    let index = |at: usize| mix(seed << 32 | if at % 3 == 2 { at as u64 - 2 } else { at as u64 });
+    (0..count).map(|at| (index(at) % rows as u64) as u32).collect()
+}
+
+/// A table and its state on both engines.
+struct Pair<'a, R: Rule> {
+    driver: &'a Driver,
+    gpu: &'a Gpu,
+    host: Vec<f32>,
+    reference: CpuOptimizer<R>,
+    params: GpuVec,
+    optimizer: GpuOptimizer<R>,
+}
+
+impl<'a, R: Rule> Pair<'a, R> {
+    fn new(
+        driver: &'a Driver,
+        gpu: &'a Gpu,
+        rule: R,
+        precision: Precision,
+        host: Vec<f32>,
+    ) -> Self {
+        let params = gpu.upload(&host).unwrap();
+        let optimizer = GpuOptimizer::new(gpu, rule, host.len()).unwrap();
+        let optimizer = optimizer.with_precision(precision);
+        let reference = CpuOptimizer::new(rule, host.len()).unwrap();
+        Self { driver, gpu, host, reference, params, optimizer }
+    }
+
+    fn step(&mut self, gradients: &[f32], indices: &[u32]) {
+        let row_gradients = self.gpu.upload(gradients).unwrap();
+        self.optimizer.step_rows(&self.params, &row_gradients, indices).unwrap();
+        self.reference.step_rows(&mut self.host, gradients, indices).unwrap();
+    }
+
+    fn check(&self, what: &str) {
+        let found = self.params.download_blocking(self.gpu).unwrap();
+        self.driver.check_exact(&format!("{what}, params"), &self.host, &found);
+        assert_eq!(self.optimizer.state_count(), self.reference.state_count());
+        for index in 0..self.optimizer.state_count() {
+            let found = self.optimizer.state(index).download_blocking(self.gpu).unwrap();
+            let what = format!("{what}, state {index}");
+            self.driver.check_exact(&what, self.reference.state(index), &found);
+        }
+        assert_eq!(self.optimizer.steps(), self.reference.steps());
+    }
+}
+
+/// Steps over some rows of a table, compared with the CPU engine's.
+#[derive(Clone, Copy)]
+struct Agree<'a> {
+    driver: &'a Driver,
+    gpu: &'a Gpu,
+    precision: Precision,
+    rows: usize,
+    width: usize,
+    count: usize,
+}
+
+impl RuleVisitor for Agree<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { driver, gpu, precision, rows, width, count } = self;
+        let mut pair = Pair::new(driver, gpu, rule, precision, values(rows * width, 1, 5));
+        for seed in 0..3 {
+            let named = indices(rows, count, seed);
+            pair.step(&values(count * width, seed as u32 + 2, 5), &named);
+        }
+        pair.check(&format!("{count} of {rows} rows of {width}, {precision}, {rule:?}"));
+    }
+}
+
+fn every_rule(driver: &Driver) {
+    let gpu = driver.gpu();
+    let precision = *precisions(driver).last().unwrap();
+    for rule in AnyRule::examples() {
+        rule.visit(Agree { driver, gpu, precision, rows: 21, width: 8, count: 30 });
+    }
+}
+
+fn widths(driver: &Driver) {
+    let gpu = driver.gpu();
+    for &precision in precisions(driver) {
+        for rule in by_state_count() {
+            for (rows, width, count) in [(300, 1, 200), (50, 7, 33), (1, 5, 1), (40, 64, 25)] {
+                rule.visit(Agree { driver, gpu, precision, rows, width, count });
+            }
+        }
+        for width in [2, 3, 4, 6, 12, 63, 65, 1000] {
+            let rule = AnyRule::named("adagrad").unwrap();
+            rule.visit(Agree { driver, gpu, precision, rows: 9, width, count: 7 });
+        }
+        let rule = AnyRule::named("adagrad").unwrap();
+        rule.visit(Agree { driver, gpu, precision, rows: 50_000, width: 16, count: 20_000 });
+    }
+}
+
+/// At offsets aligned and not, in buffers of their own and in one, with nothing else written.
+fn views(driver: &Driver) {
+    let gpu = driver.gpu();
+    let (rows, count) = (11, 6);
+    let named = indices(rows, count, 9);
+    for (width, offset, gap) in [(8, 0, 0), (8, 1, 3), (5, 2, 1), (4, 0, 2), (3, 3, 0)] {
+        let (len, grads_len) = (rows * width, count * width);
+        let mut content = values(len, 1, 5);
+        let gradients = values(grads_len, 2, 5);
+        let grads_at = len + 64 + gap;
+        // Parameters, poison, gradients.
+        let poison = f32::from_bits(0x7fc0_dead);
+        let mut both = content.clone();
+        both.resize(grads_at, poison);
+        both.extend(&gradients);
+        let buffer = guarded(gpu, &both, GUARD + offset);
+        let view = |at: usize, len| {
+            GpuVec::from_buffer(&buffer, 4 * (GUARD + offset + at) as u64, len).unwrap()
+        };
+        let mut optimizer = GpuOptimizer::new(gpu, Adagrad::default(), len).unwrap();
+        optimizer = optimizer.with_precision(Precision::Exact);
+        optimizer.step_rows(&view(0, len), &view(grads_at, grads_len), &named).unwrap();
+        let mut reference = CpuOptimizer::new(Adagrad::default(), len).unwrap();
+        reference.step_rows(&mut content, &gradients, &named).unwrap();
+        // Poison is checked around the content, and by its bits between the two.
+        let found = unguarded(gpu, &buffer, GUARD + offset, both.len());
+        both[..len].copy_from_slice(&content);
+        let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&found), bits(&both), "rows of {width} at {offset} on {}", driver.name);
+    }
+}
+
+/// Limits so low that the table, its gradients, the lists and a row itself come in parts.
+fn parts(driver: &Driver) {
+    let small = driver.with_limits(|limits| {
+        limits.max_storage_buffer_binding_size = 4096;
+        limits.max_buffer_size = 64 << 10;
+        limits.max_compute_workgroups_per_dimension = 2;
+        limits.max_compute_invocations_per_workgroup = 64;
+        limits.max_compute_workgroup_size_x = 64;
+        limits.max_compute_workgroup_size_y = 64;
+    });
+    let gpu = &small;
+    for &precision in precisions(driver) {
+        for rule in by_state_count() {
+            // A table in parts; gradients too; rows longer than a binding; lists in parts.
+            for (rows, width, count) in
+                [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (12, 1500, 9), (20_000, 1, 5000)]
+            {
+                rule.visit(Agree { driver, gpu, precision, rows, width, count });
+            }
+        }
+    }
+    let mut optimizer = GpuOptimizer::new(gpu, Adagrad::default(), 4).unwrap();
+    let (params, grads) = (gpu.zeros(4).unwrap(), gpu.zeros(2000).unwrap());
+    let error = optimizer.step_rows(&params, &grads, &[1; 2000]).unwrap_err();
+    let limit = "max_storage_buffer_binding_size";
+    assert_eq!(error, StepError::Limit { limit, needed: 8016, allowed: 4096 });
+    optimizer.step_rows(&params, &grads, &[1; 1000]).unwrap();
+}
+
+fn special(driver: &Driver) {
+    let (rows, width, count) = (200, 12, 300);
+    let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
+    let host = patterns(rows * width, 1);
+    let mut pair = Pair::new(driver, driver.gpu(), rule, Precision::Exact, host);
+    pair.step(&patterns(count * width, 2), &indices(rows, count, 1));
+    pair.check("special values");
+    // A sum begins with the first gradient: -0 + -0 is -0, which the parameter -0 shows.
+    let rule = Adagrad { learning_rate: 1.0, epsilon: 1.0, ..rule };
+    let mut pair = Pair::new(driver, driver.gpu(), rule, Precision::Exact, vec![-0.0; 8]);
+    pair.step(&[-0.0; 8], &[0, 0]);
+    assert!(pair.host[..4].iter().all(|x| x.to_bits() == 0), "-0 - -0 is 0");
+    pair.check("signed zeros");
+}
+
+/// More steps than there are lists, with rows and learning rates of their own; again, with the
+/// lists that came back; and encoders that are submitted out of turn or dropped.
+fn recorded(driver: &Driver) {
+    let gpu = driver.gpu();
+    let (rows, width) = (100, 8);
+    let rule = Adagrad::default();
+    let mut pair = Pair::new(driver, gpu, rule, Precision::Exact, values(rows * width, 1, 5));
+    let encoder = || gpu.device().create_command_encoder(&Default::default());
+    for round in 0..2 {
+        let mut encoder = encoder();
+        for step in 0..40_u32 {
+            let count = 1 + (7 * step as usize + round) % 50;
+            let gradients = values(count * width, step, 5);
+            let named = indices(rows, count, u64::from(step));
+            let rate = 1.0 / (1.0 + step as f32);
+            pair.optimizer.set_learning_rate(rate).unwrap();
+            pair.reference.set_learning_rate(rate).unwrap();
+            let row_gradients = gpu.upload(&gradients).unwrap();
+            pair.optimizer.record_rows(&mut encoder, &pair.params, &row_gradients, &named).unwrap();
+            pair.reference.step_rows(&mut pair.host, &gradients, &named).unwrap();
+        }
+        gpu.queue().submit([encoder.finish()]);
+        gpu.wait_blocking().unwrap();
+    }
+    pair.check("80 recorded steps");
+
+    let gradients = values(2 * width, 3, 5);
+    let row_gradients = gpu.upload(&gradients).unwrap();
+    let (mut late, mut early, mut dropped) = (encoder(), encoder(), encoder());
+    let mut record = |encoder: &mut wgpu::CommandEncoder, named: [u32; 2]| {
+        pair.optimizer.record_rows(encoder, &pair.params, &row_gradients, &named).unwrap();
+    };
+    record(&mut late, [3, 4]);
+    record(&mut early, [5, 3]);
+    record(&mut dropped, [6, 7]);
+    drop(dropped);
+    gpu.queue().submit([early.finish()]);
+    gpu.queue().submit([late.finish()]);
+    for named in [[5, 3], [3, 4]] {
+        pair.reference.step_rows(&mut pair.host, &gradients, &named).unwrap();
+    }
+    pair.reference.set_steps(pair.optimizer.steps());
+    pair.check("out of turn");
+}
+
+fn refused(driver: &Driver) {
+    let gpu = driver.gpu();
+    let host = values(24, 1, 5);
+    let mut pair = Pair::new(driver, gpu, Adagrad::default(), Precision::Exact, host);
+    let gradients = values(9, 2, 5);
+    let row_gradients = gpu.upload(&gradients).unwrap();
+    let error = pair.optimizer.step_rows(&pair.params, &row_gradients, &[0, 7, 8]).unwrap_err();
+    assert_eq!(error, StepError::RowIndex { at: 2, row: 8, rows: 8 });
+    pair.check("after a refusal");
+    pair.step(&gradients, &[0, 7, 7]);
+    pair.check("after the recovery");
+}

@@ -1,0 +1,96 @@
+//! The noop tier of steps over rows: what is refused, and that nothing has changed then.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use wgpu_optim::{
+    Adagrad, Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, NonFinite, StepError,
+    wgpu,
+};
+
+fn noop(limits: wgpu::Limits) -> Gpu {
+    let descriptor =
+        wgpu::DeviceDescriptor { required_limits: limits, ..wgpu::DeviceDescriptor::default() };
+    let (device, queue) = wgpu::Device::noop(&descriptor);
+    Gpu::from_wgpu(device, queue)
+}
+
+fn gpu() -> Gpu {
+    noop(wgpu::Limits::default())
+}
+
+/// The same refusals as the CPU engine's, in the same words.
+#[test]
+fn both_engines_refuse_in_the_same_words() {
+    let gpu = gpu();
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 12).unwrap();
+    let mut reference = CpuOptimizer::new(Adagrad::default(), 12).unwrap();
+    let params = gpu.zeros(12).unwrap();
+    let mut refused = |gradients: usize, indices: &[u32]| {
+        let row_gradients = gpu.zeros(gradients).unwrap();
+        let error = optimizer.step_rows(&params, &row_gradients, indices).unwrap_err();
+        let on_cpu = reference.step_rows(&mut [0.0; 12], &vec![0.0; gradients], indices);
+        assert_eq!(error.to_string(), on_cpu.unwrap_err().to_string());
+        assert_eq!((optimizer.steps(), reference.steps()), (0, 0));
+        error
+    };
+    assert_eq!(refused(6, &[0, 4]), StepError::RowIndex { at: 1, row: 4, rows: 4 });
+    for (gradients, indices) in [(5, 2), (10, 2), (3, 0), (13, 1)] {
+        let expected = StepError::RowWidth { gradients, indices, len: 12 };
+        assert_eq!(refused(gradients, &vec![0; indices]), expected);
+    }
+    optimizer.step_rows(&params, &gpu.zeros(6).unwrap(), &[0, 3]).unwrap();
+    assert_eq!(optimizer.steps(), 1);
+}
+
+#[test]
+fn a_guard_that_looks_at_gradients_is_refused() {
+    let gpu = gpu();
+    let (params, grads) = (gpu.zeros(4).unwrap(), gpu.zeros(4).unwrap());
+    for (non_finite, max_norm) in
+        [(NonFinite::SkipElement, None), (NonFinite::Propagate, Some(1.0))]
+    {
+        let guard = GradientGuard { non_finite, max_norm };
+        let optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4).unwrap();
+        let mut optimizer = optimizer.with_guard(guard).unwrap();
+        let error = optimizer.step_rows(&params, &grads, &[0]);
+        assert_eq!(error, Err(StepError::GuardedRows));
+        assert_eq!(optimizer.steps(), 0);
+    }
+}
+
+#[test]
+fn vectors_that_do_not_fit_the_step_are_refused() {
+    let gpu = gpu();
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 8).unwrap();
+    let (params, grads) = (gpu.zeros(8).unwrap(), gpu.zeros(4).unwrap());
+    let mut refused = |params: &GpuVec, grads: &GpuVec| {
+        let error = optimizer.step_rows(params, grads, &[1]).unwrap_err();
+        assert_eq!(optimizer.steps(), 0);
+        error
+    };
+    let error = StepError::Length { vector: "params", found: 4, expected: 8 };
+    assert_eq!(refused(&grads, &grads), error);
+    let overlap = |byte| StepError::Overlap { first: "params", second: "row_gradients", byte };
+    assert_eq!(refused(&params, &params.slice(4..8).unwrap()), overlap(16));
+    let there = self::gpu().zeros(4).unwrap();
+    assert_eq!(refused(&params, &there), StepError::ForeignDevice { vector: "row_gradients" });
+    let gone = gpu.zeros(4).unwrap();
+    gone.buffers().for_each(|(buffer, _)| buffer.destroy());
+    assert!(matches!(refused(&params, &gone), StepError::ForeignBuffer { .. }));
+    let mut encoder = gpu.device().create_command_encoder(&Default::default());
+    optimizer.record_rows(&mut encoder, &params, &grads, &[1]).unwrap();
+    gpu.queue().submit([encoder.finish()]);
+    assert_eq!(optimizer.steps(), 1);
+}
+
+/// A list needs a binding more than a step over all elements.
+#[test]
+fn too_few_storage_buffers_are_named() {
+    let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
+    let gpu = noop(limits);
+    let (params, grads) = (gpu.zeros(4).unwrap(), gpu.zeros(4).unwrap());
+    let mut optimizer = GpuOptimizer::new(&gpu, Adam::default(), 4).unwrap();
+    let limit = "max_storage_buffers_per_shader_stage";
+    let expected = StepError::Limit { limit, needed: 5, allowed: 4 };
+    assert_eq!(optimizer.step_rows(&params, &grads, &[0]), Err(expected));
+    optimizer.step(&params, &grads).unwrap();
+}
