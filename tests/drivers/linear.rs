@@ -16,6 +16,8 @@ use crate::reference::values;
 pub(crate) const CHECKS: &[Check] = &[
     ("training at shapes of every kind", shapes),
     ("a batch of 4096 rows and 10,000 features", large_batch),
+    ("small models on both sides of what one dispatch takes", small_models),
+    ("small models and windows under lowered limits", lowered_limits),
     ("rows in several tables, batches in several pieces", several_tables),
     ("the logistic loss and penalties", logistic),
     ("rows streamed through windows of every kind", streamed),
@@ -98,6 +100,40 @@ fn large_batch(driver: &Driver) {
     let training =
         Training { batch_size: rows, epochs: 1, seed: 0, evaluate_every: 0, ..Training::default() };
     agree(driver, driver.gpu(), &data, &training);
+}
+
+/// The most rows of a batch, the most groups of columns, the most work, and the widest row that one
+/// invocation predicts, each with its neighbours.
+fn small_models(driver: &Driver) {
+    for (rows, features, batch_size) in [
+        (2100, 15, 1023),
+        (2100, 15, 1024),
+        (2100, 14, 1025),
+        (50, 1019, 15),
+        (50, 1023, 16),
+        (50, 1024, 15),
+        (70, 31, 20),
+        (70, 32, 20),
+    ] {
+        let data = synthetic(rows, features, 3).dataset;
+        let training = Training { batch_size, evaluate_every: 0, ..Training::default() };
+        agree(driver, driver.gpu(), &data, &training);
+    }
+}
+
+/// Buffers so small that neither all hyper-parameters of a submission nor a window with its targets
+/// of the usual size would fit.
+fn lowered_limits(driver: &Driver) {
+    let small = driver.with_limits(|limits| {
+        limits.max_storage_buffer_binding_size = 32 << 10;
+        limits.max_buffer_size = 32 << 10;
+    });
+    for (features, batch_size, gpu_memory) in [(3, 1, None), (7, 10, Some(60_000))] {
+        let data = synthetic(3000, features, 4).dataset;
+        let training =
+            Training { batch_size, gpu_memory, evaluate_every: 0, ..Training::default() };
+        agree(driver, &small, &data, &training);
+    }
 }
 
 fn several_tables(driver: &Driver) {

@@ -83,8 +83,8 @@ fn shapes(driver: &Driver) {
 }
 
 fn many_submissions(driver: &Driver) {
-    // A submission then has room for a few dispatches, and the window for the least it has.
-    let small = driver.with_limits(|limits| limits.max_buffer_size = 17 << 20);
+    // The window then holds little more than the longest 4000 rows.
+    let small = driver.with_limits(|limits| limits.max_buffer_size = 7 << 20);
     let data = sparse(60_000, 5000, 60);
     let training =
         Training { batch_size: 4000, epochs: 1, evaluate_every: 0, ..Training::default() };

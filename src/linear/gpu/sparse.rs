@@ -68,9 +68,12 @@ impl<'a> Rows<'a> {
                 return Err(TrainError::Limit { limit, needed, allowed: binding });
             }
         }
-        let longest = (0..data.rows()).map(|row| data.row(row).0.len()).max().unwrap_or(0);
-        let largest = Words::most(batch_size, (batch_size * longest).min(data.entry_count()));
-        let window_words = WINDOW_WORDS.max(largest);
+        // Any rows may meet in a batch: it has at most the entries of the longest ones.
+        let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
+        lens.sort_unstable_by(|a, b| b.cmp(a));
+        let largest = Words::most(batch_size, lens.iter().take(batch_size).sum());
+        let room = usize::try_from(binding / 4).unwrap_or(usize::MAX);
+        let window_words = WINDOW_WORDS.min(room).max(largest);
         let (needed, allowed) = (4 * window_words as u64, binding);
         if needed > allowed {
             let limit = "max_storage_buffer_binding_size";

@@ -32,10 +32,11 @@ pub(super) struct Stream<'a> {
 
 impl<'a> Stream<'a> {
     /// How many rows a window has if the device is to hold `bytes` bytes of rows: all of `bytes`
-    /// or the usual size, cut to whole batches where there is room for one.
+    /// or the usual size, cut to whole batches where there is room for one. Rows and targets share a
+    /// staging buffer, which is no larger than a binding.
     pub(super) fn window_rows(shape: &Shape, bytes: u64, batch_size: usize, rows: usize) -> u64 {
-        let most = bytes.min(WINDOW_BYTES) / (shape.row_bytes() + 4);
-        let most = most.min(shape.rows_per_table).min(rows as u64).max(1);
+        let bytes = bytes.min(WINDOW_BYTES).min(shape.binding());
+        let most = (bytes / (shape.row_bytes() + 4)).min(rows as u64).max(1);
         let batch = batch_size as u64;
         if most >= batch { most - most % batch } else { most }
     }
@@ -183,6 +184,10 @@ mod tests {
         assert_eq!(Stream::window_rows(&shape, 0, 10, 1000), 1);
         assert_eq!(Stream::window_rows(&shape, u64::MAX, 10, 1_000_000), 645_270);
         assert_eq!(Stream::window_rows(&shape, u64::MAX, 10, 7), 7);
+        // 20 rows fit a binding, but not with their targets.
+        let small = wgpu::Limits { max_storage_buffer_binding_size: 1000, ..limits };
+        let shape = Shape::new(8, &small).unwrap();
+        assert_eq!(Stream::window_rows(&shape, u64::MAX, 3, 1000), 18);
     }
 
     #[test]
