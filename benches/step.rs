@@ -18,7 +18,8 @@ use std::time::{Duration, Instant};
 use support::gpus;
 use traffic::{Traffic, values};
 use wgpu_optim::{
-    Adagrad, CpuOptimizer, Gpu, GpuOptimizer, GradientGuard, NonFinite, Precision, Rule, wgpu,
+    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, GradientGuard, NonFinite, Precision, Rule,
+    RuleVisitor, wgpu,
 };
 
 const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
@@ -66,6 +67,67 @@ fn gpu<R: Rule>(criterion: &mut Criterion, name: &str, gpu: &Gpu, rule: R, preci
 fn cpu_steps(criterion: &mut Criterion) {
     cpu(criterion, "step/cpu/adagrad", Adagrad::default());
     cpu(criterion, "step/cpu/traffic", Traffic);
+}
+
+/// The rules' common choices of formula.
+fn rules() -> Vec<(String, AnyRule)> {
+    let variants: [(&str, &[(&str, &str)]); 8] = [
+        ("sgd", &[("momentum", "0.9")]),
+        ("sgd", &[("momentum", "0.9"), ("nesterov", "true")]),
+        ("sgd", &[("momentum", "0.9"), ("weight_decay", "0.01")]),
+        ("rmsprop", &[("centered", "true")]),
+        ("rmsprop", &[("momentum", "0.9")]),
+        ("rmsprop", &[("momentum", "0.9"), ("centered", "true")]),
+        ("adam", &[("amsgrad", "true")]),
+        ("adam", &[("weight_decay", "0.01")]),
+    ];
+    let presets =
+        AnyRule::presets().into_iter().map(|preset| (preset.name.to_owned(), preset.rule));
+    let variants = variants.map(|(name, options)| {
+        let mut rule = AnyRule::named(name).unwrap();
+        let mut name = name.to_owned();
+        for (option, value) in options {
+            rule.set(option, value).unwrap();
+            name = format!("{name}, {option}");
+        }
+        (name, rule)
+    });
+    presets.chain(variants).collect()
+}
+
+/// Parameter, gradient and state read, parameter and state written.
+fn bytes<R: Rule>(rule: &R, len: usize) -> Throughput {
+    Throughput::Bytes((12 + 8 * rule.state_names().len() as u64) * len as u64)
+}
+
+struct Cpu<'a> {
+    criterion: &'a mut Criterion,
+    name: String,
+}
+
+impl RuleVisitor for Cpu<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let mut group = self.criterion.benchmark_group(format!("step/cpu/{}", self.name));
+        for len in [1 << 20, 1 << 24] {
+            let (mut params, grads) = (values(len), values(len));
+            let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
+            group.throughput(bytes(&rule, len));
+            group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+                bencher.iter(|| optimizer.step(&mut params, &grads).unwrap());
+            });
+        }
+    }
+}
+
+/// Every rule's common choices on the CPU engine, whose loop is compiled for them.
+fn cpu_rules(criterion: &mut Criterion) {
+    for (name, rule) in rules() {
+        if name != Adagrad::NAME {
+            rule.visit(Cpu { criterion, name });
+        }
+    }
 }
 
 fn gpu_steps(criterion: &mut Criterion) {
@@ -201,5 +263,5 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = short(); targets = cpu_steps, gpu_steps, kernels, guards, encoding }
+criterion_group! { name = benches; config = short(); targets = cpu_steps, cpu_rules, gpu_steps, kernels, guards, encoding }
 criterion_main!(benches);

@@ -128,7 +128,7 @@ pub use numerics::Precision;
 pub use rules::family::*;
 pub use rules::{
     AnyRule, EpsilonPlacement, GradientError, GradientGuard, GuardReport, NonFinite, Rule,
-    RuleError, RuleVisitor, WeightDecay,
+    RuleError, RuleVisitor, Schedule, WeightDecay,
 };
 pub use wgpu;
 

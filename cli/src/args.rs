@@ -7,9 +7,9 @@ use std::str::FromStr;
 
 use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use wgpu_optim::{Adagrad, Precision, Rule, RuleError};
+use wgpu_optim::{Precision, Schedule};
 
-use crate::error::Error;
+use crate::rule::{self, RuleArgs};
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -41,21 +41,33 @@ pub(crate) enum Command {
     Bench(BenchArgs),
 }
 
-/// `fit`: train.
-#[derive(Debug, Args)]
-#[command(
-    about = "Train a linear model y = Xw + b on a table of numbers, by minibatches.",
-    after_help = "DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
+/// What `fit -h` ends with.
+fn fit_help() -> String {
+    format!(
+        "DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
 any number is taken as a header; columns without a name are called x0, x1, and so on. The loss is
 half the mean squared error. Without DATA, a built-in problem with known weights is trained, and
 the true and the learned weights are shown side by side.
 
+Learning rates to begin with: {}.
+
+{}
 Example: the first 1500 rows, the last column predicted from the others, a picture of the
 loss, and the model kept for `predict`:
 
   wgpu-optim fit airfoil_self_noise.dat --rows 1500 --plot loss.svg --save airfoil.safetensors
 
-Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong."
+Exit status: 0 done; 1 the run failed; 2 the input or the arguments are wrong.",
+        rule::learning_rates(),
+        rule::help()
+    )
+}
+
+/// `fit`: train.
+#[derive(Debug, Args)]
+#[command(
+    about = "Train a linear model y = Xw + b on a table of numbers, by minibatches.",
+    after_help = fit_help()
 )]
 pub(crate) struct FitArgs {
     /// The table to train on; without it, a built-in problem
@@ -80,12 +92,16 @@ pub(crate) struct FitArgs {
     pub(crate) batch_size: usize,
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
-    /// The step size, before Adagrad divides it by the root of the summed squares
-    #[arg(long, default_value_t = 0.1, value_parser = real, allow_hyphen_values = true)]
-    pub(crate) learning_rate: f32,
-    /// Added to the summed squares under the root
-    #[arg(long, default_value = "1e-6", value_parser = real, allow_hyphen_values = true)]
-    pub(crate) epsilon: f32,
+    /// The step size, before the rule divides or adds to it [default: by the rule, see below]
+    #[arg(long, value_parser = real, allow_hyphen_values = true)]
+    pub(crate) learning_rate: Option<f32>,
+    /// What keeps the rule's quotient finite [default: by the rule, 1e-6 for adagrad]
+    #[arg(long, value_parser = real, allow_hyphen_values = true)]
+    pub(crate) epsilon: Option<f32>,
+    /// Change the learning rate from step to step, such as cosine:300, or
+    /// warmup:30,exponential:0.99; a wrong one lists them all
+    #[arg(long, value_name = "SCHEDULE", default_value = "constant")]
+    pub(crate) schedule: Schedule,
     /// Decides the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
@@ -149,7 +165,8 @@ pub(crate) struct PredictArgs {
 #[derive(Debug, Args)]
 #[command(
     about = "Follow an optimizer over f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2), in double precision.",
-    after_help = "This is the textbook's experiment (Dive into Deep Learning, chapter on Adagrad); epsilon is 1e-6.
+    after_help = "This is the textbook's experiment (Dive into Deep Learning, chapter on Adagrad). The rules'
+hyper-parameters are listed by `fit -h`; Adagrad's epsilon is 1e-6.
 --rotate turns the function: f is then 0.1 u1^2 + 2 u2^2 with u1 = x1 cos t + x2 sin t and
 u2 = x2 cos t - x1 sin t. This is a true rotation. The textbook's 0.1 (x1 + x2)^2 + 2 (x1 - x2)^2
 is twice what 45 degrees gives here, as it leaves out the division by the root of 2.
@@ -252,38 +269,6 @@ pub(crate) struct BenchArgs {
     pub(crate) json: bool,
 }
 
-/// Which update rule to use.
-#[derive(Clone, Copy, Debug, Args)]
-pub(crate) struct RuleArgs {
-    /// The update rule
-    #[arg(long, value_enum, default_value_t = Optimizer::Adagrad)]
-    pub(crate) optimizer: Optimizer,
-}
-
-impl RuleArgs {
-    /// The rule with these hyper-parameters.
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where the rule refuses one, under the name that it has here.
-    pub(crate) fn rule(self, learning_rate: f32, epsilon: f32) -> Result<Adagrad, Error> {
-        let rule = match self.optimizer {
-            Optimizer::Adagrad => Adagrad { learning_rate, epsilon, ..Adagrad::default() },
-        };
-        rule.validate().map_err(|error| {
-            let text = error.to_string();
-            match error {
-                RuleError::NotFiniteOrNegative { parameter, .. }
-                | RuleError::Subnormal { parameter, .. } => {
-                    let option = format!("--{}", parameter.replace('_', "-"));
-                    Error::Argument(text.replacen(parameter, &option, 1))
-                }
-                _ => Error::Argument(text),
-            }
-        })?;
-        Ok(rule)
-    }
-}
-
 /// What to run on.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeviceArgs {
@@ -291,12 +276,6 @@ pub(crate) struct DeviceArgs {
     /// adapter, software drivers included; or a part of an adapter's name, whatever the case
     #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
     pub(crate) device: String,
-}
-
-/// The update rules there are.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum Optimizer {
-    Adagrad,
 }
 
 /// Which columns are standardized.

@@ -1,9 +1,12 @@
 //! `wgpu-optim fit`: reads, trains, reports.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::path::Path;
 
-use wgpu_optim::linear::{TrainError, Training, train_blocking};
+use wgpu_optim::data::Dataset;
+use wgpu_optim::linear::{Engine, Progress, TrainError, Trained, Training, train_blocking};
+use wgpu_optim::{Rule, RuleVisitor};
 
 use crate::args::FitArgs;
 use crate::device::Device;
@@ -34,6 +37,7 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         epochs: args.epochs,
         batch_size: args.batch_size,
         seed: args.seed,
+        schedule: args.schedule.clone(),
         evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
         gpu_memory: args.gpu_memory,
         ..Training::default()
@@ -42,9 +46,9 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     // Before training, so that who gives up waiting for it has no trained model to lose.
     let best_loss = least_squares::best_loss(&problem.dataset)?;
     let engine = device.engine(args.precision.into());
-    let trained = train_blocking(engine, rule, &problem.dataset, &training, |progress| {
-        display.update(progress)
-    });
+    let observe = |progress: &Progress| display.update(progress);
+    let data = &problem.dataset;
+    let trained = rule.rule.visit(Train { engine, data, training: &training, observe });
     display.finish();
     let trained = trained.map_err(|error| match error {
         TrainError::Interrupted { .. } => Error::Interrupted,
@@ -69,6 +73,22 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     };
     written?;
     Ok(printed?)
+}
+
+/// A training run by whatever rule.
+struct Train<'a, F> {
+    engine: Engine<'a>,
+    data: &'a Dataset,
+    training: &'a Training,
+    observe: F,
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> RuleVisitor for Train<'_, F> {
+    type Output = Result<Trained, TrainError>;
+
+    fn visit<R: Rule>(self, rule: R) -> Self::Output {
+        train_blocking(self.engine, rule, self.data, self.training, self.observe)
+    }
 }
 
 /// The files that were asked for, found to be writable before anything else is done.

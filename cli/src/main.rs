@@ -26,6 +26,7 @@ mod predict;
 mod problem;
 mod progress;
 mod report;
+mod rule;
 mod scaling;
 mod table;
 mod trace;

@@ -2,12 +2,14 @@
 
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use wgpu_optim::linear::{Trained, Training};
-use wgpu_optim::{Adagrad, Precision, Rule};
+use wgpu_optim::{Precision, Schedule};
 
 use crate::device::Description;
 use crate::output::printable;
 use crate::problem::Problem;
+use crate::rule::ChosenRule;
 
 /// A line below the header, and no others: easy to read and to search.
 pub(crate) const STYLE: TableStyle =
@@ -21,7 +23,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) best_loss: Option<f64>,
     pub(crate) device: Description,
     pub(crate) training: &'a Training,
-    pub(crate) rule: &'a Adagrad,
+    pub(crate) rule: &'a ChosenRule,
     pub(crate) precision: Precision,
 }
 
@@ -36,7 +38,10 @@ pub(crate) struct JsonReport<'a> {
     batch_size: usize,
     optimizer: &'static str,
     learning_rate: f32,
-    epsilon: f32,
+    /// Null for a rule that has none.
+    epsilon: Option<f32>,
+    options: Map<String, Value>,
+    schedule: String,
     seed: u64,
     loss: f64,
     loss_history: Vec<(f64, f64)>,
@@ -63,9 +68,11 @@ impl<'a> JsonReport<'a> {
             features: outcome.problem.dataset.feature_count(),
             epochs: training.epochs,
             batch_size: training.batch_size,
-            optimizer: Adagrad::NAME,
-            learning_rate: rule.learning_rate,
-            epsilon: rule.epsilon,
+            optimizer: rule.name(),
+            learning_rate: rule.learning_rate(),
+            epsilon: rule.epsilon(),
+            options: rule.options(),
+            schedule: training.schedule.to_string(),
             seed: training.seed,
             loss: trained.loss,
             loss_history: trained.history.iter().map(|point| (point.epoch, point.loss)).collect(),
@@ -93,6 +100,10 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     let (rows, features) = (problem.dataset.rows(), problem.dataset.feature_count());
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
+    let schedule = match &training.schedule {
+        Schedule::Constant => String::new(),
+        schedule => format!(" by {schedule}"),
+    };
     let precision = match outcome.device.kind {
         "cpu" => "the bits of exact precision".to_owned(), // whichever was asked for
         _ => format!("{} precision", outcome.precision),
@@ -108,9 +119,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
         (
             "training",
             format!(
-                "{} at {}, batches of {batch}, epochs {epochs}, seed {}",
-                Adagrad::NAME,
-                rule.learning_rate,
+                "{rule}{schedule}, batches of {batch}, epochs {epochs}, seed {}",
                 training.seed
             ),
         ),

@@ -2,7 +2,8 @@
 //! double precision, on a function of two variables.
 
 use serde::Serialize;
-use wgpu_optim::Rule;
+use serde_json::{Map, Value};
+use wgpu_optim::{Rule, RuleVisitor};
 
 use crate::args::TraceArgs;
 use crate::error::Error;
@@ -11,7 +12,6 @@ use crate::output;
 use crate::plot::{Path2d, PlotFile};
 
 const START: [f64; 2] = [-5.0, -2.0];
-const EPSILON: f32 = 1e-6;
 /// Of u1^2 and u2^2.
 const CURVATURE: [f64; 2] = [0.1, 2.0];
 /// The values of the contours that are drawn.
@@ -25,6 +25,8 @@ const STEPS_PER_CHECK: u64 = 4096;
 struct JsonReport<'a> {
     optimizer: &'static str,
     learning_rate: f32,
+    epsilon: Option<f32>,
+    options: Map<String, Value>,
     steps: u32,
     rotate: f64,
     path: &'a [[f64; 2]],
@@ -34,26 +36,28 @@ struct JsonReport<'a> {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
-    let rule = args.rule.rule(args.learning_rate, EPSILON)?;
+    let rule = args.rule.rule(Some(args.learning_rate), None)?;
     if !args.rotate.is_finite() {
         return Err(Error::Argument(format!("--rotate {}: give a finite angle", args.rotate)));
     }
     let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &[])).transpose()?;
 
     let function = Valley::rotated(args.rotate);
-    let path = follow(&rule, &function, args.steps)?;
+    let path = rule.rule.visit(Follow { function: &function, steps: args.steps })?;
     let [x1, x2] = path.last().copied().unwrap_or(START);
     if let Some(plot) = plot {
-        let title = format!("{}, learning rate {}", rule_name(&rule), args.learning_rate);
+        let title = format!("{}, learning rate {}", rule.name(), rule.learning_rate());
         let contours = LEVELS.map(|level| function.contour(level));
         plot.write(&Path2d { title, path: &path, contours: &contours })?;
     }
     if args.json {
-        let (learning_rate, steps, rotate) = (args.learning_rate, args.steps, args.rotate);
-        let optimizer = rule_name(&rule);
+        let (learning_rate, steps, rotate) = (rule.learning_rate(), args.steps, args.rotate);
+        let (optimizer, epsilon, options) = (rule.name(), rule.epsilon(), rule.options());
         output::print_json(&JsonReport {
             optimizer,
             learning_rate,
+            epsilon,
+            options,
             steps,
             rotate,
             path: &path,
@@ -66,8 +70,18 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
     Ok(())
 }
 
-fn rule_name<R: Rule>(_: &R) -> &'static str {
-    R::NAME
+/// The way of whatever rule.
+struct Follow<'a> {
+    function: &'a Valley,
+    steps: u32,
+}
+
+impl RuleVisitor for Follow<'_> {
+    type Output = Result<Vec<[f64; 2]>, Error>;
+
+    fn visit<R: Rule>(self, rule: R) -> Self::Output {
+        follow(&rule, self.function, self.steps)
+    }
 }
 
 /// All points from the start to the last step.

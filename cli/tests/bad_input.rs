@@ -93,6 +93,23 @@ fn hyper_parameters() {
     fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
 }
 
+#[test]
+fn rules_options_and_schedules() {
+    let sgd = |rest: &[&'static str], expected: &[&str]| {
+        fit_fails(GOOD, &[&["--optimizer", "sgd"], rest].concat(), expected);
+    };
+    fit_fails(GOOD, &["--optimizer", "adagard"], &["adagard", "adagrad", "adamw"]);
+    sgd(&["--epsilon", "1e-3"], &["--epsilon", "sgd has no epsilon"]);
+    sgd(&["-O", "momentun=1"], &["no option momentun", "momentum, dampening"]);
+    sgd(&["-O", "momentum"], &["NAME=VALUE"]);
+    sgd(&["-O", "momentum=much"], &["--option momentum=much", "give a number"]);
+    sgd(&["-O", "momentum=-1"], &["--option momentum is -1", "at least 0"]);
+    sgd(&["-O", "nesterov=true"], &["nesterov needs a momentum above 0"]);
+    fit_fails(GOOD, &["--optimizer", "adam", "-O", "beta2=1"], &["beta2 is 1", "below 1"]);
+    fit_fails(GOOD, &["--schedule", "cosinus:3"], &["cosinus:3", "cosine:STEPS"]);
+    fit_fails(GOOD, &["--schedule", "cosine:0"], &["cosine", "steps 0"]);
+}
+
 /// A minus sign makes a wrong value and not another option.
 #[test]
 fn negative_numbers() {

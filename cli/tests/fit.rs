@@ -102,6 +102,8 @@ fn the_json_contract() {
         "optimizer",
         "learning_rate",
         "epsilon",
+        "options",
+        "schedule",
         "seed",
         "loss",
         "loss_history",
@@ -230,4 +232,30 @@ fn pictures_are_written_whole() {
     assert!(picture.trim_end().ends_with("</svg>") && picture.contains("epoch"));
     assert!(place.read("loss.png").starts_with(b"\x89PNG"));
     assert_eq!(place.names(), ["data.csv", "loss.png", "loss.svg"]);
+}
+
+/// Every rule gets near the least-squares fit from its defaults; settings and schedule are told.
+#[test]
+fn every_rule_trains() {
+    let place = Folder::new();
+    for rule in ["sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw"] {
+        let base = ["fit", "--device", "cpu", "--json", "--quiet", "--optimizer", rule];
+        let report = json(&place.succeed(&base));
+        let loss = |key: &str| report[key].as_f64().unwrap();
+        assert!(loss("loss") < 3.0 * loss("least_squares_loss"), "{rule}: {}", loss("loss"));
+        assert_eq!((&report["optimizer"], &report["schedule"]), (&rule.into(), &"constant".into()));
+        assert_eq!(report["epsilon"].is_null(), rule == "sgd");
+        let report = json(&place.succeed(&[&base[..], &["--schedule", "warmup:9"]].concat()));
+        assert_eq!(report["schedule"], "warmup:9:0");
+    }
+    let options = ["-O", "momentum=0.5", "--option", "nesterov=true", "--learning-rate", "0.01"];
+    let base = ["fit", "--device", "cpu", "--optimizer", "sgd", "--json", "--quiet"];
+    let report = json(&place.succeed(&[&base[..], &options].concat()));
+    assert_eq!(
+        (&report["options"]["momentum"], &report["options"]["nesterov"]),
+        (&0.5.into(), &true.into())
+    );
+    assert_eq!(report["learning_rate"], 0.01_f32);
+    let table = place.succeed(&[&base[..5], &options].concat());
+    assert!(table.contains("sgd at 0.01, momentum=0.5, nesterov=true, batches of 10"), "{table}");
 }

@@ -3,7 +3,8 @@
 use super::scan::scan;
 use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
-    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError, check_state,
+    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError, Schedule,
+    ScheduleError, check_state, scheduled,
 };
 
 /// Applies a rule to a parameter vector in host memory.
@@ -25,6 +26,7 @@ pub struct CpuOptimizer<R: Rule> {
     pub(super) len: usize,
     pub(super) state: Vec<Vec<f32>>,
     pub(super) steps: u64,
+    schedule: Schedule,
     pub(super) guard: GradientGuard,
     report: GuardReport,
     /// Scratch memory of the scan.
@@ -38,6 +40,9 @@ pub enum CpuError {
     /// A hyper-parameter is outside its domain.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A number of a schedule is outside its domain.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The state does not fit in memory.
     #[error("no memory for a state vector of {len} elements")]
     OutOfMemory {
@@ -108,8 +113,8 @@ impl<R: Rule> CpuOptimizer<R> {
         let used = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
         let state = used.map(|(_, &value)| filled(value, len));
         let state = state.collect::<Result<_, _>>()?;
-        let (guard, report) = Default::default();
-        Ok(Self { rule, len, state, steps: 0, guard, report, sums: Vec::new() })
+        let (schedule, guard, report) = Default::default();
+        Ok(Self { rule, len, state, steps: 0, schedule, guard, report, sums: Vec::new() })
     }
 
     /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
@@ -121,6 +126,28 @@ impl<R: Rule> CpuOptimizer<R> {
         guard.validate()?;
         (self.guard, self.report) = (guard, GuardReport::default());
         Ok(self)
+    }
+
+    /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has the base
+    /// learning rate times `schedule.factor(t)`. Default: the base learning rate throughout.
+    ///
+    /// # Errors
+    /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, CpuError> {
+        schedule.validate()?;
+        self.schedule = schedule;
+        Ok(self)
+    }
+
+    /// The learning-rate schedule.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The uniforms of step number `step`.
+    pub(super) fn uniforms(&self, step: u64) -> R::Uniforms {
+        scheduled(&self.rule, &self.schedule, step)
     }
 
     /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
@@ -141,7 +168,7 @@ impl<R: Rule> CpuOptimizer<R> {
         if decision.skip {
             return Ok(());
         }
-        let uniforms = self.rule.uniforms(self.steps);
+        let uniforms = self.uniforms(self.steps);
         let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
         let treatment =
             Treatment { scale: decision.scale, only_finite: self.guard.skips_elements() };

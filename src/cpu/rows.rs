@@ -68,7 +68,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// A step over rows in ascending order, each once; threads where they pay.
     fn step_ascending(&mut self, params: &mut [f32], grads: &[f32], rows: &[u32], width: usize) {
         self.steps += 1;
-        let uniforms = self.rule.uniforms(self.steps);
+        let uniforms = self.uniforms(self.steps);
         let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
         let table = Table { params, state, first: 0, width };
         let threads = (grads.len() / ELEMENTS_PER_THREAD).max(1);
@@ -79,7 +79,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// A step over single elements in any order, each once; by this thread.
     pub(crate) fn step_elements(&mut self, params: &mut [f32], grads: &[f32], elements: &[u32]) {
         self.steps += 1;
-        let uniforms = self.rule.uniforms(self.steps);
+        let uniforms = self.uniforms(self.steps);
         let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
         let mut table = Table { params, state, first: 0, width: 1 };
         table.step(&self.rule, &uniforms, grads, elements);

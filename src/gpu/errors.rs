@@ -1,6 +1,6 @@
 //! What can go wrong on a GPU, one narrow enum for each kind of call.
 
-use crate::rules::{GradientError, RuleError};
+use crate::rules::{GradientError, RuleError, ScheduleError};
 
 /// Why no GPU could be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -109,6 +109,9 @@ pub enum StepError {
     /// A hyper-parameter is outside its domain.
     #[error(transparent)]
     Rule(#[from] RuleError),
+    /// A number of a schedule is outside its domain.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
     /// The state could not be allocated.
     #[error("optimizer state: {0}")]
     State(#[source] VectorError),

@@ -10,7 +10,7 @@ use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{GradientGuard, Rule, check_state};
+use crate::rules::{GradientGuard, Rule, Schedule, check_state, scheduled};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -30,6 +30,7 @@ pub struct GpuOptimizer<R: Rule> {
     precision: Precision,
     state: Vec<GpuVec>,
     steps: u64,
+    schedule: Schedule,
     kernels: StepKernels,
     /// The uniforms of the last step, and where they are: steps with the same ones share them.
     uniforms: Option<(R::Uniforms, Slot)>,
@@ -88,6 +89,7 @@ impl<R: Rule> GpuOptimizer<R> {
             precision: Precision::Native,
             state,
             steps: 0,
+            schedule: Schedule::Constant,
             kernels: StepKernels::new(&gpu.device().limits(), KernelShape::default()),
             uniforms: None,
             bindings: Vec::new(),
@@ -112,6 +114,28 @@ impl<R: Rule> GpuOptimizer<R> {
         self.kernels = StepKernels::new(&self.gpu.device().limits(), shape);
         self.bindings.clear();
         self
+    }
+
+    /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has the base
+    /// learning rate times `schedule.factor(t)`. Default: the base learning rate throughout.
+    ///
+    /// # Errors
+    /// [`StepError::Schedule`] if a number of the schedule is outside its domain.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, StepError> {
+        schedule.validate()?;
+        self.schedule = schedule;
+        Ok(self)
+    }
+
+    /// The learning-rate schedule.
+    #[must_use]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The uniforms of step number `step`.
+    fn uniforms_of(&self, step: u64) -> R::Uniforms {
+        scheduled(&self.rule, &self.schedule, step)
     }
 
     /// Encodes one step and submits it.
@@ -209,7 +233,7 @@ impl<R: Rule> GpuOptimizer<R> {
     /// The uniforms of the next step, which a kernel of the caller's takes; it counts.
     pub(crate) fn next_uniforms(&mut self) -> R::Uniforms {
         self.steps += 1;
-        self.rule.uniforms(self.steps)
+        self.uniforms_of(self.steps)
     }
 
     /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
@@ -255,7 +279,7 @@ impl<R: Rule> GpuOptimizer<R> {
             return Err(StepError::DeviceLost);
         }
         self.prepare_bindings(params, grads)?;
-        let uniforms = self.rule.uniforms(self.steps + 1);
+        let uniforms = self.uniforms_of(self.steps + 1);
         // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
         let same = |known: &R::Uniforms| bytemuck::bytes_of(known) == bytemuck::bytes_of(&uniforms);
         if !self.uniforms.as_ref().is_some_and(|(known, _)| same(known)) {

@@ -42,7 +42,8 @@ impl<'a, R: Rule> CpuWorker<'a, R> {
         let parameters = model.parameters();
         Ok(Self {
             computation: CpuGradient::new(data, training),
-            optimizer: CpuOptimizer::new(rule, parameters.len())?,
+            optimizer: CpuOptimizer::new(rule, parameters.len())?
+                .with_schedule(training.schedule.clone())?,
             gradient: vec![0.0; parameters.len()],
             parameters,
             losses: Vec::new(),

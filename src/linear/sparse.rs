@@ -86,7 +86,8 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             data,
             loss: training.loss,
             penalty: training.penalty,
-            optimizer: CpuOptimizer::new(rule, parameters.len())?,
+            optimizer: CpuOptimizer::new(rule, parameters.len())?
+                .with_schedule(training.schedule.clone())?,
             parameters,
             gradient: Gradient { columns: Vec::new(), sums: Vec::new(), place },
             residuals: Vec::new(),

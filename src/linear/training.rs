@@ -3,14 +3,17 @@
 use super::loss::Loss;
 use super::model::LinearModel;
 use super::penalty::Penalty;
+use crate::rules::Schedule;
 
 /// How to train.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Training {
     /// What is minimized. Default [`Loss::Squared`].
     pub loss: Loss,
     /// What keeps the weights small. Default: nothing.
     pub penalty: Penalty,
+    /// What the rule's learning rate is multiplied by in each step. Default: 1.
+    pub schedule: Schedule,
     /// How often every row is visited; at least 1. Default 2.
     pub epochs: u32,
     /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
@@ -51,6 +54,7 @@ impl Default for Training {
         Self {
             loss: Loss::Squared,
             penalty: Penalty::default(),
+            schedule: Schedule::Constant,
             epochs: 2,
             batch_size: 10,
             seed: 0,

@@ -9,12 +9,14 @@ mod any;
 mod error;
 mod guard;
 mod options;
+mod schedule;
 mod setting;
 
 pub use any::{RuleOption, RuleVisitor, UnknownRule};
 pub use error::RuleError;
 pub use guard::{GradientError, GradientGuard, GuardReport, NonFinite};
 pub use options::{EpsilonPlacement, WeightDecay};
+pub use schedule::{Schedule, ScheduleError};
 pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 
 pub(crate) use error::{above_zero, not_subnormal};
@@ -151,6 +153,11 @@ impl<T: Copy + std::fmt::Debug, const N: usize> StateElement<T> for [T; N] {
     fn from_fn(value: impl FnMut(usize) -> T) -> Self {
         std::array::from_fn(value)
     }
+}
+
+/// The uniforms of step number `step` of a schedule.
+pub(crate) fn scheduled<R: Rule>(rule: &R, schedule: &Schedule, step: u64) -> R::Uniforms {
+    rule.uniforms_at(step, f64::from(rule.learning_rate()) * schedule.factor(step))
 }
 
 /// Fails to compile for a rule whose state is not what [`Rule::STATE`] says.

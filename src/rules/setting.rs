@@ -108,12 +108,21 @@ impl SettingKind {
     #[must_use]
     pub fn format(self, value: f64) -> String {
         match self {
-            // The shortest text of the f32 where one was meant.
-            Self::Number(_) if f64::from(value as f32) == value => (value as f32).to_string(),
-            Self::Number(_) => value.to_string(),
+            Self::Number(_) => number_text(value),
             Self::Flag => (value != 0.0).to_string(),
             Self::Choice(names) => names.get(value as usize).copied().unwrap_or("").to_owned(),
         }
+    }
+}
+
+/// A number in its shortest form, that of the f32 where one was meant.
+fn number_text(value: f64) -> String {
+    let single = f64::from(value as f32) == value;
+    match (value == 0.0 || (1e-4..1e7).contains(&value), single) {
+        (true, true) => (value as f32).to_string(),
+        (true, false) => value.to_string(),
+        (false, true) => format!("{:e}", value as f32),
+        (false, false) => format!("{value:e}"),
     }
 }
 
@@ -227,3 +236,78 @@ macro_rules! decoupled_weight_decay {
 }
 
 pub(crate) use {decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+
+#[cfg(test)]
+mod tests {
+    use crate::{AnyRule, EpsilonPlacement, Rule, RuleVisitor, Sgd};
+
+    /// Whatever can be read can be written, and comes out the same.
+    #[test]
+    fn every_setting_of_every_rule_is_read_back() {
+        for rule in AnyRule::examples() {
+            let mut copy = AnyRule::named(rule.name()).unwrap();
+            for option in rule.options() {
+                assert!(!option.help.is_empty());
+                copy.set(&option.name.replace('_', "-"), &option.text()).unwrap();
+            }
+            assert_eq!(copy, rule);
+        }
+    }
+
+    struct Named;
+
+    impl RuleVisitor for Named {
+        type Output = ();
+
+        fn visit<R: Rule>(self, rule: R) {
+            assert!(!R::examples().is_empty() && !R::presets().is_empty(), "{}", R::NAME);
+            assert_eq!(R::presets()[0].name, R::NAME);
+            assert_eq!(rule.validate(), Ok(()), "{rule:?}");
+            assert_eq!(R::SETTINGS[0].name, "learning_rate");
+            for wrong in [f32::NAN, -1.0, f32::INFINITY, 1e-40] {
+                let mut rule = rule;
+                rule.set_learning_rate(wrong);
+                assert!(rule.validate().unwrap_err().to_string().starts_with("learning_rate"));
+            }
+        }
+    }
+
+    #[test]
+    fn every_rule_has_names_examples_and_a_learning_rate() {
+        let presets = AnyRule::presets();
+        for preset in &presets {
+            preset.rule.visit(Named);
+        }
+        let names: Vec<_> = presets.iter().map(|preset| preset.name).collect();
+        assert_eq!(names, ["sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]);
+        for example in AnyRule::examples() {
+            assert_eq!(example.validate(), Ok(()), "{example:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_names_and_values_say_what_there_is() {
+        let mut rule = AnyRule::named("adagrad").unwrap();
+        let text = |error: Result<(), super::SettingError>| error.unwrap_err().to_string();
+        let message = text(rule.set("momentum", "0.9"));
+        assert!(message.starts_with("adagrad has no option momentum: it has learning_rate, "));
+        assert!(text(rule.set("maximize", "1")).ends_with("give true or false"));
+        assert!(text(rule.set("epsilon", "x")).ends_with("give a number"));
+        assert!(text(rule.set("epsilon_placement", "x")).ends_with("give inside or outside"));
+        assert_eq!(rule, AnyRule::named("adagrad").unwrap());
+        rule.set("epsilon-placement", "outside").unwrap();
+        let AnyRule::Adagrad(adagrad) = rule else { panic!("{rule:?}") };
+        assert_eq!(adagrad.epsilon_placement, EpsilonPlacement::OutsideRoot);
+        let message = AnyRule::named("adagard").unwrap_err().to_string();
+        assert!(message.ends_with("there are sgd, adagrad, rmsprop, adadelta, adam, adamw"));
+    }
+
+    #[test]
+    fn numbers_are_short() {
+        let mut rule = AnyRule::Sgd(Sgd::default());
+        for text in ["0.9", "1e-6", "0.01", "1.5e-10", "0", "100"] {
+            rule.set("momentum", text).unwrap();
+            assert_eq!(rule.options()[1].text(), text);
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! Steps recorded into the caller's encoder.
 
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, wgpu};
+use wgpu_optim::{
+    Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, Schedule, wgpu,
+};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -8,6 +10,7 @@ use crate::reference::{Reference, by_state_count, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("N steps in one encoder with N learning rates", learning_rates),
+    ("N steps in one encoder by a schedule", schedules),
     ("encoders submitted out of turn and dropped ones", out_of_turn),
     ("a device wrapped from wgpu", wrapped),
     ("pairs of vectors in turn, and a change of precision", pairs_in_turn),
@@ -61,6 +64,51 @@ impl RuleVisitor for LearningRates<'_> {
         }
         let stepped = params.download_blocking(gpu).unwrap();
         self.0.check_exactly("200 steps", &reference, &stepped, &optimizer, gpu);
+    }
+}
+
+/// Each recorded step has the rate that its number has, whenever it is submitted.
+fn schedules(driver: &Driver) {
+    for rule in by_state_count() {
+        rule.visit(Scheduled(driver));
+    }
+}
+
+struct Scheduled<'a>(&'a Driver);
+
+impl RuleVisitor for Scheduled<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let gpu = self.0.gpu();
+        let schedule: Schedule = "warmup:5,cosine:30@30,exponential:0.5".parse().unwrap();
+        let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
+        let mut optimizer = optimizer(self.0, rule).with_schedule(schedule.clone()).unwrap();
+        let mut encoder = encoder(gpu);
+        for _ in 0..40 {
+            optimizer.record(&mut encoder, &params, &grads).unwrap();
+        }
+        gpu.queue().submit([encoder.finish()]);
+        let stepped = params.download_blocking(gpu).unwrap();
+
+        // The CPU engine by the same schedule, and by the rates set by hand where they are in f32.
+        let mut reference = Reference::new(rule, &host);
+        reference.optimizer = reference.optimizer.with_schedule(schedule).unwrap();
+        for _ in 0..40 {
+            reference.step(&gradient);
+        }
+        self.0.check_exactly("a schedule", &reference, &stepped, &optimizer, gpu);
+        let rates: Schedule = "step:1:0.5".parse().unwrap();
+        let mut scheduled = CpuOptimizer::new(rule, LEN).unwrap().with_schedule(rates).unwrap();
+        let mut set = CpuOptimizer::new(rule, LEN).unwrap();
+        let (mut by_schedule, mut by_hand) = (host.clone(), host.clone());
+        for step in 0..5 {
+            set.set_learning_rate(rule.learning_rate() / 2_f32.powi(step)).unwrap();
+            set.step(&mut by_hand, &gradient).unwrap();
+            scheduled.step(&mut by_schedule, &gradient).unwrap();
+        }
+        self.0.check_exact("halved rates", &by_hand, &by_schedule);
     }
 }
 

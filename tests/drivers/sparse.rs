@@ -106,15 +106,15 @@ fn progressive(driver: &Driver) {
     let sparse = sparse(300, 100, 9);
     let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 4096);
     let training = Training { progressive: true, epochs: 2, batch_size: 32, ..Training::default() };
-    let streamed = Training { gpu_memory: Some(3000), ..training };
-    let parts = Training { batch_size: 200, ..streamed };
+    let streamed = Training { gpu_memory: Some(3000), ..training.clone() };
+    let parts = Training { batch_size: 200, ..streamed.clone() };
     for (gpu, data, training) in [
-        (driver.gpu(), Data::Dense(&dense), training),
-        (driver.gpu(), Data::Dense(&narrow), training),
-        (&small, Data::Dense(&dense), training),
-        (driver.gpu(), Data::Dense(&dense), streamed),
-        (driver.gpu(), Data::Dense(&dense), parts),
-        (driver.gpu(), Data::Sparse(&sparse), training),
+        (driver.gpu(), Data::Dense(&dense), training.clone()),
+        (driver.gpu(), Data::Dense(&narrow), training.clone()),
+        (&small, Data::Dense(&dense), training.clone()),
+        (driver.gpu(), Data::Dense(&dense), streamed.clone()),
+        (driver.gpu(), Data::Dense(&dense), parts.clone()),
+        (driver.gpu(), Data::Sparse(&sparse), training.clone()),
     ] {
         agree(driver, gpu, data.into(), &training);
         let trained = train(Engine::Cpu, data.into(), &training);

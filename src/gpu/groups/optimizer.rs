@@ -11,7 +11,7 @@ use super::error::GroupError;
 use super::limits::{check_limits, table_limits};
 use super::table::TableLimits;
 use crate::numerics::Precision;
-use crate::rules::{Rule, check_state};
+use crate::rules::{Rule, Schedule, check_state, scheduled};
 
 /// Tensors that share hyper-parameters.
 #[derive(Clone, Debug, PartialEq)]
@@ -73,6 +73,7 @@ pub struct GpuGroupOptimizer<R: Rule> {
     /// For each of those, its tensors.
     pub(super) state: Vec<Vec<GpuVec>>,
     steps: u64,
+    schedule: Schedule,
     pub(super) limits: TableLimits,
     pub(super) slots: SlotPool,
     /// The uniforms of all groups at the last step, and where they are.
@@ -126,12 +127,25 @@ impl<R: Rule> GpuGroupOptimizer<R> {
             arenas,
             state,
             steps: 0,
+            schedule: Schedule::Constant,
             limits: table_limits(gpu, used.len() as u32),
             slots: SlotPool::of_bytes(uniforms),
             uniforms: None,
             next_uniforms: Vec::with_capacity(groups.len()),
             bindings: Vec::new(),
         })
+    }
+
+    /// The same optimizer with a learning-rate schedule for all groups: step number t, counted
+    /// from 1, has each group's base learning rate times `schedule.factor(t)`. Default: the base
+    /// learning rates throughout.
+    ///
+    /// # Errors
+    /// [`StepError::Schedule`] if a number of the schedule is outside its domain.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, GroupError> {
+        schedule.validate().map_err(StepError::from)?;
+        self.schedule = schedule;
+        Ok(self)
     }
 
     /// The same optimizer with another precision. Default: [`Precision::Native`].
@@ -281,7 +295,8 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         self.prepare_bindings(params, grads)?;
         let step = self.steps + 1;
         self.next_uniforms.clear();
-        self.next_uniforms.extend(self.rules.iter().map(|rule| rule.uniforms(step)));
+        self.next_uniforms
+            .extend(self.rules.iter().map(|rule| scheduled(rule, &self.schedule, step)));
         let next: &[u8] = bytemuck::cast_slice(&self.next_uniforms);
         // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
         let same = |known: &[R::Uniforms]| bytemuck::cast_slice::<_, u8>(known) == next;

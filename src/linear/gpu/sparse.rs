@@ -211,7 +211,9 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
         let loss = training.loss;
         let rows = Rows::new(gpu, precision, loss, data, batch_size, model)?;
         let columns = data.feature_count() + 1;
-        let optimizer = GpuOptimizer::new(gpu, rule, columns)?.with_precision(precision);
+        let optimizer = GpuOptimizer::new(gpu, rule, columns)?
+            .with_precision(precision)
+            .with_schedule(training.schedule.clone())?;
         let rule = optimizer.rule();
         let (names, constants) = (rule.state_names(), rule.constants());
         let writes = writes(names.len());

@@ -51,7 +51,9 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         let count = data.rows() as u64;
         let gradient =
             GpuGradient::new(gpu, precision, training, shape, count, rows, &losses.ring)?;
-        let optimizer = GpuOptimizer::new(gpu, rule, gradient.columns())?.with_precision(precision);
+        let optimizer = GpuOptimizer::new(gpu, rule, gradient.columns())?
+            .with_precision(precision)
+            .with_schedule(training.schedule.clone())?;
         let view = |buffer: &wgpu::Buffer| GpuVec::padded(buffer, gradient.columns());
         let (parameters, grads) = (view(&gradient.parameters), view(&gradient.gradient));
         gpu.write(&parameters, &model.parameters())?;

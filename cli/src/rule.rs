@@ -1,0 +1,150 @@
+//! The choice of an update rule: what `--optimizer` and `--option` mean.
+
+use std::fmt::Write;
+
+use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use serde_json::{Map, Value};
+use wgpu_optim::rules::{Preset, RuleOption, SettingKind};
+use wgpu_optim::{AnyRule, RuleError};
+
+use crate::error::Error;
+
+/// Which update rule to use.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct RuleArgs {
+    /// The update rule
+    #[arg(long, value_name = "NAME", default_value = "adagrad", value_parser = names())]
+    pub(crate) optimizer: String,
+    /// Set a hyper-parameter of the rule, such as momentum=0.9; may be given several times. They
+    /// are listed below
+    #[arg(short = 'O', long = "option", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    pub(crate) options: Vec<String>,
+}
+
+/// A rule, and what the user calls it.
+#[derive(Clone, Debug)]
+pub(crate) struct ChosenRule {
+    pub(crate) rule: AnyRule,
+    preset: Preset<AnyRule>,
+}
+
+fn names() -> PossibleValuesParser {
+    let value = |preset: Preset<AnyRule>| PossibleValue::new(preset.name).help(preset.about);
+    PossibleValuesParser::new(AnyRule::presets().into_iter().map(value))
+}
+
+/// The hyper-parameters of every rule with their defaults, as a part of the help.
+pub(crate) fn help() -> String {
+    let mut text = "Hyper-parameters (-O NAME=VALUE) and their defaults:\n".to_owned();
+    for preset in AnyRule::presets() {
+        let options = preset.rule.options();
+        // fit and trace have learning rates of their own.
+        let options = options.iter().filter(|option| option.name != "learning_rate");
+        let options: Vec<_> = options.map(|o| format!("{}={}", o.name, o.text())).collect();
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "  {}: {}", preset.name, options.join(" "));
+    }
+    text
+}
+
+/// Names and learning rates to begin with, for `--learning-rate`.
+pub(crate) fn learning_rates() -> String {
+    let rate = |preset: Preset<AnyRule>| format!("{} {}", preset.name, preset.linear_learning_rate);
+    AnyRule::presets().into_iter().map(rate).collect::<Vec<_>>().join(", ")
+}
+
+impl RuleArgs {
+    /// The rule with these hyper-parameters; `learning_rate` where the user gave one or the
+    /// subcommand has its own.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where there is no such hyper-parameter, or the rule refuses a value.
+    pub(crate) fn rule(
+        &self,
+        learning_rate: Option<f32>,
+        epsilon: Option<f32>,
+    ) -> Result<ChosenRule, Error> {
+        let presets = AnyRule::presets();
+        let preset = presets.iter().find(|preset| preset.name == self.optimizer);
+        let Some(&preset) = preset else {
+            return Err(Error::Argument(format!("--optimizer {}: no such rule", self.optimizer)));
+        };
+        let mut rule = preset.rule;
+        rule.set_learning_rate(preset.linear_learning_rate);
+        if let Some(learning_rate) = learning_rate {
+            rule.set_learning_rate(learning_rate);
+        }
+        if let Some(epsilon) = epsilon {
+            rule.set("epsilon", &epsilon.to_string()).map_err(|_| {
+                let name = preset.name;
+                Error::Argument(format!("--epsilon: {name} has no epsilon: leave it out"))
+            })?;
+        }
+        for option in &self.options {
+            let Some((name, value)) = option.split_once('=') else {
+                let text = format!("--option {option}: give NAME=VALUE, such as momentum=0.9");
+                return Err(Error::Argument(text));
+            };
+            rule.set(name.trim(), value.trim())
+                .map_err(|error| Error::Argument(format!("--option {option}: {error}")))?;
+        }
+        rule.validate().map_err(refused)?;
+        Ok(ChosenRule { rule, preset })
+    }
+}
+
+/// A refusal under the name that the hyper-parameter has here.
+fn refused(error: RuleError) -> Error {
+    let text = error.to_string();
+    let (name, rest) = text.split_once(' ').unwrap_or((&text, ""));
+    Error::Argument(match name {
+        "learning_rate" => format!("--learning-rate {rest}"),
+        "epsilon" => format!("--epsilon {rest}"),
+        name => format!("--option {name} {rest}"),
+    })
+}
+
+impl ChosenRule {
+    /// The name that the user chose it by.
+    pub(crate) fn name(&self) -> &'static str {
+        self.preset.name
+    }
+
+    pub(crate) fn learning_rate(&self) -> f32 {
+        self.rule.learning_rate()
+    }
+
+    /// Its epsilon, if it has one.
+    pub(crate) fn epsilon(&self) -> Option<f32> {
+        self.rule.options().into_iter().find(|o| o.name == "epsilon").map(|o| o.value as f32)
+    }
+
+    /// Every hyper-parameter but the learning rate and epsilon, for JSON.
+    pub(crate) fn options(&self) -> Map<String, Value> {
+        let own = |option: &RuleOption| !["learning_rate", "epsilon"].contains(&option.name);
+        let value = |option: RuleOption| {
+            let text = option.text();
+            let value = match option.kind {
+                SettingKind::Number(_) => text.parse::<f64>().map_or(Value::Null, Value::from),
+                SettingKind::Flag => Value::from(option.value != 0.0),
+                SettingKind::Choice(_) => Value::from(text),
+            };
+            (option.name.to_owned(), value)
+        };
+        self.rule.options().into_iter().filter(own).map(value).collect()
+    }
+}
+
+impl std::fmt::Display for ChosenRule {
+    /// `sgd at 0.05, momentum=0.9`: what is not as the preset has it.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} at {}", self.name(), self.learning_rate())?;
+        for (option, preset) in self.rule.options().iter().zip(self.preset.rule.options()) {
+            if option.name != "learning_rate" && option.value != preset.value {
+                write!(formatter, ", {}={}", option.name, option.text())?;
+            }
+        }
+        Ok(())
+    }
+}
