@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_optim::{Precision, Schedule};
 
+use crate::compare::CompareArgs;
 use crate::rule::{self, RuleArgs};
 
 /// The whole command line.
@@ -36,6 +37,7 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     Fit(FitArgs),
     Predict(PredictArgs),
+    Compare(CompareArgs),
     Trace(TraceArgs),
     Devices(DevicesArgs),
     Bench(BenchArgs),
@@ -308,12 +310,12 @@ impl From<PrecisionArg> for Precision {
 }
 
 /// A number of at least 0 that has no fraction.
-fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+pub(crate) fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{error}: give a whole number of at least 0"))
 }
 
 /// Any f32. Whether it is finite is for the rule to say; but a number too large is not infinity.
-fn real(text: &str) -> Result<f32, String> {
+pub(crate) fn real(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => {
             Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
@@ -323,7 +325,7 @@ fn real(text: &str) -> Result<f32, String> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("give at least 1".to_owned()),
         Ok(number) => Ok(number),

@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use wgpu_optim::AnyRule;
+use wgpu_optim::Schedule;
 use wgpu_optim::linear::Loss;
 
 use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
+use crate::rule;
 
 /// `compare`: the same problem by several rules.
 #[derive(Debug, Args)]
@@ -49,6 +50,9 @@ pub(crate) struct CompareArgs {
     /// Rows per step; more than there are means all of them
     #[arg(long, default_value_t = 10, value_parser = at_least_one, allow_negative_numbers = true)]
     pub(crate) batch_size: usize,
+    /// Change every rule's learning rate from step to step, as in `fit`
+    #[arg(long, value_name = "SCHEDULE", default_value = "constant")]
+    pub(crate) schedule: Schedule,
     /// Decides which rows are held out, the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
@@ -77,10 +81,6 @@ pub(crate) struct CompareArgs {
 }
 
 fn after_help() -> String {
-    let rate = |preset: wgpu_optim::rules::Preset<AnyRule>| {
-        format!("{} {}", preset.name, preset.linear_learning_rate)
-    };
-    let rates: Vec<_> = AnyRule::presets().into_iter().map(rate).collect();
     format!(
         "\
 The built-in problem has 1,000 rows of 100 features, 95% of which are 0: feature j occurs with a
@@ -106,7 +106,7 @@ Example: Adagrad among its relatives on features most of which are rare, with bo
 
 Exit status: 0 done; 1 the run failed, or every rule diverged; 2 the input or the arguments are
 wrong.",
-        rates.join(", ")
+        rule::learning_rates()
     )
 }
 
@@ -162,7 +162,8 @@ mod tests {
     fn rates_are_a_list_or_auto() {
         assert_eq!(rates("auto"), Ok(Rates::Auto));
         assert_eq!(rates("0.1, 0.01,0.1"), Ok(Rates::Given(vec![0.01, 0.1])));
-        for (text, part) in [("0.1,", "\"\""), ("0.1,-1", "\"-1\""), ("inf", "finite"), ("x", "x")] {
+        for (text, part) in [("0.1,", "\"\""), ("0.1,-1", "\"-1\""), ("inf", "finite"), ("x", "x")]
+        {
             let error = rates(text).unwrap_err();
             assert!(error.contains(part), "{error}");
         }

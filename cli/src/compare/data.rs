@@ -120,9 +120,9 @@ impl Problem {
 
 /// Turns a target of two values into classes: 0 for the smaller one, 1 for the larger.
 fn classes(target: &mut Array1<f32>, path: &Path) -> Result<(), Error> {
-    let (low, high) = target.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &y| {
-        (low.min(y), high.max(y))
-    });
+    let (low, high) = target
+        .iter()
+        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &y| (low.min(y), high.max(y)));
     let other = target.iter().find(|&&y| y != low && y != high);
     if low == high || other.is_some() {
         let found = match other {
@@ -231,7 +231,8 @@ mod tests {
         let mut target = array![2.0, -1.0, 2.0];
         classes(&mut target, path).unwrap();
         assert_eq!(target, array![1.0, 0.0, 1.0]);
-        for (mut target, part) in [(array![3.0, 3.0], "3 alone"), (array![1.0, 3.0, 2.0], "1, 2 and 3")]
+        for (mut target, part) in
+            [(array![3.0, 3.0], "3 alone"), (array![1.0, 3.0, 2.0], "1, 2 and 3")]
         {
             let error = classes(&mut target, path).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");

@@ -1,6 +1,8 @@
 //! Pictures, as SVG or PNG by the extension of the file. The font is inside the program, so that
 //! they look the same everywhere.
 
+mod curves;
+
 use std::error::Error as StdError;
 use std::io::Write;
 use std::ops::Range;
@@ -10,6 +12,8 @@ use plotters::coord::Shift;
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
+
+pub(crate) use curves::{Curve, Curves, Scale};
 
 use crate::error::Error;
 use crate::output::OutputFile;
@@ -42,13 +46,18 @@ pub(crate) struct PlotFile {
 impl PlotFile {
     /// Checks the extension and that the path can be written.
     pub(crate) fn prepare(path: &Path, inputs: &[&Path]) -> Result<Self, Error> {
+        Self::prepare_for("--plot", path, inputs)
+    }
+
+    /// The same, for the argument called `option`.
+    pub(crate) fn prepare_for(option: &str, path: &Path, inputs: &[&Path]) -> Result<Self, Error> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let vector = match extension.as_str() {
             "svg" => true,
             "png" => false,
             _ => {
                 return Err(Error::Argument(format!(
-                    "--plot {}: pictures are .svg or .png: give a name that ends so",
+                    "{option} {}: pictures are .svg or .png: give a name that ends so",
                     path.display()
                 )));
             }
