@@ -176,14 +176,34 @@ is twice what 45 degrees gives here, as it leaves out the division by the root o
 Example: a larger learning rate gets there in the same 20 steps, and a picture shows how:
 
   $ wgpu-optim trace --learning-rate 2 --plot trace.svg
-  epoch 20, x1: -0.002295, x2: -0.000000"
+  epoch 20, x1: -0.002295, x2: -0.000000
+
+Two rules at two rates each, in four panels:
+
+  wgpu-optim trace --optimizers adagrad,sgd:momentum=0.5 --learning-rate 0.4,0.6 --plot four.svg"
 )]
 pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
-    /// The step size
-    #[arg(long, default_value_t = 0.4, value_parser = real, allow_hyphen_values = true)]
-    pub(crate) learning_rate: f32,
+    /// Several rules instead of one, separated by commas, as in `compare`:
+    /// adagrad,sgd:momentum=0.5
+    #[arg(
+        long,
+        value_name = "NAME[:OPTION=VALUE]..",
+        value_delimiter = ',',
+        conflicts_with_all = ["optimizer", "options"]
+    )]
+    pub(crate) optimizers: Vec<String>,
+    /// The step size; several, separated by commas, are followed one by one
+    #[arg(
+        long,
+        value_name = "RATE[,RATE..]",
+        default_value = "0.4",
+        value_delimiter = ',',
+        value_parser = real,
+        allow_hyphen_values = true
+    )]
+    pub(crate) learning_rate: Vec<f32>,
     /// How many steps to take, at most a million
     #[arg(
         long,
@@ -195,7 +215,8 @@ pub(crate) struct TraceArgs {
     /// Turn the function by this angle, counter-clockwise
     #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) rotate: f64,
-    /// Draw the path over the function's contours into FILE, an .svg or a .png
+    /// Draw the path over the function's contours into FILE, an .svg or a .png; several in panels
+    /// side by side
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object, with every point of the path

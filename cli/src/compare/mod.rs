@@ -34,8 +34,8 @@ const EXAMPLES_PER_SAMPLE: usize = 100;
 const MOST_VALUES_TO_SAMPLE: usize = 1_000_000;
 
 /// A rule that takes part, as the user wrote it.
-pub(crate) struct Entrant {
-    pub(crate) label: String,
+struct Entrant {
+    label: String,
     rule: RuleArgs,
     own_rate: f32,
 }
@@ -106,7 +106,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
 }
 
 /// The rules of `--optimizers`, none of them twice.
-pub(crate) fn entrants(texts: &[String]) -> Result<Vec<Entrant>, Error> {
+fn entrants(texts: &[String]) -> Result<Vec<Entrant>, Error> {
     let mut all: Vec<Entrant> = Vec::new();
     for text in texts {
         let entrant = entrant(text.trim())?;
@@ -119,6 +119,11 @@ pub(crate) fn entrants(texts: &[String]) -> Result<Vec<Entrant>, Error> {
         all.push(entrant);
     }
     Ok(all)
+}
+
+/// The rules of an argument `--optimizers`, under the names given.
+pub(crate) fn rules(texts: &[String]) -> Result<Vec<(String, RuleArgs)>, Error> {
+    Ok(entrants(texts)?.into_iter().map(|entrant| (entrant.label, entrant.rule)).collect())
 }
 
 /// `NAME[:OPTION=VALUE]..`

@@ -9,8 +9,9 @@ use plotters::prelude::*;
 
 use super::{DrawResult, FAINT, FONT, Picture, padded, tick};
 
-/// Okabe and Ito's colours, which people with any colour vision can tell apart, without yellow.
-const COLORS: [RGBColor; 7] = [
+/// Okabe and Ito's colours, which people with any colour vision can tell apart, with brown
+/// for yellow.
+const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
     RGBColor(0, 158, 115),
@@ -18,13 +19,14 @@ const COLORS: [RGBColor; 7] = [
     RGBColor(0, 0, 0),
     RGBColor(230, 159, 0),
     RGBColor(86, 180, 233),
+    RGBColor(120, 70, 30),
 ];
 /// Lengths of dashes and of the gaps between them; the first is a solid line.
 const DASHES: [(u32, u32); 4] = [(0, 0), (10, 5), (3, 4), (16, 4)];
 
-const LEGEND_WIDTH: u32 = 225;
+const LEGEND_WIDTH: u32 = 240;
 const LEGEND_LINE: i32 = 26;
-/// From here on a legend's text is cut.
+/// A longer text is cut in its middle: the rule is at its start, the learning rate at its end.
 const LEGEND_CHARACTERS: usize = 24;
 /// A positive axis that spans this many times its least value is logarithmic.
 const WIDE: f64 = 10.0;
@@ -176,17 +178,19 @@ where
             0 => area.draw(&PathElement::new(ends, style))?,
             dash => area.draw(&DashedPathElement::new(ends, dash, gap, style))?,
         }
-        area.draw(&Text::new(shortened(label), (42, y - 8), (FONT, 15)))?;
+        area.draw(&Text::new(shortened(label), (42, y - 8), (FONT, 14)))?;
     }
     Ok(())
 }
 
 fn shortened(label: &str) -> String {
-    if label.chars().count() <= LEGEND_CHARACTERS {
+    let characters: Vec<char> = label.chars().collect();
+    if characters.len() <= LEGEND_CHARACTERS {
         return label.to_owned();
     }
-    let kept: String = label.chars().take(LEGEND_CHARACTERS - 1).collect();
-    format!("{kept}…")
+    let half = LEGEND_CHARACTERS / 2;
+    let (start, end) = (&characters[..half], &characters[characters.len() - half + 1..]);
+    start.iter().chain(&['…']).chain(end).collect()
 }
 
 #[cfg(test)]
@@ -205,6 +209,8 @@ mod tests {
     #[test]
     fn long_labels_are_cut() {
         assert_eq!(shortened("adagrad at 0.1"), "adagrad at 0.1");
-        assert_eq!(shortened(&"x".repeat(30)).chars().count(), LEGEND_CHARACTERS);
+        let long = shortened("sgd:momentum=0.9:nesterov=true at 0.5");
+        assert_eq!(long, "sgd:momentum…true at 0.5");
+        assert_eq!(long.chars().count(), LEGEND_CHARACTERS);
     }
 }
