@@ -151,17 +151,23 @@ fn cut(line: &[[f64; 2]], ranges: &[Range<f64>; 2]) -> Vec<Vec<(f64, f64)>> {
     let (mut runs, mut run) = (Vec::new(), Vec::new());
     for pair in line.windows(2) {
         let &[from, to] = pair else { continue };
+        let point = |[x, y]: [f64; 2]| (x, y);
         match (contains(ranges, &from), contains(ranges, &to)) {
-            (true, true) if run.is_empty() => run.extend([from.into(), to.into()]),
-            (true, true) => run.push(to.into()),
-            (true, false) => {
+            (true, to_inside) => {
                 if run.is_empty() {
-                    run.push(from.into());
+                    run.push(point(from));
                 }
-                run.extend(edge(from, to, ranges));
-                runs.push(std::mem::take(&mut run));
+                if to_inside {
+                    run.push(point(to));
+                } else {
+                    run.extend(edge(from, to, ranges));
+                    runs.push(std::mem::take(&mut run));
+                }
             }
-            (false, true) => run.extend(edge(to, from, ranges).into_iter().chain([to.into()])),
+            (false, true) => {
+                run.extend(edge(to, from, ranges));
+                run.push(point(to));
+            }
             (false, false) => {}
         }
     }
