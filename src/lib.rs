@@ -47,8 +47,10 @@
 //! ```
 //!
 //! # Main types
-//! - [`Adagrad`] is a rule: plain hyper-parameters, with the defaults of other frameworks by name.
-//!   [`Rule`] is what an engine asks of one.
+//! - [`Sgd`], [`Adagrad`], [`RmsProp`], [`AdaDelta`] and [`Adam`] are rules: plain hyper-parameters,
+//!   with the defaults of other frameworks by name. [`Rule`] is what an engine asks of one, and
+//!   [`AnyRule`] one of them chosen at run time.
+//! - [`Schedule`] changes the learning rate from step to step.
 //! - [`GpuOptimizer`] and [`CpuOptimizer`] apply any rule to a parameter vector and hold its state.
 //! - [`GpuGroupOptimizer`] applies one to many tensors at once, in groups with hyper-parameters of
 //!   their own.
@@ -69,8 +71,9 @@
 //!
 //! # Accuracy
 //! - [`Precision::Native`] uses the device's own arithmetic. From the same input, one step without
-//!   weight decay leaves the accumulator within [`numerics::Bound::STATE`] and the parameters
-//!   within [`numerics::Bound::PARAMETER`] of the correctly rounded result. For NaN, infinity and
+//!   weight decay leaves Adagrad's accumulator within [`numerics::Bound::STATE`] and the parameters
+//!   within [`numerics::Bound::PARAMETER`] of the correctly rounded result; any rule's step lies
+//!   within what its update gives on [`numerics::Running`] numbers. For NaN, infinity and
 //!   overflow WGSL promises nothing, and so neither does it.
 //! - [`Precision::Exact`] rounds each operation once, to nearest, ties to even, in the order of
 //!   [`Rule::update`], with subnormals kept and one NaN: the same bits on every device, for a step

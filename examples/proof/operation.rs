@@ -1,5 +1,7 @@
 //! The operations of shaders/arithmetic, and what this processor makes of them.
 
+use wgpu_optim::numerics::Real;
+
 /// What every NaN becomes.
 pub(crate) const CANONICAL_NAN: u32 = 0x7fc0_0000;
 
@@ -10,11 +12,12 @@ pub(crate) enum Operation {
     Mul,
     Div,
     SquareRoot,
+    Maximum,
     Negate,
 }
 
-pub(crate) const BINARY: [Operation; 4] =
-    [Operation::Add, Operation::Sub, Operation::Mul, Operation::Div];
+pub(crate) const BINARY: [Operation; 5] =
+    [Operation::Add, Operation::Sub, Operation::Mul, Operation::Div, Operation::Maximum];
 
 pub(crate) const UNARY: [Operation; 2] = [Operation::SquareRoot, Operation::Negate];
 
@@ -27,6 +30,7 @@ impl Operation {
             Self::Mul => "mul",
             Self::Div => "div",
             Self::SquareRoot => "square_root",
+            Self::Maximum => "maximum",
             Self::Negate => "negate",
         }
     }
@@ -53,6 +57,7 @@ impl Operation {
             Self::Mul => each(left, right, results, |a, b| a * b),
             Self::Div => each(left, right, results, |a, b| a / b),
             Self::SquareRoot => each(left, right, results, |a, _| a.sqrt()),
+            Self::Maximum => each(left, right, results, Real::maximum),
             Self::Negate => each(left, right, results, |a, _| -a),
         }
     }

@@ -18,6 +18,8 @@ pub(crate) fn result(operation: Operation, left: u32, right: u32, guess: u32) ->
         Operation::Mul => a.mul_r(b, round).value,
         Operation::Div => a.div_r(b, round).value,
         Operation::SquareRoot => square_root(a, single(guess)),
+        Operation::Maximum if a.is_nan() || b.is_nan() => Single::NAN,
+        Operation::Maximum => a.max(b),
         Operation::Negate => -a,
     };
     if value.is_nan() { CANONICAL_NAN } else { value.to_bits() as u32 }

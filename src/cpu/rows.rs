@@ -93,8 +93,8 @@ fn row_width(len: usize, gradients: usize, indices: usize) -> Result<usize, CpuE
         (gradients, indices)
             if indices > 0
                 && gradients > 0
-                && gradients % indices == 0
-                && len % (gradients / indices) == 0 =>
+                && gradients.is_multiple_of(indices)
+                && len.is_multiple_of(gradients / indices) =>
         {
             Ok(gradients / indices)
         }

@@ -7,7 +7,7 @@ const LOG2_E: f32 = std::f32::consts::LOG2_E;
 /// ln 2 in two parts. The first has 9 significant bits, so that its products with whole numbers up
 /// to 2^15 are exact; the second is the rest (Cody and Waite, "Software Manual for the Elementary
 /// Functions", 1980).
-const LN_2_HIGH: f32 = 0.693_359_375;
+const LN_2_HIGH: f32 = 355.0 / 512.0;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// `1 / k!` for k = 7 down to 2: for |r| up to ln 2 / 2 the first term left out is below 2^-27.
 const EXPONENTIAL: [f32; 6] =

@@ -81,7 +81,8 @@ impl Driver {
                 );
             }
         }
-        assert!(2 * bounded > actual.len() * params.len(), "{what}: {bounded} have a bound");
+        // What cancels, as RMSProp centred without smoothing, leaves parameters without a bound.
+        assert!(3 * bounded > actual.len() * params.len(), "{what}: {bounded} have a bound");
     }
 
     /// Asserts that a device's parameters and state have the reference's bits.

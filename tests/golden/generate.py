@@ -1,4 +1,5 @@
-"""Writes pytorch.txt, optax.txt and keras.txt: what the frameworks make of the same gradients.
+"""Writes pytorch.txt, optax.txt and keras.txt: what the frameworks make of the same gradients,
+and pytorch_rules.txt and so on: single steps of their other rules, by generate_rules.py.
 
     python -m venv venv && venv/bin/pip install -r tests/golden/requirements.txt
     venv/bin/python tests/golden/generate.py
@@ -359,5 +360,8 @@ def keras():
 FRAMEWORKS = {"pytorch": pytorch, "optax": optax, "keras": keras}
 
 if __name__ == "__main__":
+    import generate_rules
+
     for name in sys.argv[1:] or FRAMEWORKS:
         FRAMEWORKS[name]()
+        generate_rules.FRAMEWORKS[name]()

@@ -38,14 +38,16 @@ struct Sizes {
     label: i32,
     tick: i32,
     contour: u32,
+    /// One in so many of a contour's points is drawn: shorter stretches than a pixel look dotted.
+    every: usize,
     /// Of the areas below and beside the chart.
     areas: (i32, i32),
 }
 
 const ONE: Sizes =
-    Sizes { margin: 18, caption: 22, label: 18, tick: 15, contour: 2, areas: (52, 76) };
+    Sizes { margin: 18, caption: 22, label: 18, tick: 15, contour: 2, every: 1, areas: (52, 76) };
 const MANY: Sizes =
-    Sizes { margin: 10, caption: 16, label: 14, tick: 12, contour: 1, areas: (38, 52) };
+    Sizes { margin: 10, caption: 16, label: 14, tick: 12, contour: 1, every: 8, areas: (38, 52) };
 
 impl Picture for Paths<'_> {
     fn size(&self) -> (u32, u32) {
@@ -125,11 +127,14 @@ impl Paths<'_> {
             .draw()?;
         let faint = FAINT.mix(0.7).stroke_width(sizes.contour);
         let line = LINE.stroke_width(2);
-        let contours = self.contours.iter().map(|contour| (contour.as_slice(), faint));
-        for (curve, style) in contours.chain([(panel.path, line)]) {
-            for run in cut(curve, ranges) {
-                chart.draw_series(LineSeries::new(run, style))?;
+        for contour in self.contours {
+            let contour: Vec<_> = contour.iter().copied().step_by(sizes.every).collect();
+            for run in cut(&contour, ranges) {
+                chart.draw_series(LineSeries::new(run, faint))?;
             }
+        }
+        for run in cut(panel.path, ranges) {
+            chart.draw_series(LineSeries::new(run, line))?;
         }
         let points = || panel.path.iter().filter(|point| inside(point)).map(|&[x, y]| (x, y));
         let (first, last) = (points().take(MOST_CIRCLES), points().next_back());

@@ -24,9 +24,10 @@ const WORKGROUP_BYTES: u32 = 16 * MOST_GROUPS + 4 * MOST_ROWS as u32 + 16 * 32 *
 const FIRST_STATE_BINDING: u32 = 5;
 /// The most multiplications of a batch for which one workgroup is faster than several dispatches.
 const BATCH_WORK: usize = 1 << 14;
-/// The most multiplications of a dispatch: one workgroup does tens of millions a second on the
-/// slowest device, and no watchdog may take it for hung.
+/// The most multiplications and batches of a dispatch: one workgroup does tens of millions and some
+/// thousands a second on the slowest device, and no watchdog may take it for hung.
 const DISPATCH_WORK: usize = 1 << 22;
+const DISPATCH_BATCHES: u32 = 512;
 
 /// The kernel with its bind group, and the batches collected for the next dispatch.
 pub(super) struct Descent<R: Rule> {
@@ -122,7 +123,8 @@ impl<R: Rule> Descent<R> {
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
-            if job.batch_rows == batch_rows && next == row_first && work <= DISPATCH_WORK {
+            let small = work <= DISPATCH_WORK && job.batches < DISPATCH_BATCHES;
+            if job.batch_rows == batch_rows && next == row_first && small {
                 job.batches += 1;
                 return None;
             }

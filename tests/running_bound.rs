@@ -1,0 +1,195 @@
+//! Running error analysis: against the worst device that WGSL allows, for every rule, and against
+//! the bound of Adagrad that docs/numerics.md derives by hand.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::print_stdout, reason = "the figures of docs/numerics.md, with --nocapture")]
+
+#[path = "worst/mod.rs"]
+mod worst;
+
+use std::cell::RefCell;
+use std::ops::{Add, Div, Mul, Neg, Sub};
+
+use wgpu_optim::numerics::{Real, Running, StepBound, StepInput, Wgsl};
+use wgpu_optim::rules::StateElement;
+use wgpu_optim::{Adagrad, AnyRule, EpsilonPlacement, Rule, RuleVisitor, WeightDecay};
+use worst::{Device, Random};
+
+thread_local! {
+    /// The device that computes on this thread.
+    static DEVICE: RefCell<Device> = const { RefCell::new(Device { up: 0, flush: false }) };
+}
+
+/// A number of that device.
+#[derive(Clone, Copy, Debug, Default)]
+struct Worst(f32);
+
+impl Worst {
+    fn of_device(operation: impl FnOnce(&mut Device) -> f32) -> Self {
+        DEVICE.with_borrow_mut(|device| Self(operation(device)))
+    }
+}
+
+impl Add for Worst {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self::of_device(|device| device.add(self.0, other.0))
+    }
+}
+
+impl Sub for Worst {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self::of_device(|device| device.add(self.0, -other.0))
+    }
+}
+
+impl Mul for Worst {
+    type Output = Self;
+
+    fn mul(self, other: Self) -> Self {
+        Self::of_device(|device| device.mul(self.0, other.0))
+    }
+}
+
+impl Div for Worst {
+    type Output = Self;
+
+    fn div(self, other: Self) -> Self {
+        Self::of_device(|device| device.div(self.0, other.0))
+    }
+}
+
+impl Neg for Worst {
+    type Output = Self;
+
+    fn neg(self) -> Self {
+        Self(-self.0)
+    }
+}
+
+impl Real for Worst {
+    fn of(value: f32) -> Self {
+        Self(value)
+    }
+
+    fn sqrt(self) -> Self {
+        Self::of_device(|device| device.square_root(self.0))
+    }
+
+    fn maximum(self, other: Self) -> Self {
+        Self::of_device(|device| device.flushed(Real::maximum(self.0, other.0)))
+    }
+}
+
+/// Steps of one rule from inputs of all magnitudes, each by many devices; the largest parts of the
+/// bounds of parameter and state that any error reached.
+struct Steps(u64);
+
+impl RuleVisitor for Steps {
+    type Output = (f64, f64);
+
+    fn visit<R: Rule>(self, rule: R) -> (f64, f64) {
+        let mut random = Random(self.0);
+        let (mut worst, mut bounded) = ((0.0_f64, 0.0_f64), 0);
+        let inputs = 2000;
+        for step in 1..=inputs {
+            let exponents = if random.bits() & 1 == 0 { 4 } else { 25 };
+            let mut number = || random.number(exponents);
+            let (mut x, g) = (number(), number());
+            let state = [number(), number(), number()];
+            x = if step % 4 == 0 { 0.0 } else { x };
+            // Averages of squares are not negative; the others may be.
+            let state = |k: usize| match R::STATE[k] {
+                "momentum_buffer" | "gradient_average" => state[k],
+                _ if step % 8 < 2 => 0.0,
+                _ => state[k].abs(),
+            };
+            let uniforms = rule.uniforms(u64::from(step) % 20 + 1);
+            let input = Running::<Wgsl>::input;
+            let mut running = R::State::from_fn(|k| input(state(k)));
+            let bound = rule.update(&uniforms, input(x), input(g), &mut running);
+            let all = [bound].into_iter().chain(running.as_ref().iter().copied());
+            let bounds: Vec<_> = all.collect();
+            bounded += u32::from(bounds.iter().all(|bound| bound.error().is_some()));
+            for trial in 0..64_u32 {
+                let up = match trial / 2 {
+                    0 => 0,
+                    1 => u32::MAX,
+                    _ => random.bits() as u32,
+                };
+                DEVICE.set(Device { up, flush: trial % 2 == 1 });
+                let mut device = R::State::from_fn(|k| Worst(state(k)));
+                let device_x = rule.update(&uniforms, Worst(x), Worst(g), &mut device);
+                let all = [device_x].into_iter().chain(device.as_ref().iter().copied());
+                for (k, (found, bound)) in all.zip(&bounds).enumerate() {
+                    let Some(allowed) = bound.error() else { continue };
+                    let off = (f64::from(found.0) - bound.value()).abs();
+                    assert!(off <= allowed, "{rule:?}, {k}: {off:e}, {bound:?}, {x:e} {g:e}");
+                    let part = if off == 0.0 { 0.0 } else { off / allowed };
+                    let place = if k == 0 { &mut worst.0 } else { &mut worst.1 };
+                    *place = place.max(part);
+                }
+            }
+        }
+        assert!(bounded > inputs / 10 * 8, "{rule:?}: {bounded} of {inputs} have a bound");
+        worst
+    }
+}
+
+/// Inside the bound, and near enough to it that a bound half as large would be broken.
+#[test]
+fn the_worst_device_stays_within_every_rules_bound() {
+    for rule in AnyRule::examples() {
+        let (x, state) = rule.visit(Steps(1));
+        println!("reached {x:.3} of x's bound, {state:.3} of the state's: {rule:?}");
+        assert!(x > 0.5, "{rule:?}: {x}");
+        assert!(state == 0.0 || state > 0.5, "{rule:?}: {state}");
+    }
+}
+
+fn by_hand(rule: &Adagrad) -> StepBound {
+    let bound = match rule.epsilon_placement {
+        EpsilonPlacement::InsideRoot => StepBound::EPSILON_INSIDE,
+        EpsilonPlacement::OutsideRoot => StepBound::EPSILON_OUTSIDE,
+    };
+    match rule.weight_decay {
+        WeightDecay::None => bound,
+        WeightDecay::L2(_) => bound.with_l2(),
+        WeightDecay::Decoupled(_) => bound.with_decoupled(),
+    }
+}
+
+/// For Adagrad, the bound that the analysis finds is at most 1.001 of the one derived by hand. With
+/// L2 decay it does not know that the gradient's errors in the numerator and in the divisor are
+/// one: that can double it at worst, and makes less than 1.1 of it here.
+#[test]
+fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
+    for rule in AnyRule::examples() {
+        let AnyRule::Adagrad(rule) = rule else { continue };
+        let most = if matches!(rule.weight_decay, WeightDecay::L2(_)) { 1.1 } else { 1.001 };
+        let (mut random, mut largest) = (Random(3), 0.0_f64);
+        for _ in 0..20_000 {
+            let [x, g, s] = [0; 3].map(|_| random.number(15));
+            let uniforms = rule.uniforms(1);
+            let input = StepInput {
+                parameter: x,
+                gradient: if rule.maximize { -g } else { g },
+                accumulator: s.abs(),
+                learning_rate: uniforms.learning_rate,
+                epsilon: uniforms.epsilon,
+                weight_decay: uniforms.weight_decay,
+            };
+            let hand = by_hand(&rule).step(&input).unwrap();
+            let mut state = [Running::<Wgsl>::input(s.abs())];
+            let running = rule.update(&uniforms, Running::input(x), Running::input(g), &mut state);
+            let ratio = running.error().unwrap() / hand.parameter;
+            assert!(ratio <= most, "{rule:?}: {ratio}, {input:?}");
+            let state = state[0].error().unwrap() / hand.accumulator;
+            assert!(state <= most, "{rule:?}: {state}, {input:?}");
+            largest = largest.max(ratio);
+        }
+        println!("at most {largest:.4} of the bound by hand: {rule:?}");
+    }
+}
