@@ -9,6 +9,7 @@ use bytesize::ByteSize;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_optim::{Precision, Schedule};
 
+use crate::compare::CompareArgs;
 use crate::rule::{self, RuleArgs};
 
 /// The whole command line.
@@ -36,6 +37,7 @@ pub(crate) struct CommandLine {
 pub(crate) enum Command {
     Fit(FitArgs),
     Predict(PredictArgs),
+    Compare(CompareArgs),
     Trace(TraceArgs),
     Devices(DevicesArgs),
     Bench(BenchArgs),
@@ -174,14 +176,34 @@ is twice what 45 degrees gives here, as it leaves out the division by the root o
 Example: a larger learning rate gets there in the same 20 steps, and a picture shows how:
 
   $ wgpu-optim trace --learning-rate 2 --plot trace.svg
-  epoch 20, x1: -0.002295, x2: -0.000000"
+  epoch 20, x1: -0.002295, x2: -0.000000
+
+Two rules at two rates each, in four panels:
+
+  wgpu-optim trace --optimizers adagrad,sgd:momentum=0.5 --learning-rate 0.4,0.6 --plot four.svg"
 )]
 pub(crate) struct TraceArgs {
     #[command(flatten)]
     pub(crate) rule: RuleArgs,
-    /// The step size
-    #[arg(long, default_value_t = 0.4, value_parser = real, allow_hyphen_values = true)]
-    pub(crate) learning_rate: f32,
+    /// Several rules instead of one, separated by commas, as in `compare`:
+    /// adagrad,sgd:momentum=0.5
+    #[arg(
+        long,
+        value_name = "NAME[:OPTION=VALUE]..",
+        value_delimiter = ',',
+        conflicts_with_all = ["optimizer", "options"]
+    )]
+    pub(crate) optimizers: Vec<String>,
+    /// The step size; several, separated by commas, are followed one by one
+    #[arg(
+        long,
+        value_name = "RATE[,RATE..]",
+        default_value = "0.4",
+        value_delimiter = ',',
+        value_parser = real,
+        allow_hyphen_values = true
+    )]
+    pub(crate) learning_rate: Vec<f32>,
     /// How many steps to take, at most a million
     #[arg(
         long,
@@ -193,7 +215,8 @@ pub(crate) struct TraceArgs {
     /// Turn the function by this angle, counter-clockwise
     #[arg(long, value_name = "DEGREES", default_value_t = 0.0, allow_hyphen_values = true)]
     pub(crate) rotate: f64,
-    /// Draw the path over the function's contours into FILE, an .svg or a .png
+    /// Draw the path over the function's contours into FILE, an .svg or a .png; several in panels
+    /// side by side
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object, with every point of the path
@@ -308,12 +331,12 @@ impl From<PrecisionArg> for Precision {
 }
 
 /// A number of at least 0 that has no fraction.
-fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+pub(crate) fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
     text.parse().map_err(|error| format!("{error}: give a whole number of at least 0"))
 }
 
 /// Any f32. Whether it is finite is for the rule to say; but a number too large is not infinity.
-fn real(text: &str) -> Result<f32, String> {
+pub(crate) fn real(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => {
             Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
@@ -323,7 +346,7 @@ fn real(text: &str) -> Result<f32, String> {
     }
 }
 
-fn at_least_one(text: &str) -> Result<usize, String> {
+pub(crate) fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("give at least 1".to_owned()),
         Ok(number) => Ok(number),

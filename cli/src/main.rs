@@ -12,6 +12,7 @@
 
 mod args;
 mod bench;
+mod compare;
 mod delimiter;
 mod device;
 mod devices;
@@ -95,6 +96,7 @@ fn dispatch(command: &Command) -> Result<(), Error> {
     match command {
         Command::Fit(args) => fit::run(args),
         Command::Predict(args) => predict::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Trace(args) => trace::run(args),
         Command::Devices(args) => devices::run(args),
         Command::Bench(args) => bench::run(args),

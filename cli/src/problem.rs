@@ -130,7 +130,7 @@ impl Problem {
 }
 
 impl Columns {
-    fn of(table: &Table, wanted: Option<&str>) -> Result<Self, Error> {
+    pub(crate) fn of(table: &Table, wanted: Option<&str>) -> Result<Self, Error> {
         let names = table.names();
         let file = table.path().display();
         if names.len() < 2 {

@@ -35,6 +35,38 @@ impl Display {
     }
 }
 
+/// Shows one run after the other.
+pub(crate) struct Trying {
+    bar: ProgressBar,
+}
+
+impl Trying {
+    /// A bar, or nothing where nobody would see it.
+    pub(crate) fn new(quiet: bool) -> Self {
+        Self { bar: bar(quiet, 1, "{wide_bar} {percent:>3} %  {prefix}: {msg}") }
+    }
+
+    /// Begins the next run.
+    pub(crate) fn begin(&self, what: &str) {
+        self.bar.set_prefix(what.to_owned());
+        self.bar.set_message("");
+        self.bar.set_position(0);
+    }
+
+    /// Takes a report of the trainer.
+    pub(crate) fn update(&self, progress: &Progress) -> ControlFlow<()> {
+        self.bar.set_length(progress.total);
+        self.bar.set_position(progress.examples);
+        self.bar.set_message(format!("loss {:.6}", progress.loss));
+        if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Takes the bar away, so that the results stand alone.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
 /// Shows what is being measured.
 pub(crate) struct Measuring {
     bar: ProgressBar,

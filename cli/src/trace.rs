@@ -6,24 +6,28 @@ use serde_json::{Map, Value};
 use wgpu_optim::{Rule, RuleVisitor};
 
 use crate::args::TraceArgs;
+use crate::compare;
 use crate::error::Error;
 use crate::interrupt;
-use crate::output;
-use crate::plot::{Path2d, PlotFile};
+use crate::output::{self, OutputError};
+use crate::plot::{Panel, Paths, PlotFile};
+use crate::rule::ChosenRule;
 
 const START: [f64; 2] = [-5.0, -2.0];
 /// Of u1^2 and u2^2.
 const CURVATURE: [f64; 2] = [0.1, 2.0];
 /// The values of the contours that are drawn.
 const LEVELS: [f64; 8] = [0.05, 0.25, 0.75, 1.5, 3.0, 5.0, 8.0, 12.0];
+/// More panels could not be told apart.
+const MOST_RUNS: usize = 24;
 const POINTS_PER_CONTOUR: u32 = 1000;
 /// Steps between two looks at whether the user wants to stop.
 const STEPS_PER_CHECK: u64 = 4096;
 
-/// The object that `--json` prints.
+/// The object that `--json` prints for one path.
 #[derive(Serialize)]
 struct JsonReport<'a> {
-    optimizer: &'static str,
+    optimizer: &'a str,
     learning_rate: f32,
     epsilon: Option<f32>,
     options: Map<String, Value>,
@@ -34,40 +38,108 @@ struct JsonReport<'a> {
     x2: f64,
 }
 
+/// The object that `--json` prints for several.
+#[derive(Serialize)]
+struct JsonReports<'a> {
+    runs: Vec<JsonReport<'a>>,
+}
+
+/// A rule at one learning rate, and where it went.
+struct Run {
+    /// As the user calls the rule.
+    label: String,
+    rule: ChosenRule,
+    path: Vec<[f64; 2]>,
+}
+
 /// Runs the subcommand.
 pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
-    let rule = args.rule.rule(Some(args.learning_rate), None)?;
+    let rules = rules(args)?;
     if !args.rotate.is_finite() {
         return Err(Error::Argument(format!("--rotate {}: give a finite angle", args.rotate)));
     }
     let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &[])).transpose()?;
 
     let function = Valley::rotated(args.rotate);
-    let path = rule.rule.visit(Follow { function: &function, steps: args.steps })?;
-    let [x1, x2] = path.last().copied().unwrap_or(START);
+    let mut runs = Vec::new();
+    for (label, rule) in rules {
+        let path = rule.rule.visit(Follow { function: &function, steps: args.steps })?;
+        runs.push(Run { label, rule, path });
+    }
     if let Some(plot) = plot {
-        let title = format!("{}, learning rate {}", rule.name(), rule.learning_rate());
+        let panel = |run| Panel { title: title(run), path: &run.path };
         let contours = LEVELS.map(|level| function.contour(level));
-        plot.write(&Path2d { title, path: &path, contours: &contours })?;
+        plot.write(&Paths { panels: runs.iter().map(panel).collect(), contours: &contours })?;
     }
+    Ok(print(args, &runs)?)
+}
+
+/// Every rule at every learning rate, under the name that the user has for it.
+fn rules(args: &TraceArgs) -> Result<Vec<(String, ChosenRule)>, Error> {
+    let chosen = match args.optimizers.as_slice() {
+        [] => vec![(args.rule.optimizer.clone(), args.rule.clone())],
+        several => compare::rules(several)?,
+    };
+    if chosen.len().saturating_mul(args.learning_rate.len()) > MOST_RUNS {
+        return Err(Error::Argument(format!(
+            "--learning-rate: {} rules at {} rates are too many to look at: give at most \
+             {MOST_RUNS} in all",
+            chosen.len(),
+            args.learning_rate.len()
+        )));
+    }
+    let mut rules = Vec::new();
+    for (label, rule) in chosen {
+        for &learning_rate in &args.learning_rate {
+            rules.push((label.clone(), rule.rule(Some(learning_rate), None)?));
+        }
+    }
+    Ok(rules)
+}
+
+fn title(Run { label, rule, .. }: &Run) -> String {
+    format!("{label}, learning rate {}", rule.learning_rate())
+}
+
+/// The textbook's line, or JSON; of several runs, one for each.
+fn print(args: &TraceArgs, runs: &[Run]) -> Result<(), OutputError> {
     if args.json {
-        let (learning_rate, steps, rotate) = (rule.learning_rate(), args.steps, args.rotate);
-        let (optimizer, epsilon, options) = (rule.name(), rule.epsilon(), rule.options());
-        output::print_json(&JsonReport {
-            optimizer,
-            learning_rate,
-            epsilon,
-            options,
-            steps,
-            rotate,
-            path: &path,
-            x1,
-            x2,
-        })?;
-    } else {
-        output::print(&format!("epoch {}, x1: {x1:.6}, x2: {x2:.6}\n", args.steps))?;
+        let mut reports: Vec<_> = runs.iter().map(|run| report(args, run)).collect();
+        return match reports.pop() {
+            Some(only) if reports.is_empty() => output::print_json(&only),
+            last => {
+                output::print_json(&JsonReports { runs: reports.into_iter().chain(last).collect() })
+            }
+        };
     }
-    Ok(())
+    let mut text = String::new();
+    for run in runs {
+        let [x1, x2] = end(run);
+        if runs.len() > 1 {
+            text.push_str(&format!("{}: ", title(run)));
+        }
+        text.push_str(&format!("epoch {}, x1: {x1:.6}, x2: {x2:.6}\n", args.steps));
+    }
+    output::print(&text)
+}
+
+fn end(run: &Run) -> [f64; 2] {
+    run.path.last().copied().unwrap_or(START)
+}
+
+fn report<'a>(args: &TraceArgs, run: &'a Run) -> JsonReport<'a> {
+    let [x1, x2] = end(run);
+    JsonReport {
+        optimizer: run.rule.name(),
+        learning_rate: run.rule.learning_rate(),
+        epsilon: run.rule.epsilon(),
+        options: run.rule.options(),
+        steps: args.steps,
+        rotate: args.rotate,
+        path: &run.path,
+        x1,
+        x2,
+    }
 }
 
 /// The way of whatever rule.

@@ -4,12 +4,14 @@
 
 mod dataset;
 mod order;
+mod rare;
 mod scale;
 mod sparse;
 mod synthetic;
 
 pub use dataset::{DataError, Dataset};
 pub use order::{epoch_order, initial_weights};
+pub use rare::{RareFeatures, rare_features};
 pub use scale::ColumnScale;
 pub use sparse::SparseDataset;
 pub use synthetic::{Synthetic, synthetic};

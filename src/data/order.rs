@@ -15,10 +15,11 @@ pub(super) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     generator
 }
 
-/// The streams in use: weights, data, and one for each epoch.
+/// The streams in use: weights, data, one for each epoch, and, from the end, other data.
 const WEIGHTS_STREAM: u64 = 0;
 pub(super) const DATA_STREAM: u64 = 1;
 const FIRST_EPOCH_STREAM: u64 = 2;
+pub(super) const RARE_STREAM: u64 = u64::MAX;
 
 /// Weights before training: `count` draws from the normal distribution with mean 0 and standard
 /// deviation 0.01.

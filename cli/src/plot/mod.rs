@@ -1,6 +1,9 @@
 //! Pictures, as SVG or PNG by the extension of the file. The font is inside the program, so that
 //! they look the same everywhere.
 
+mod curves;
+mod paths;
+
 use std::error::Error as StdError;
 use std::io::Write;
 use std::ops::Range;
@@ -11,6 +14,9 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 
+pub(crate) use curves::{Curve, Curves, Scale};
+pub(crate) use paths::{Panel, Paths};
+
 use crate::error::Error;
 use crate::output::OutputFile;
 
@@ -20,13 +26,15 @@ pub(crate) const LINE: RGBColor = RGBColor(31, 90, 166);
 pub(crate) const ACCENT: RGBColor = RGBColor(200, 60, 30);
 pub(crate) const FAINT: RGBColor = RGBColor(150, 160, 170);
 
-/// More would only lie on top of each other.
-const MOST_CIRCLES: usize = 2000;
-
 pub(crate) type DrawResult = Result<(), Box<dyn StdError>>;
 
 /// A picture that can be drawn on any backend.
 pub(crate) trait Picture {
+    /// Width and height in pixels.
+    fn size(&self) -> (u32, u32) {
+        SIZE
+    }
+
     /// Draws on `area`, which is white.
     fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
     where
@@ -42,13 +50,18 @@ pub(crate) struct PlotFile {
 impl PlotFile {
     /// Checks the extension and that the path can be written.
     pub(crate) fn prepare(path: &Path, inputs: &[&Path]) -> Result<Self, Error> {
+        Self::prepare_for("--plot", path, inputs)
+    }
+
+    /// The same, for the argument called `option`.
+    pub(crate) fn prepare_for(option: &str, path: &Path, inputs: &[&Path]) -> Result<Self, Error> {
         let extension = path.extension().unwrap_or_default().to_string_lossy().to_lowercase();
         let vector = match extension.as_str() {
             "svg" => true,
             "png" => false,
             _ => {
                 return Err(Error::Argument(format!(
-                    "--plot {}: pictures are .svg or .png: give a name that ends so",
+                    "{option} {}: pictures are .svg or .png: give a name that ends so",
                     path.display()
                 )));
             }
@@ -71,14 +84,15 @@ impl PlotFile {
 
 fn svg(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn StdError>> {
     let mut text = String::new();
-    draw(SVGBackend::with_string(&mut text, SIZE), picture)?;
+    draw(SVGBackend::with_string(&mut text, picture.size()), picture)?;
     Ok(text.into_bytes())
 }
 
 fn png(picture: &impl Picture) -> Result<Vec<u8>, Box<dyn StdError>> {
-    let (width, height) = SIZE;
+    let size = picture.size();
+    let (width, height) = size;
     let mut pixels = vec![0; 3 * width as usize * height as usize];
-    draw(BitMapBackend::with_buffer(&mut pixels, SIZE), picture)?;
+    draw(BitMapBackend::with_buffer(&mut pixels, size), picture)?;
     let mut bytes = Vec::new();
     let mut encoder = png::Encoder::new(&mut bytes, width, height);
     encoder.set_color(png::ColorType::Rgb);
@@ -158,55 +172,6 @@ impl Picture for LossCurve<'_> {
             .background_style(WHITE.mix(0.9))
             .border_style(FAINT)
             .draw()?;
-        Ok(())
-    }
-}
-
-/// The path of an optimizer over the contours of a function of two variables.
-pub(crate) struct Path2d<'a> {
-    pub(crate) title: String,
-    pub(crate) path: &'a [[f64; 2]],
-    /// Closed curves of equal value.
-    pub(crate) contours: &'a [Vec<[f64; 2]>],
-}
-
-impl Picture for Path2d<'_> {
-    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
-    where
-        B::ErrorType: 'static,
-    {
-        let coordinates = |axis: usize| self.path.iter().map(move |point| point[axis]).chain([0.0]);
-        let (x_range, y_range) = (padded(coordinates(0)), padded(coordinates(1)));
-        let mut chart = ChartBuilder::on(area)
-            .margin(18)
-            .caption(&self.title, (FONT, 22))
-            .x_label_area_size(52)
-            .y_label_area_size(76)
-            .build_cartesian_2d(x_range.clone(), y_range.clone())?;
-        chart
-            .configure_mesh()
-            .disable_mesh()
-            .x_desc("x1")
-            .y_desc("x2")
-            .axis_desc_style((FONT, 18))
-            .label_style((FONT, 15))
-            .x_label_formatter(&|value| tick(*value, x_range.end - x_range.start))
-            .y_label_formatter(&|value| tick(*value, y_range.end - y_range.start))
-            .draw()?;
-        let inside = |&[x, y]: &[f64; 2]| x_range.contains(&x) && y_range.contains(&y);
-        for contour in self.contours {
-            // The library does not cut lines at the edge of the chart.
-            for run in contour.split(|point| !inside(point)).filter(|run| run.len() > 1) {
-                let points = run.iter().map(|&[x, y]| (x, y));
-                chart.draw_series(LineSeries::new(points, FAINT.mix(0.7).stroke_width(2)))?;
-            }
-        }
-        let points = || self.path.iter().map(|&[x, y]| (x, y));
-        chart.draw_series(LineSeries::new(points(), LINE.stroke_width(2)))?;
-        let (first, last) = (points().take(MOST_CIRCLES), points().next_back());
-        chart.draw_series(first.chain(last).map(|point| Circle::new(point, 4, LINE.filled())))?;
-        let minimum = Cross::new((0.0, 0.0), 6, ACCENT.stroke_width(2));
-        chart.draw_series([minimum])?;
         Ok(())
     }
 }

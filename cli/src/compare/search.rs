@@ -1,0 +1,132 @@
+//! The search for a rule's learning rate.
+
+use std::ops::ControlFlow;
+
+use crate::error::Error;
+
+/// Half decades around a rule's own rate, tried first.
+const FIRST: std::ops::RangeInclusive<i32> = -2..=2;
+/// The furthest from it.
+const LAST: i32 = 8;
+
+/// What came of one learning rate.
+pub(super) struct Trial<T> {
+    pub(super) learning_rate: f32,
+    /// The loss to choose by and the run; none if it diverged.
+    pub(super) result: Option<(f64, T)>,
+}
+
+/// All that were tried, by ascending learning rate.
+pub(super) struct Trials<T> {
+    pub(super) all: Vec<Trial<T>>,
+}
+
+impl<T> Trials<T> {
+    /// Where the least loss is; of equal ones, the lowest rate. None if every run diverged.
+    pub(super) fn best(&self) -> Option<usize> {
+        let loss = |index: &usize| self.all[*index].result.as_ref().map_or(f64::NAN, |r| r.0);
+        let whole = (0..self.all.len()).filter(|index| !loss(index).is_nan());
+        whole.min_by(|a, b| loss(a).total_cmp(&loss(b)))
+    }
+
+    /// Whether the best is the first or the last of several, so that others may be better still. One
+    /// beside which training diverges is not.
+    pub(super) fn at_edge(&self) -> bool {
+        let last = self.all.len().saturating_sub(1);
+        last > 0 && self.best().is_some_and(|best| best == 0 || best == last)
+    }
+
+    /// Tries these rates.
+    pub(super) fn of_rates(
+        rates: &[f32],
+        mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
+    ) -> Result<Self, Error> {
+        let mut all = Vec::new();
+        for &learning_rate in rates {
+            all.push(Trial { learning_rate, result: run(learning_rate)? });
+        }
+        Ok(Self { all })
+    }
+
+    /// Tries rates around `own`, and goes on at the end where the best one is.
+    pub(super) fn around(
+        own: f32,
+        mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
+    ) -> Result<Self, Error> {
+        let (mut low, mut high) = FIRST.into_inner();
+        let rates: Vec<f32> = (low..=high).map(|step| scaled(own, step)).collect();
+        let mut trials = Self::of_rates(&rates, &mut run)?;
+        loop {
+            let last = trials.all.len() - 1;
+            let next = match trials.best() {
+                // Where all diverge, only a lower rate may help.
+                None | Some(0) if low > -LAST => ControlFlow::Continue(low - 1),
+                Some(best) if best == last && high < LAST => ControlFlow::Break(high + 1),
+                _ => return Ok(trials),
+            };
+            match next {
+                ControlFlow::Continue(step) => {
+                    low = step;
+                    let learning_rate = scaled(own, low);
+                    trials.all.insert(0, Trial { learning_rate, result: run(learning_rate)? });
+                }
+                ControlFlow::Break(step) => {
+                    high = step;
+                    let learning_rate = scaled(own, high);
+                    trials.all.push(Trial { learning_rate, result: run(learning_rate)? });
+                }
+            }
+        }
+    }
+}
+
+/// `own` times 10 to the power of `step / 2`, where the root of 10 is 3. In decimals, so that 0.1
+/// gives 0.3 and not a number near it.
+fn scaled(own: f32, step: i32) -> f32 {
+    let root = if step % 2 == 0 { 1.0 } else { 3.0 };
+    let own: f64 = own.to_string().parse().unwrap_or(f64::from(own));
+    (own * root * 10f64.powi(step.div_euclid(2))) as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rates tried where the loss is `loss` of them, the best one, and whether it is at the edge.
+    fn search(loss: impl Fn(f32) -> Option<f64>) -> (Vec<f32>, Option<f32>, bool) {
+        let trials = Trials::around(0.1, |rate| Ok(loss(rate).map(|loss| (loss, ())))).unwrap();
+        let rates = trials.all.iter().map(|trial| trial.learning_rate).collect();
+        let best = trials.best().map(|best| trials.all[best].learning_rate);
+        (rates, best, trials.at_edge())
+    }
+
+    fn distance(rate: f32, best: f64) -> f64 {
+        (f64::from(rate).ln() - best.ln()).abs()
+    }
+
+    #[test]
+    fn five_rates_do_where_the_best_is_within() {
+        let (rates, best, edge) = search(|rate| Some(distance(rate, 0.12)));
+        assert_eq!((rates, best, edge), (vec![0.01, 0.03, 0.1, 0.3, 1.0], Some(0.1), false));
+    }
+
+    #[test]
+    fn the_search_goes_on_beyond_the_edges() {
+        let (rates, best, edge) = search(|rate| Some(distance(rate, 11.0)));
+        let expected = vec![0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0];
+        assert_eq!((rates, best, edge), (expected, Some(10.0), false));
+        let (rates, best, edge) = search(|rate| Some(distance(rate, 0.0031)));
+        assert_eq!((&rates[..3], best, edge), (&[0.001, 0.003, 0.01][..], Some(0.003), false));
+        // As far as it goes.
+        let (rates, best, edge) = search(|rate| Some(-f64::from(rate)));
+        assert_eq!((rates.len(), best, edge), (11, Some(1000.0), true));
+    }
+
+    #[test]
+    fn diverging_rates_are_passed_by() {
+        let (rates, best, edge) = search(|rate| (rate < 0.002).then_some(f64::from(-rate)));
+        assert_eq!((rates[0], best, edge), (0.0003, Some(0.001), false));
+        let (rates, best, edge) = search(|_| None);
+        assert_eq!((rates.len(), rates[0], best, edge), (11, 1e-5, None, false));
+    }
+}
