@@ -12,13 +12,17 @@
 
 mod args;
 mod bench;
+mod classes;
 mod delimiter;
 mod device;
 mod devices;
 mod error;
 mod fit;
 mod interrupt;
+mod learning;
 mod least_squares;
+mod libsvm;
+mod metrics;
 mod model_file;
 mod output;
 mod plot;
@@ -28,7 +32,10 @@ mod progress;
 mod report;
 mod rule;
 mod scaling;
+mod score;
+mod split;
 mod table;
+mod text_file;
 mod trace;
 
 use std::io::{self, Write};

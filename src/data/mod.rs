@@ -9,7 +9,7 @@ mod sparse;
 mod synthetic;
 
 pub use dataset::{DataError, Dataset};
-pub use order::{epoch_order, initial_weights};
+pub use order::{epoch_order, initial_weights, split_order};
 pub use scale::ColumnScale;
 pub use sparse::SparseDataset;
 pub use synthetic::{Synthetic, synthetic};
