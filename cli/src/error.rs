@@ -4,6 +4,7 @@ use wgpu_optim::data::DataError;
 use wgpu_optim::linear::TrainError;
 use wgpu_optim::{CpuError, DownloadError, RequestError, StepError, VectorError};
 
+use crate::libsvm::LibsvmError;
 use crate::model_file::ModelError;
 use crate::output::OutputError;
 use crate::table::TableError;
@@ -16,6 +17,8 @@ pub(crate) enum Error {
     Argument(String),
     #[error(transparent)]
     Table(#[from] TableError),
+    #[error(transparent)]
+    Libsvm(#[from] LibsvmError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]

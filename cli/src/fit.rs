@@ -4,20 +4,23 @@ use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use wgpu_optim::data::Dataset;
-use wgpu_optim::linear::{Engine, Progress, TrainError, Trained, Training, train_blocking};
+use wgpu_optim::linear::{
+    Engine, Examples, Loss, Progress, TrainError, Trained, Training, train_blocking,
+};
 use wgpu_optim::{Rule, RuleVisitor};
 
 use crate::args::FitArgs;
 use crate::device::Device;
 use crate::error::Error;
+use crate::interrupt;
 use crate::least_squares;
 use crate::model_file::SavedModel;
 use crate::output::{self, OutputFile};
 use crate::plot::{self, PlotFile};
-use crate::problem::Problem;
+use crate::problem::{Problem, Rows};
 use crate::progress::Display;
 use crate::report::{JsonReport, Outcome, tables};
+use crate::score::Score;
 
 /// Examples between two samples of the loss, as the textbook has it.
 const EXAMPLES_PER_SAMPLE: usize = 100;
@@ -27,35 +30,51 @@ const MOST_VALUES_TO_SAMPLE: usize = 1_000_000;
 /// Runs the subcommand.
 pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     let rule = args.rule.rule(args.learning_rate, args.epsilon)?;
+    let learning = &args.learning;
+    let penalty = learning.penalty()?;
     let files = Files::prepare(args)?;
     let device = Device::open(&args.device, args.quiet)?;
     let problem = Problem::load(args)?;
 
-    let values = problem.dataset.rows().saturating_mul(problem.dataset.feature_count());
-    let sampled = values <= MOST_VALUES_TO_SAMPLE;
+    let sampled = problem.dataset.values() <= MOST_VALUES_TO_SAMPLE;
     let training = Training {
+        loss: learning.loss.into(),
+        penalty,
+        early_stop: learning.early_stopping(),
+        progressive: learning.progressive(),
         epochs: args.epochs,
         batch_size: args.batch_size,
         seed: args.seed,
         schedule: args.schedule.clone(),
         evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
         gpu_memory: args.gpu_memory,
-        ..Training::default()
     };
     let display = Display::new(args.quiet);
     // Before training, so that who gives up waiting for it has no trained model to lose.
-    let best_loss = least_squares::best_loss(&problem.dataset)?;
+    let best_loss = match (&problem.dataset, training.loss) {
+        (Rows::Dense(dataset), Loss::Squared) => least_squares::best_loss(dataset)?,
+        _ => None,
+    };
     let engine = device.engine(args.precision.into());
     let observe = |progress: &Progress| display.update(progress);
-    let data = &problem.dataset;
-    let trained = rule.rule.visit(Train { engine, data, training: &training, observe });
+    let examples = Examples {
+        training: problem.dataset.data(),
+        validation: problem.validation.as_ref().map(Rows::data),
+    };
+    let trained = rule.rule.visit(Train { engine, examples, training: &training, observe });
     display.finish();
     let trained = trained.map_err(|error| match error {
         TrainError::Interrupted { .. } => Error::Interrupted,
         other => other.into(),
     })?;
 
+    interrupt::check()?;
+    let score = Score::of(&problem.dataset, &problem, &trained.model, training.loss)?;
+    let test = problem.test.as_ref();
+    let test = test.map(|rows| Score::of(rows, &problem, &trained.model, training.loss));
     let outcome = Outcome {
+        score,
+        test: test.transpose()?,
         problem: &problem,
         trained: &trained,
         best_loss,
@@ -78,7 +97,7 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
 /// A training run by whatever rule.
 struct Train<'a, F> {
     engine: Engine<'a>,
-    data: &'a Dataset,
+    examples: Examples<'a>,
     training: &'a Training,
     observe: F,
 }
@@ -87,7 +106,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> RuleVisitor for Train<'_, F> {
     type Output = Result<Trained, TrainError>;
 
     fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        train_blocking(self.engine, rule, self.data, self.training, self.observe)
+        train_blocking(self.engine, rule, self.examples, self.training, self.observe)
     }
 }
 

@@ -12,6 +12,7 @@
 
 mod args;
 mod bench;
+mod classes;
 mod compare;
 mod delimiter;
 mod device;
@@ -19,7 +20,10 @@ mod devices;
 mod error;
 mod fit;
 mod interrupt;
+mod learning;
 mod least_squares;
+mod libsvm;
+mod metrics;
 mod model_file;
 mod output;
 mod plot;
@@ -29,7 +33,10 @@ mod progress;
 mod report;
 mod rule;
 mod scaling;
+mod score;
+mod split;
 mod table;
+mod text_file;
 mod trace;
 
 use std::io::{self, Write};

@@ -8,15 +8,19 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use wgpu_optim::linear::LinearModel;
 
+use crate::classes::Classes;
 use crate::error::Error;
+use crate::problem::Rows;
 use crate::report::Outcome;
 use crate::scaling::Scaling;
 
 /// The metadata's one key. One, because the format does not keep the order of several, and the
 /// same model should be the same bytes.
 const KEY: &str = "wgpu-optim";
-/// Raised when older programs could no longer read the file rightly.
-const FORMAT: u32 = 1;
+/// Raised when older programs could no longer read the file rightly: those that know only 1 would
+/// take the answers of other models for numbers of the target, or look for their columns' names.
+const FORMAT: u32 = 2;
+const FORMAT_OF_NUMBERS: u32 = 1;
 
 /// Why a model file could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -50,14 +54,25 @@ pub(crate) struct ModelDescription {
     /// Whether the file had a header; otherwise the names were made up.
     pub(crate) named: bool,
     pub(crate) scaling: Scaling,
+    /// What a logistic model's 0 and 1 stand for; none for a model of numbers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) classes: Option<Classes>,
+    /// Whether the features are those of LIBSVM text: they have no names and no scaling then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sparse: bool,
 }
 
 impl SavedModel {
     /// The model that a run has made.
     pub(crate) fn of(outcome: &Outcome<'_>) -> Self {
         let columns = &outcome.problem.columns;
+        let sparse = matches!(outcome.problem.dataset, Rows::Sparse(_));
+        let classes = outcome.problem.classes.clone();
+        let numbers = !sparse && classes.is_none();
         let description = ModelDescription {
-            format: FORMAT,
+            format: if numbers { FORMAT_OF_NUMBERS } else { FORMAT },
+            classes,
+            sparse,
             columns: columns.features.clone(),
             target: columns.target.clone(),
             target_index: columns.target_index,
@@ -114,8 +129,9 @@ impl SavedModel {
             return Err(damaged("a mean or a deviation is no usable number"));
         }
         let count = weights.len();
+        let described = if description.sparse { 0 } else { count };
         let counts = [description.columns.len(), description.scaling.features.len()];
-        match (counts == [count; 2], bias.as_slice()) {
+        match (counts == [described; 2], bias.as_slice()) {
             (true, &[bias]) => Ok(Self { model: LinearModel { weights, bias }, description }),
             _ => Err(damaged("weights, columns and scaling do not match")),
         }
@@ -126,7 +142,7 @@ impl SavedModel {
 fn check_format(path: &Path, text: &str) -> Result<(), ModelError> {
     let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
     match parsed.and_then(|value| value.get("format")?.as_u64()) {
-        Some(found) if found != u64::from(FORMAT) => {
+        Some(found) if found == 0 || found > u64::from(FORMAT) => {
             Err(ModelError::Format { path: path.to_owned(), found })
         }
         _ => Ok(()),
@@ -180,13 +196,16 @@ fn describe(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::classes::Label;
     use crate::scaling::Scale;
 
     fn saved() -> SavedModel {
         // A third has no finite binary form: it must come back to the last bit.
         let scale = Scale { mean: 1.0 / 3.0, deviation: 2.0e-9 / 7.0 };
         let description = ModelDescription {
-            format: FORMAT,
+            format: FORMAT_OF_NUMBERS,
+            classes: None,
+            sparse: false,
             columns: vec!["a".to_owned(), "b, c".to_owned()],
             target: "y".to_owned(),
             target_index: 1,
@@ -206,6 +225,20 @@ mod tests {
     #[test]
     fn every_bit_comes_back() {
         assert_eq!(load(&saved().to_bytes().unwrap()).unwrap(), saved());
+    }
+
+    #[test]
+    fn sparse_classifiers_come_back_in_a_format_of_their_own() {
+        let mut classifier = saved();
+        let description = &mut classifier.description;
+        description.format = FORMAT;
+        description.classes = Some(Classes([Label::Number(-1.0), Label::Name("1".to_owned())]));
+        (description.sparse, description.columns, description.scaling) =
+            (true, vec![], Scaling::none());
+        assert_eq!(load(&classifier.to_bytes().unwrap()).unwrap(), classifier);
+        classifier.description.sparse = false;
+        let message = load(&classifier.to_bytes().unwrap()).unwrap_err().to_string();
+        assert!(message.contains("do not match"), "{message}");
     }
 
     #[test]

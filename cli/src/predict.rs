@@ -6,16 +6,20 @@ use std::path::Path;
 
 use wgpu_optim::Precision;
 use wgpu_optim::data::ColumnScale;
-use wgpu_optim::linear::predict_blocking;
+use wgpu_optim::linear::{Loss, predict_blocking, predict_sparse_blocking};
 
 use crate::args::PredictArgs;
+use crate::classes::Label;
 use crate::device::Device;
 use crate::error::Error;
 use crate::interrupt;
+use crate::libsvm::SparseText;
 use crate::model_file::{ModelDescription, SavedModel};
-use crate::output::{OutputError, OutputFile};
+use crate::output::{self, OutputError, OutputFile};
 use crate::problem::list;
+use crate::report::count;
 use crate::table::Table;
+use crate::text_file::TextFile;
 
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;
@@ -24,18 +28,9 @@ const ROWS_PER_CHECK: usize = 4096;
 pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
     let inputs = [args.model.as_path(), args.data.as_path()];
     let file = args.output.as_deref().map(|path| OutputFile::prepare(path, &inputs)).transpose()?;
-    let SavedModel { model, description } = SavedModel::load(&args.model)?;
-    let table = Table::open(&args.data)?;
-    let columns = match_columns(&description, &args.model, &table)?;
-    let (mut features, _) = table.read(&columns, None)?;
-    description.scaling.apply(&mut features);
-    let device = Device::open(&args.device, args.quiet)?;
-    interrupt::check()?;
-    let scaled = predict_blocking(device.engine(Precision::Native), &model, features.view())?;
-    interrupt::check()?;
-    let scale = ColumnScale::from(description.scaling.target);
-    let answers = || scaled.iter().map(|&value| scale.restore(value));
-    if let Some(row) = answers().position(|answer| !answer.is_finite()) {
+    let saved = SavedModel::load(&args.model)?;
+    let answers = answers(args, &saved)?;
+    if let Some(row) = answers.iter().position(|answer| !answer.is_finite()) {
         return Err(Error::Argument(format!(
             "{}: row {} below any header: the answer is no finite number: its values are too large \
              for the model {}",
@@ -45,11 +40,10 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
         )));
     }
 
+    let SavedModel { description, .. } = &saved;
     let written = match file {
-        Some(file) => {
-            file.write(|file| write_column(BufWriter::new(file), &description.target, answers()))
-        }
-        None => write_column(BufWriter::new(io::stdout().lock()), &description.target, answers())
+        Some(file) => file.write(|file| write_csv(BufWriter::new(file), description, &answers)),
+        None => write_csv(BufWriter::new(io::stdout().lock()), description, &answers)
             .map_err(OutputError::stdout),
     };
     if written.is_err() {
@@ -58,25 +52,87 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
     Ok(written?)
 }
 
-/// CSV of one column. Numbers are written so that they read back to the same f64. Ctrl-C ends it
-/// with an error.
-fn write_column(
-    mut writer: impl Write,
-    header: &str,
-    answers: impl Iterator<Item = f64>,
-) -> io::Result<()> {
-    if header.contains([',', '"', '\n', '\r']) {
-        writeln!(writer, "\"{}\"", header.replace('"', "\"\""))?;
-    } else {
-        writeln!(writer, "{header}")?;
+/// The model's predictions for the rows of the file, in the target's units.
+fn answers(args: &PredictArgs, saved: &SavedModel) -> Result<Vec<f64>, Error> {
+    let SavedModel { model, description } = saved;
+    let file = TextFile::open(&args.data)?;
+    let is_libsvm = file.is_libsvm(args.format);
+    if is_libsvm != description.sparse {
+        let name = |sparse| if sparse { "LIBSVM" } else { "delimited" };
+        return Err(Error::Argument(format!(
+            "{}: this is {} text, but the model {} was trained on {} text: give such a file, or say \
+             with --format that it is one",
+            args.data.display(),
+            name(is_libsvm),
+            args.model.display(),
+            name(description.sparse)
+        )));
     }
-    for (row, answer) in answers.enumerate() {
+    let answers = if description.sparse {
+        let (rows, unknown) = SparseText::read(file)?.into_dataset(Some(model.weights.len()))?;
+        if unknown > 0 && !args.quiet {
+            output::warning(&format!(
+                "{}: {} of features beyond the model's {} left out: it was not trained on them",
+                args.data.display(),
+                count(unknown, "value"),
+                model.weights.len()
+            ));
+        }
+        let device = Device::open(&args.device, args.quiet)?;
+        interrupt::check()?;
+        predict_sparse_blocking(device.engine(Precision::Native), model, &rows)?
+    } else {
+        let table = Table::of(file)?;
+        let columns = match_columns(description, &args.model, &table)?;
+        let (mut features, _) = table.read(&columns, None)?;
+        description.scaling.apply(&mut features);
+        let device = Device::open(&args.device, args.quiet)?;
+        interrupt::check()?;
+        predict_blocking(device.engine(Precision::Native), model, features.view())?
+    };
+    interrupt::check()?;
+    let scale = ColumnScale::from(description.scaling.target);
+    Ok(answers.into_iter().map(|value| scale.restore(value)).collect())
+}
+
+/// CSV of one column, headed by the target's name, or of probability and class. Numbers are written
+/// so that they read back the same. Ctrl-C ends it with an error.
+fn write_csv(
+    mut writer: impl Write,
+    description: &ModelDescription,
+    answers: &[f64],
+) -> io::Result<()> {
+    match &description.classes {
+        None => writeln!(writer, "{}", quoted(&description.target))?,
+        Some(_) => writeln!(writer, "probability,class")?,
+    }
+    for (row, &answer) in answers.iter().enumerate() {
         if row % ROWS_PER_CHECK == 0 && interrupt::requested() {
             return Err(io::Error::other("interrupted"));
         }
-        writeln!(writer, "{answer}")?;
+        match &description.classes {
+            None => writeln!(writer, "{answer}")?,
+            Some(classes) => {
+                // It was an f32, and has no other scale.
+                let prediction = answer as f32;
+                let class = match classes.of(prediction) {
+                    Label::Number(number) => number.to_string(),
+                    Label::Name(name) => quoted(name),
+                };
+                writeln!(writer, "{},{class}", Loss::probability(prediction))?;
+            }
+        }
     }
     writer.flush()
+}
+
+/// A field of CSV, within quotation marks where it must.
+fn quoted(text: &str) -> String {
+    if text.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Where in the table the model's columns are: by name if both have names, else by position.
@@ -124,8 +180,10 @@ mod tests {
 
     #[test]
     fn headers_are_quoted_where_they_must() {
-        let mut text = Vec::new();
-        write_column(&mut text, "level, \"dB\"", [1.5, -2e-9].into_iter()).unwrap();
-        assert_eq!(String::from_utf8(text).unwrap(), "\"level, \"\"dB\"\"\"\n1.5\n-0.000000002\n");
+        let cases =
+            [("level, \"dB\"", "\"level, \"\"dB\"\"\""), ("level", "level"), ("a\nb", "\"a\nb\"")];
+        for (text, expected) in cases {
+            assert_eq!(quoted(text), expected);
+        }
     }
 }

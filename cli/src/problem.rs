@@ -1,15 +1,19 @@
-//! What `fit` trains on: a table from a file, or the built-in problem, scaled and cut.
-
-use std::path::Path;
+//! What `fit` trains on: rows from a file, or the built-in problem, split, scaled and cut.
 
 use ndarray::{Array1, Array2};
-use wgpu_optim::data::{Dataset, synthetic};
+use wgpu_optim::data::{ColumnScale, Dataset, SparseDataset, synthetic};
+use wgpu_optim::linear::Data;
 
-use crate::args::FitArgs;
+use crate::args::{FitArgs, Standardize};
+use crate::classes::Classes;
 use crate::error::Error;
+use crate::learning::LossArg;
+use crate::libsvm::SparseText;
 use crate::output;
 use crate::scaling::Scaling;
+use crate::split::{Split, take_rows};
 use crate::table::Table;
+use crate::text_file::TextFile;
 
 /// The built-in problem: large enough to show progress, small enough to be over at once.
 const SYNTHETIC_ROWS: u32 = 10_000;
@@ -19,15 +23,45 @@ const SYNTHETIC_SEED: u64 = 0;
 /// How many names an error lists.
 const LISTED_NAMES: usize = 30;
 
-/// A regression problem, ready to be trained.
+/// A problem, ready to be trained.
 pub(crate) struct Problem {
     /// Where it comes from, for tables.
     pub(crate) source: String,
     pub(crate) columns: Columns,
-    pub(crate) dataset: Dataset,
+    /// The rows to train on.
+    pub(crate) dataset: Rows,
+    /// The rows held out.
+    pub(crate) test: Option<Rows>,
+    pub(crate) validation: Option<Rows>,
     pub(crate) scaling: Scaling,
+    /// What the targets 0 and 1 stand for, for a logistic loss.
+    pub(crate) classes: Option<Classes>,
     /// The weights and the bias that made the data, where they are known.
     pub(crate) truth: Option<(Vec<f32>, f32)>,
+}
+
+/// Rows of either kind.
+pub(crate) enum Rows {
+    Dense(Dataset),
+    Sparse(SparseDataset),
+}
+
+impl Rows {
+    /// The rows as the library takes them.
+    pub(crate) fn data(&self) -> Data<'_> {
+        match self {
+            Self::Dense(data) => Data::Dense(data),
+            Self::Sparse(data) => Data::Sparse(data),
+        }
+    }
+
+    /// How many numbers there are.
+    pub(crate) fn values(&self) -> usize {
+        match self {
+            Self::Dense(data) => data.rows().saturating_mul(data.feature_count()),
+            Self::Sparse(data) => data.entry_count(),
+        }
+    }
 }
 
 /// What the columns are called.
@@ -42,42 +76,52 @@ pub(crate) struct Columns {
 }
 
 impl Problem {
-    /// Reads, scales and cuts what the arguments ask for.
+    /// Reads, splits, scales and cuts what the arguments ask for.
     pub(crate) fn load(args: &FitArgs) -> Result<Self, Error> {
-        let mut problem = match &args.data {
-            Some(path) => Self::from_file(path, args)?,
+        let problem = match &args.data {
+            Some(path) => {
+                let file = TextFile::open(path)?;
+                if file.is_libsvm(args.learning.format) {
+                    return Self::sparse(file, args);
+                }
+                Self::from_table(file, args)?
+            }
             None => Self::built_in(args)?,
         };
         if !args.quiet {
             problem.warn_of_constants();
         }
-        let available = problem.dataset.rows();
-        match args.rows {
-            Some(0) => Err(Error::Argument(format!(
-                "--rows 0: there is nothing to train on; give from 1 to {available}"
-            ))),
-            Some(rows) if rows > available => Err(Error::Argument(format!(
-                "--rows {rows}: there are only {available} rows; give from 1 to {available}"
-            ))),
-            Some(rows) => {
-                problem.dataset.truncate(rows);
-                Ok(problem)
-            }
-            None => Ok(problem),
-        }
+        Ok(problem)
     }
 
-    fn from_file(path: &Path, args: &FitArgs) -> Result<Self, Error> {
-        let table = Table::open(path)?;
+    fn from_table(file: TextFile, args: &FitArgs) -> Result<Self, Error> {
+        let table = Table::of(file)?;
         table.refuse_same_names(|_| true)?;
         let columns = Columns::of(&table, args.target.as_deref())?;
+        let source = table.path().display().to_string();
         let target = columns.target_index;
         let features: Vec<usize> = (0..table.names().len()).filter(|&i| i != target).collect();
-        let (features, target) = table.read(&features, Some(target))?;
-        Self::scaled(path.display().to_string(), columns, features, target, args)
+        let (features, target, classes) = match args.learning.loss {
+            LossArg::Squared => {
+                let (features, target) = table.read(&features, Some(target))?;
+                (features, target, None)
+            }
+            LossArg::Logistic => {
+                let (features, target, classes) = table.read_classes(&features, target)?;
+                (features, target, Some(classes))
+            }
+        };
+        Self::dense(source, columns, (features, target), classes, args)
     }
 
     fn built_in(args: &FitArgs) -> Result<Self, Error> {
+        if args.learning.loss == LossArg::Logistic {
+            return Err(Error::Argument(
+                "--loss logistic: the target of the built-in problem is a number: give DATA whose \
+                 target is one of two classes"
+                    .to_owned(),
+            ));
+        }
         let made = synthetic(SYNTHETIC_ROWS, SYNTHETIC_FEATURES, SYNTHETIC_SEED);
         let columns = Columns {
             features: (0..SYNTHETIC_FEATURES).map(|index| format!("x{index}")).collect(),
@@ -85,23 +129,80 @@ impl Problem {
             target_index: SYNTHETIC_FEATURES,
             named: true,
         };
-        let features = made.dataset.features().to_owned();
-        let target = made.dataset.target().to_owned();
+        let rows = (made.dataset.features().to_owned(), made.dataset.target().to_owned());
         let source = format!("built-in problem, noise {}", made.noise);
-        let problem = Self::scaled(source, columns, features, target, args)?;
+        let problem = Self::dense(source, columns, rows, None, args)?;
         Ok(Self { truth: Some((made.weights, made.bias)), ..problem })
     }
 
-    fn scaled(
+    /// Rows held out have no part in the scaling; rows that `--rows` cuts off have.
+    fn dense(
         source: String,
         columns: Columns,
-        mut features: Array2<f32>,
-        mut target: Array1<f32>,
+        (mut features, mut target): (Array2<f32>, Array1<f32>),
+        classes: Option<Classes>,
         args: &FitArgs,
     ) -> Result<Self, Error> {
-        let scaling = Scaling::standardize(args.standardize, &mut features, &mut target);
-        let dataset = Dataset::new(features, target)?;
-        Ok(Self { source, columns, dataset, scaling, truth: None })
+        let which = match (args.learning.loss, args.standardize) {
+            (LossArg::Squared, which) => which.unwrap_or(Standardize::All),
+            (LossArg::Logistic, Some(Standardize::All)) => {
+                return Err(Error::Argument(
+                    "--standardize all: the target is a class, which has no scale: give features \
+                     or none"
+                        .to_owned(),
+                ));
+            }
+            (LossArg::Logistic, which) => which.unwrap_or(Standardize::Features),
+        };
+        let rows = wanted_rows(args, target.len())?;
+        let split = Split::choose(rows, &args.learning, args.seed)?;
+        let take = |features: &mut _, target: &mut _, rows: &[u32]| {
+            (!rows.is_empty()).then(|| take_rows(features, target, rows))
+        };
+        let test = take(&mut features, &mut target, &split.test);
+        let validation = take(&mut features, &mut target, &split.validation_behind_test());
+        let scaling = Scaling::standardize(which, &mut features, &mut target);
+        let scaled = |(mut features, mut target): (Array2<f32>, Array1<f32>)| {
+            scaling.apply(&mut features);
+            ColumnScale::from(scaling.target).standardize(target.view_mut());
+            Dataset::new(features, target).map(Rows::Dense)
+        };
+        let test = test.map(scaled).transpose()?;
+        let validation = validation.map(scaled).transpose()?;
+        let mut dataset = Dataset::new(features, target)?;
+        dataset.truncate(rows - split.held_out());
+        let dataset = Rows::Dense(dataset);
+        Ok(Self { source, columns, dataset, test, validation, scaling, classes, truth: None })
+    }
+
+    fn sparse(file: TextFile, args: &FitArgs) -> Result<Self, Error> {
+        refuse_for_libsvm(args)?;
+        let source = file.path.display().to_string();
+        let mut text = SparseText::read(file)?;
+        let classes = match args.learning.loss {
+            LossArg::Squared => None,
+            LossArg::Logistic => Some(text.classify()?),
+        };
+        let (mut dataset, _) = text.into_dataset(None)?;
+        let rows = wanted_rows(args, dataset.rows())?;
+        dataset.truncate(rows);
+        let split = Split::choose(rows, &args.learning, args.seed)?;
+        let mut take = |rows: &[u32]| match rows {
+            [] => Ok(None),
+            rows => dataset.split_off_rows(rows).map(|rows| Some(Rows::Sparse(rows))),
+        };
+        let test = take(&split.test)?;
+        let validation = take(&split.validation_behind_test())?;
+        Ok(Self {
+            source,
+            columns: Columns::of_libsvm(),
+            dataset: Rows::Sparse(dataset),
+            test,
+            validation,
+            scaling: Scaling::none(),
+            classes,
+            truth: None,
+        })
     }
 
     fn warn_of_constants(&self) {
@@ -129,7 +230,45 @@ impl Problem {
     }
 }
 
+/// How many rows to use of `available` ones.
+fn wanted_rows(args: &FitArgs, available: usize) -> Result<usize, Error> {
+    match args.rows {
+        Some(0) => Err(Error::Argument(format!(
+            "--rows 0: there is nothing to train on; give from 1 to {available}"
+        ))),
+        Some(rows) if rows > available => Err(Error::Argument(format!(
+            "--rows {rows}: there are only {available} rows; give from 1 to {available}"
+        ))),
+        Some(rows) => Ok(rows),
+        None => Ok(available),
+    }
+}
+
+/// Options that have no meaning for LIBSVM text.
+fn refuse_for_libsvm(args: &FitArgs) -> Result<(), Error> {
+    if let Some(target) = &args.target {
+        return Err(Error::Argument(format!(
+            "--target {target}: the target of LIBSVM text is the label before the features: leave \
+             --target out"
+        )));
+    }
+    match args.standardize {
+        None | Some(Standardize::None) => Ok(()),
+        Some(_) => Err(Error::Argument(
+            "--standardize: LIBSVM text is not standardized, since the features that a row leaves \
+             out would no longer be 0: scale the values in the file, or leave --standardize out"
+                .to_owned(),
+        )),
+    }
+}
+
 impl Columns {
+    /// LIBSVM text names nothing; a model of millions of features keeps no made-up names.
+    fn of_libsvm() -> Self {
+        let target = "label".to_owned();
+        Self { features: Vec::new(), target, target_index: 0, named: false }
+    }
+
     pub(crate) fn of(table: &Table, wanted: Option<&str>) -> Result<Self, Error> {
         let names = table.names();
         let file = table.path().display();

@@ -3,22 +3,29 @@
 use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use serde::Serialize;
 use serde_json::{Map, Value};
-use wgpu_optim::linear::{Trained, Training};
+use wgpu_optim::linear::{LinearModel, Loss, Trained, Training};
 use wgpu_optim::{Precision, Schedule};
 
 use crate::device::Description;
 use crate::output::printable;
-use crate::problem::Problem;
+use crate::problem::{Problem, Rows};
 use crate::rule::ChosenRule;
+use crate::score::{self, JsonScores, Score};
 
 /// A line below the header, and no others: easy to read and to search.
 pub(crate) const STYLE: TableStyle =
     TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
+/// How many weights of a sparse model a table shows.
+const SHOWN_WEIGHTS: usize = 10;
+
 /// A training run and all that went into it.
 pub(crate) struct Outcome<'a> {
     pub(crate) problem: &'a Problem,
     pub(crate) trained: &'a Trained,
+    /// The trained model on the rows it was trained on, and on the test rows.
+    pub(crate) score: Score,
+    pub(crate) test: Option<Score>,
     /// The loss of the least-squares fit.
     pub(crate) best_loss: Option<f64>,
     pub(crate) device: Description,
@@ -46,13 +53,15 @@ pub(crate) struct JsonReport<'a> {
     loss: f64,
     loss_history: Vec<(f64, f64)>,
     seconds_per_epoch: f64,
-    /// Null for tables that are too wide for it.
+    /// Null for tables that are too wide for it, for sparse rows and for other losses.
     least_squares_loss: Option<f64>,
     /// As f64, which holds every f32 exactly and is written so that it reads back the same.
     weights: Vec<f64>,
     bias: f64,
     weights_bits: Vec<String>,
     bias_bits: String,
+    #[serde(flatten)]
+    scores: JsonScores<'a>,
 }
 
 impl<'a> JsonReport<'a> {
@@ -64,8 +73,8 @@ impl<'a> JsonReport<'a> {
         Self {
             device: &outcome.device,
             precision: outcome.precision.to_string(),
-            rows: outcome.problem.dataset.rows(),
-            features: outcome.problem.dataset.feature_count(),
+            rows: outcome.problem.dataset.data().rows(),
+            features: outcome.problem.dataset.data().feature_count(),
             epochs: training.epochs,
             batch_size: training.batch_size,
             optimizer: rule.name(),
@@ -82,22 +91,33 @@ impl<'a> JsonReport<'a> {
             bias: f64::from(model.bias),
             weights_bits: model.weights.iter().map(bits).collect(),
             bias_bits: bits(&model.bias),
+            scores: JsonScores::new(outcome),
         }
     }
 }
 
 /// A short table of the run, and one of the weights.
 pub(crate) fn tables(outcome: &Outcome<'_>) -> String {
-    format!("{}\n\n{}\n", run_table(outcome), weight_table(outcome))
+    let mut parts = vec![run_table(outcome)];
+    parts.extend(score::progressive_table(outcome));
+    parts.push(match &outcome.problem.dataset {
+        Rows::Dense(_) => weight_table(outcome),
+        Rows::Sparse(_) => largest_weights(&outcome.trained.model),
+    });
+    parts.join("\n\n") + "\n"
 }
 
 fn run_table(outcome: &Outcome<'_>) -> String {
     let Outcome { problem, trained, training, rule, .. } = outcome;
-    let best = match outcome.best_loss {
-        Some(loss) => format!("{} (least squares)", significant(loss)),
-        None => "not computed for so many features".to_owned(),
+    let best = match (outcome.best_loss, training.loss, &problem.dataset) {
+        (Some(loss), ..) => Some(format!("{} (least squares)", significant(loss))),
+        (None, Loss::Squared, Rows::Dense(_)) => {
+            Some("not computed for so many features".to_owned())
+        }
+        _ => None,
     };
-    let (rows, features) = (problem.dataset.rows(), problem.dataset.feature_count());
+    let data = problem.dataset.data();
+    let (rows, features) = (data.rows(), data.feature_count());
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
     let schedule = match &training.schedule {
@@ -110,30 +130,27 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     };
     let mut table = Table::new();
     table.load_style(TableStyle::new());
-    for (name, value) in [
-        (
-            "data",
-            format!("{}: {}, {}", problem.source, count(rows, "row"), count(features, "feature")),
-        ),
+    let training =
+        format!("{rule}{schedule}, batches of {batch}, epochs {epochs}, seed {}", training.seed);
+    let source =
+        format!("{}: {}, {}", problem.source, count(rows, "row"), count(features, "feature"));
+    let mut lines = vec![
+        ("data", source),
         ("device", format!("{}, {precision}", outcome.device)),
-        (
-            "training",
-            format!(
-                "{rule}{schedule}, batches of {batch}, epochs {epochs}, seed {}",
-                training.seed
-            ),
-        ),
+        ("training", training),
         ("loss", significant(trained.loss)),
-        ("best possible loss", best),
-        ("seconds per epoch", significant(trained.seconds_per_epoch)),
-    ] {
+    ];
+    lines.extend(best.map(|best| ("best possible loss", best)));
+    lines.extend(score::lines(outcome));
+    lines.push(("seconds per epoch", significant(trained.seconds_per_epoch)));
+    for (name, value) in lines {
         table.add_row([name, &value]);
     }
     table.trim_fmt()
 }
 
 /// `1 row`, `2 rows`.
-fn count(number: usize, what: &str) -> String {
+pub(crate) fn count(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
@@ -168,6 +185,33 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
         }
         table.add_row(row);
     }
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    table.trim_fmt()
+}
+
+/// The largest of the many weights of a sparse model, by the indices of the file.
+fn largest_weights(model: &LinearModel) -> String {
+    let mut order: Vec<usize> = (0..model.weights.len()).collect();
+    let size = |&index: &usize| model.weights[index].abs();
+    let shown = order.len().min(SHOWN_WEIGHTS);
+    if shown < order.len() {
+        order.select_nth_unstable_by(shown, |a, b| size(b).total_cmp(&size(a)));
+    }
+    order.truncate(shown);
+    order.sort_by(|a, b| size(b).total_cmp(&size(a)).then(a.cmp(b)));
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    let header = match model.weights.len() {
+        all if all > shown => format!("largest weights, {shown} of {all}"),
+        _ => "weight of".to_owned(),
+    };
+    table.set_header([header, "learned".to_owned()]);
+    for index in order {
+        table.add_row([format!("feature {}", index + 1), significant(model.weights[index].into())]);
+    }
+    table.add_row(["(bias)".to_owned(), significant(model.bias.into())]);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
     }

@@ -59,6 +59,11 @@ impl Scaling {
         scaling
     }
 
+    /// The scaling of sparse features, which is none.
+    pub(crate) fn none() -> Self {
+        Self { features: Vec::new(), target: ColumnScale::IDENTITY.into() }
+    }
+
     /// Applies the scaling to the features of new rows.
     pub(crate) fn apply(&self, features: &mut Array2<f32>) {
         for (column, &scale) in features.columns_mut().into_iter().zip(&self.features) {

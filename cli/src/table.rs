@@ -3,19 +3,19 @@
 //! text.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
 use ndarray::{Array1, Array2};
 
+use crate::classes::{ClassCollector, Classes, Label};
 use crate::delimiter::{Delimiter, SingleBlanks};
 use crate::error::Error;
+use crate::libsvm::one_class;
+use crate::text_file::TextFile;
 use crate::{interrupt, output};
 
-/// How much of a file is looked at to find its delimiter.
-const SAMPLE_BYTES: u64 = 1 << 16;
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;
 /// How much of a wrong text an error shows.
@@ -75,6 +75,19 @@ pub(crate) enum TableError {
         path.display()
     )]
     Unclosed { path: PathBuf, line: u64 },
+    #[error(
+        "{}, line {line}, column {column}: {label} is a third class, beside {first} and {second}: \
+         the logistic loss takes two; delete the rows of the others, or use --loss squared",
+        path.display()
+    )]
+    ThirdClass {
+        path: PathBuf,
+        line: u64,
+        column: usize,
+        label: Label,
+        first: Label,
+        second: Label,
+    },
     #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
     OutOfMemory { path: PathBuf, rows: usize },
 }
@@ -94,30 +107,12 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Opens the text file at `path` and finds out about its columns.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let unopened = |reason: String| TableError::Unopened { path: path.to_owned(), reason };
-        let mut file = File::open(path).map_err(|error| unopened(describe(&error)))?;
-        let metadata = file.metadata().map_err(|error| unopened(describe(&error)))?;
-        if metadata.is_dir() {
-            return Err(unopened("this is a directory".to_owned()).into());
-        }
-        let mut sample = Vec::new();
-        file.by_ref()
-            .take(SAMPLE_BYTES)
-            .read_to_end(&mut sample)
-            .map_err(|error| unreadable(path, &error))?;
-        let complete = (sample.len() as u64) < SAMPLE_BYTES;
-        if sample.starts_with(b"\xEF\xBB\xBF") {
-            sample.drain(..3); // the byte order mark that spreadsheets write
-        }
-        if sample.contains(&0) {
-            return Err(TableError::NotText { path: path.to_owned() }.into());
-        }
-        let expected_rows = expected_rows(&sample, metadata.len());
-        let delimiter = Delimiter::detect(&sample, complete);
-        let reader = reader(delimiter, io::Cursor::new(sample).chain(file));
-        Self::from_reader(path, reader, expected_rows)
+    /// Finds out about the columns of an opened file.
+    pub(crate) fn of(file: TextFile) -> Result<Self, Error> {
+        let expected_rows = expected_rows(&file.sample, file.bytes);
+        let delimiter = Delimiter::detect(&file.sample, file.complete);
+        let path = file.path.clone();
+        Self::from_reader(&path, reader(delimiter, file.into_reader()), expected_rows)
     }
 
     fn from_reader(
@@ -181,9 +176,44 @@ impl Table {
     /// Reads all rows: the columns `features`, in this order, as a matrix of one row each, and
     /// the column `target`, which stays empty without one. Other columns may hold anything.
     pub(crate) fn read(
+        self,
+        features: &[usize],
+        target: Option<usize>,
+    ) -> Result<(Array2<f32>, Array1<f32>), Error> {
+        self.read_with(features, target, |table, record, column| table.number(record, column))
+    }
+
+    /// The same with a target of two classes, numbers or names: its values are 0 and 1.
+    pub(crate) fn read_classes(
+        self,
+        features: &[usize],
+        target: usize,
+    ) -> Result<(Array2<f32>, Array1<f32>, Classes), Error> {
+        let path = self.path.clone();
+        let mut collector = ClassCollector::default();
+        let (features, mut target) =
+            self.read_with(features, Some(target), |table, record, column| {
+                let label = table.label(record, column)?;
+                collector.number(label.clone()).map_err(|[first, second]| TableError::ThirdClass {
+                    path: table.path.clone(),
+                    line: line_of(&table.reader, record),
+                    column: column + 1,
+                    label,
+                    first: first.clone(),
+                    second: second.clone(),
+                })
+            })?;
+        let targets = target.as_slice_mut().unwrap_or_default();
+        let classes = collector.finish(targets).map_err(|only| one_class(&path, only))?;
+        Ok((features, target, classes))
+    }
+
+    /// Reads all rows; `answer` makes the target's value of a row and the target's column.
+    fn read_with(
         mut self,
         features: &[usize],
         target: Option<usize>,
+        mut answer: impl FnMut(&Self, &ByteRecord, usize) -> Result<f32, TableError>,
     ) -> Result<(Array2<f32>, Array1<f32>), Error> {
         let mut matrix: Vec<f32> = Vec::new();
         let mut answers: Vec<f32> = Vec::new();
@@ -205,7 +235,7 @@ impl Table {
                 matrix.push(self.number(&record, column)?);
             }
             if let Some(column) = target {
-                answers.push(self.number(&record, column)?);
+                answers.push(answer(&self, &record, column)?);
             }
             rows += 1;
             if rows % ROWS_PER_CHECK == 0 {
@@ -242,6 +272,16 @@ impl Table {
         let field = record[column].trim_ascii();
         match parse(field) {
             Some(value) if value.is_finite() => Ok(value),
+            parsed => Err(self.not_a_number(record, column, parsed)),
+        }
+    }
+
+    /// The class that a field names. What stands for a missing value is none.
+    fn label(&self, record: &ByteRecord, column: usize) -> Result<Label, TableError> {
+        let field = record[column].trim_ascii();
+        match parse(field) {
+            None if !field.is_empty() => Ok(Label::of(&String::from_utf8_lossy(field))),
+            Some(value) if value.is_finite() => Ok(Label::number(value)),
             parsed => Err(self.not_a_number(record, column, parsed)),
         }
     }
@@ -373,12 +413,12 @@ fn expected_rows(sample: &[u8], bytes: u64) -> usize {
     rows as usize + 1
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> TableError {
+pub(crate) fn unreadable(path: &Path, error: &io::Error) -> TableError {
     TableError::Unreadable { path: path.to_owned(), reason: describe(error) }
 }
 
 /// The usual errors in words, without the number of the operating system.
-fn describe(error: &io::Error) -> String {
+pub(crate) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),
         io::ErrorKind::PermissionDenied => "permission denied".to_owned(),

@@ -6,7 +6,7 @@ fn open(text: &[u8]) -> Result<Table, Error> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("table.txt");
     std::fs::write(&path, text).unwrap();
-    Table::open(&path)
+    Table::of(TextFile::open(&path)?)
 }
 
 fn read(text: &[u8]) -> Result<(Vec<String>, Array2<f32>), Error> {

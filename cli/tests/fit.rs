@@ -113,6 +113,15 @@ fn the_json_contract() {
         "bias",
         "weights_bits",
         "bias_bits",
+        "loss_function",
+        "l1",
+        "l2",
+        "classes",
+        "epochs_trained",
+        "metrics",
+        "test",
+        "validation",
+        "progressive_loss",
     ];
     expected.sort_unstable();
     assert_eq!(keys, expected);

@@ -10,7 +10,7 @@ mod sparse;
 mod synthetic;
 
 pub use dataset::{DataError, Dataset};
-pub use order::{epoch_order, initial_weights};
+pub use order::{epoch_order, initial_weights, split_order};
 pub use rare::{RareFeatures, rare_features};
 pub use scale::ColumnScale;
 pub use sparse::SparseDataset;

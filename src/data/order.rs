@@ -15,11 +15,13 @@ pub(super) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     generator
 }
 
-/// The streams in use: weights, data, one for each epoch, and, from the end, other data.
+/// The streams in use: weights, data, one for each epoch, and, from the end, other data and the split
+/// of rows.
 const WEIGHTS_STREAM: u64 = 0;
 pub(super) const DATA_STREAM: u64 = 1;
 const FIRST_EPOCH_STREAM: u64 = 2;
 pub(super) const RARE_STREAM: u64 = u64::MAX;
+const SPLIT_STREAM: u64 = u64::MAX - 1;
 
 /// Weights before training: `count` draws from the normal distribution with mean 0 and standard
 /// deviation 0.01.
@@ -39,9 +41,27 @@ pub fn epoch_order(rows: u32, seed: u64, epoch: u32) -> Vec<u32> {
     order
 }
 
+/// A permutation of `0..rows` to choose rows by that are held out of training: the first so many of
+/// it. No epoch visits rows in this order.
+#[must_use]
+pub fn split_order(rows: u32, seed: u64) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..rows).collect();
+    order.shuffle(&mut generator(seed, SPLIT_STREAM));
+    order
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_split_is_a_permutation_of_its_own() {
+        let mut order = split_order(1500, 7);
+        assert_ne!(order, split_order(1500, 8));
+        assert!((0..3).all(|epoch| order != epoch_order(1500, 7, epoch)));
+        order.sort_unstable();
+        assert!(order.into_iter().eq(0..1500));
+    }
 
     #[test]
     fn each_epoch_visits_every_row_once_in_an_order_of_its_own() {

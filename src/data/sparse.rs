@@ -1,6 +1,6 @@
 //! Features most of which are 0, of a regression or classification problem.
 
-use ndarray::{Array1, ArrayView1};
+use ndarray::{Array1, ArrayView1, Axis, Slice};
 
 use super::dataset::DataError;
 
@@ -86,6 +86,59 @@ impl SparseDataset {
         self.target.view()
     }
 
+    /// Keeps the first `rows` rows; all of them if there are fewer. At least one stays.
+    pub fn truncate(&mut self, rows: usize) {
+        let rows = rows.clamp(1, self.rows());
+        self.starts.truncate(rows + 1);
+        self.entries.truncate(self.starts[rows]);
+        self.values.truncate(self.starts[rows]);
+        self.target.slice_axis_inplace(Axis(0), Slice::from(..rows));
+    }
+
+    /// Moves some rows into a dataset of their own; those that stay are moved up in place. `rows` are
+    /// their numbers, counted from 0 and ascending.
+    ///
+    /// # Errors
+    /// [`DataError::Entries`] if they do not ascend or there is no such row, and
+    /// [`DataError::RowCount`] if `rows` is empty or nothing would stay. Nothing has changed then.
+    pub fn split_off_rows(&mut self, rows: &[u32]) -> Result<Self, DataError> {
+        let count = self.rows();
+        let ascending = rows.is_sorted_by(|a, b| a < b);
+        if !ascending || rows.last().is_some_and(|&last| last as usize >= count) {
+            return Err(DataError::Entries { row: 0, columns: count });
+        }
+        if rows.is_empty() || rows.len() == count {
+            return Err(DataError::RowCount { rows: 0 });
+        }
+        let mut taken = Self {
+            columns: self.columns,
+            starts: vec![0],
+            entries: Vec::new(),
+            values: Vec::new(),
+            target: rows.iter().map(|&row| self.target[row as usize]).collect(),
+        };
+        let mut next = rows.iter().peekable();
+        let (mut kept, mut end, mut start) = (0, 0, 0);
+        for row in 0..count {
+            let range = start..self.starts[row + 1];
+            start = range.end;
+            if next.next_if(|&&taken| taken as usize == row).is_some() {
+                taken.entries.extend_from_slice(&self.entries[range.clone()]);
+                taken.values.extend_from_slice(&self.values[range]);
+                taken.starts.push(taken.entries.len());
+            } else {
+                self.entries.copy_within(range.clone(), end);
+                self.values.copy_within(range.clone(), end);
+                end += range.len();
+                self.target[kept] = self.target[row];
+                kept += 1;
+                self.starts[kept] = end;
+            }
+        }
+        self.truncate(kept);
+        Ok(taken)
+    }
+
     /// Column numbers, ascending, and values of one row, counted from 0.
     ///
     /// # Panics
@@ -127,5 +180,31 @@ mod tests {
         assert_eq!(short, DataError::Starts { entries: 2, values: 2 });
         let rows = SparseDataset::new(3, vec![0], vec![], vec![], array![]).unwrap_err();
         assert_eq!(rows, DataError::RowCount { rows: 0 });
+    }
+
+    #[test]
+    fn rows_split_off_and_rows_that_stay() {
+        let all = || {
+            let (starts, entries) = (vec![0, 1, 3, 3, 5], vec![9, 0, 4, 2, 3]);
+            let values = vec![1.0, 2.0, 3.0, 4.0, 5.0];
+            SparseDataset::new(10, starts, entries, values, array![1.0, 2.0, 3.0, 4.0]).unwrap()
+        };
+        let mut data = all();
+        let taken = data.split_off_rows(&[0, 2]).unwrap();
+        assert_eq!(
+            (taken.target().to_vec(), data.target().to_vec()),
+            (vec![1.0, 3.0], vec![2.0, 4.0])
+        );
+        assert_eq!((taken.row(0).0, taken.row(1).0.len()), ([9].as_slice(), 0));
+        assert_eq!(data.row(0), ([0, 4].as_slice(), [2.0, 3.0].as_slice()));
+        assert_eq!(data.row(1), ([2, 3].as_slice(), [4.0, 5.0].as_slice()));
+        assert_eq!((data.entry_count(), taken.entry_count(), taken.feature_count()), (4, 1, 10));
+        data.truncate(1);
+        assert_eq!((data.rows(), data.entry_count()), (1, 2));
+        for rows in [vec![], vec![0, 1, 2, 3], vec![4], vec![1, 0], vec![1, 1]] {
+            let mut data = all();
+            assert!(data.split_off_rows(&rows).is_err(), "{rows:?}");
+            assert_eq!(data, all());
+        }
     }
 }

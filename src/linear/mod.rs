@@ -32,6 +32,7 @@ mod sparse;
 mod trainer;
 mod training;
 mod validation;
+mod window;
 mod worker;
 
 pub use errors::TrainError;

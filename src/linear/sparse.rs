@@ -20,6 +20,7 @@ use super::model::LinearModel;
 use super::order::sum;
 use super::penalty::Penalty;
 use super::training::Training;
+use super::window::{Occurring, Window};
 use super::worker::Worker;
 use crate::cpu::CpuOptimizer;
 use crate::data::SparseDataset;
@@ -37,40 +38,17 @@ pub(super) struct SparseCpuWorker<'a, R: Rule> {
     optimizer: CpuOptimizer<R>,
     /// The weights and, behind them, the bias.
     parameters: Vec<f32>,
-    gradient: Gradient,
-    /// Scratch memory: derivatives of a batch, and losses of all rows.
+    window: Window,
+    occurring: Occurring,
+    /// Scratch memory: weights and gradient of what occurs in a batch, derivatives of a batch, and
+    /// losses of all rows.
+    weights: Vec<f32>,
+    sums: Vec<f32>,
     residuals: Vec<f32>,
     terms: Vec<f32>,
     /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
     before: Vec<f32>,
     losses: Vec<f32>,
-}
-
-/// A gradient of the columns that occur. Whether one does is told without a list of all columns to
-/// clear: `place` of it points to where it stands among those that occur, or to another's place.
-struct Gradient {
-    columns: Vec<u32>,
-    sums: Vec<f32>,
-    place: Vec<u32>,
-}
-
-impl Gradient {
-    fn clear(&mut self) {
-        self.columns.clear();
-        self.sums.clear();
-    }
-
-    #[inline(always)]
-    fn add(&mut self, column: u32, term: f32) {
-        let place = self.place[column as usize] as usize;
-        if self.columns.get(place) == Some(&column) {
-            self.sums[place] += term;
-        } else {
-            self.place[column as usize] = self.columns.len() as u32;
-            self.columns.push(column);
-            self.sums.push(0.0 + term);
-        }
-    }
 }
 
 impl<'a, R: Rule> SparseCpuWorker<'a, R> {
@@ -81,7 +59,6 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
         model: &LinearModel,
     ) -> Result<Self, TrainError> {
         let parameters = model.parameters();
-        let place = vec![0; data.feature_count()];
         Ok(Self {
             data,
             loss: training.loss,
@@ -89,7 +66,10 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             optimizer: CpuOptimizer::new(rule, parameters.len())?
                 .with_schedule(training.schedule.clone())?,
             parameters,
-            gradient: Gradient { columns: Vec::new(), sums: Vec::new(), place },
+            window: Window::default(),
+            occurring: Occurring::new(data.feature_count()),
+            weights: Vec::new(),
+            sums: Vec::new(),
             residuals: Vec::new(),
             terms: vec![0.0; data.rows()],
             before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
@@ -100,44 +80,54 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
 
 impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     fn begin_epoch(&mut self, _: &[u32]) -> Result<(), TrainError> {
+        self.window.clear();
         Ok(())
     }
 
     async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
         let rows = &order[batch.rows.clone()];
         let (data, loss, parameters) = (self.data, self.loss, &mut self.parameters);
+        self.window.hold(data, order, &batch.rows);
+        self.occurring.find(self.window.entries(&batch.rows));
+        let Occurring { columns, slots, .. } = &mut self.occurring;
+        self.weights.clear();
+        self.weights.extend(columns.iter().map(|&column| parameters[column as usize]));
+        let (window, weights, bias) =
+            (&self.window, &self.weights, parameters[data.feature_count()]);
         self.residuals.resize(rows.len(), 0.0);
-        each_row(rows, &mut self.residuals, |row| predict(data, row, parameters));
+        each_row(batch.rows.start, &mut self.residuals, |position| {
+            let (values, range) = window.values(position, &batch.rows);
+            product(&slots[range], values, weights) + bias
+        });
         if let Some(before) = self.before.get_mut(batch.rows.clone()) {
             for ((term, &prediction), &row) in before.iter_mut().zip(&self.residuals).zip(rows) {
                 *term = loss.term(prediction, data.target()[row as usize]);
             }
         }
-        let gradient = &mut self.gradient;
-        gradient.clear();
+        self.sums.clear();
+        self.sums.resize(columns.len(), 0.0);
         let mut bias = 0.0;
-        for (&prediction, &row) in self.residuals.iter().zip(rows) {
+        for ((position, &prediction), &row) in batch.rows.clone().zip(&self.residuals).zip(rows) {
             let residual = loss.derivative(prediction, data.target()[row as usize]);
-            let (columns, values) = data.row(row as usize);
-            for (&column, &value) in columns.iter().zip(values) {
-                gradient.add(column, residual * value);
+            let (values, range) = window.values(position, &batch.rows);
+            for (&slot, &value) in slots[range].iter().zip(values) {
+                self.sums[slot as usize] += residual * value;
             }
             bias += residual;
         }
         let count = rows.len() as f32;
-        for (sum, &column) in gradient.sums.iter_mut().zip(&gradient.columns) {
-            *sum = self.penalty.add(*sum / count, parameters[column as usize]);
+        for (sum, &weight) in self.sums.iter_mut().zip(weights) {
+            *sum = self.penalty.add(*sum / count, weight);
         }
-        gradient.columns.push(parameters.len() as u32 - 1);
-        gradient.sums.push(bias / count);
-        self.optimizer.step_elements(parameters, &gradient.sums, &gradient.columns);
+        columns.push(parameters.len() as u32 - 1);
+        self.sums.push(bias / count);
+        self.optimizer.step_elements(parameters, &self.sums, columns);
         Ok(())
     }
 
     async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
         let (data, loss, parameters) = (self.data, self.loss, &self.parameters);
-        let rows: Vec<u32> = (0..data.rows() as u32).collect();
-        each_row(&rows, &mut self.terms, |row| {
+        each_row(0, &mut self.terms, |row| {
             loss.term(predict(data, row, parameters), data.target()[row])
         });
         self.losses.push(sum(&self.terms));
@@ -164,9 +154,8 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
 
 /// The prediction of every row of `data`.
 pub(super) fn predictions(data: &SparseDataset, parameters: &[f32]) -> Vec<f32> {
-    let rows: Vec<u32> = (0..data.rows() as u32).collect();
-    let mut values = vec![0.0; rows.len()];
-    each_row(&rows, &mut values, |row| predict(data, row, parameters));
+    let mut values = vec![0.0; data.rows()];
+    each_row(0, &mut values, |row| predict(data, row, parameters));
     values
 }
 
@@ -174,27 +163,37 @@ pub(super) fn predictions(data: &SparseDataset, parameters: &[f32]) -> Vec<f32> 
 #[inline(always)]
 fn predict(data: &SparseDataset, row: usize, parameters: &[f32]) -> f32 {
     let (columns, values) = data.row(row);
-    let mut sums = [0.0_f32; 4];
-    for (columns, values) in columns.chunks(4).zip(values.chunks(4)) {
-        for ((sum, &column), value) in sums.iter_mut().zip(columns).zip(values) {
-            *sum += value * parameters[column as usize];
-        }
-    }
-    let sum = (sums[0] + sums[2]) + (sums[1] + sums[3]);
-    sum + parameters[parameters.len() - 1]
+    product(columns, values, parameters) + parameters[parameters.len() - 1]
 }
 
-/// Fills `values` with what `value` makes of each row; with threads where there are many.
-fn each_row(rows: &[u32], values: &mut [f32], value: impl Fn(usize) -> f32 + Sync) {
-    let fill = |(rows, values): (&[u32], &mut [f32])| {
-        for (place, &row) in values.iter_mut().zip(rows) {
-            *place = value(row as usize);
+/// The sum of each value times the weight of its number, in the canonical order.
+#[inline(always)]
+fn product(numbers: &[u32], values: &[f32], weights: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 4];
+    let (number_groups, number_rest) = numbers.as_chunks::<4>();
+    let (value_groups, value_rest) = values.as_chunks::<4>();
+    for (numbers, values) in number_groups.iter().zip(value_groups) {
+        for lane in 0..4 {
+            sums[lane] += values[lane] * weights[numbers[lane] as usize];
+        }
+    }
+    for ((sum, &number), value) in sums.iter_mut().zip(number_rest).zip(value_rest) {
+        *sum += value * weights[number as usize];
+    }
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
+}
+
+/// Fills `values` with what `value` makes of each row from number `first` on; with threads where
+/// there are many.
+fn each_row(first: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + Sync) {
+    let fill = |(task, values): (usize, &mut [f32])| {
+        for (row, place) in (first + task * ROWS_PER_TASK..).zip(values) {
+            *place = value(row);
         }
     };
-    if rows.len() > ROWS_PER_TASK {
-        let tasks = rows.par_chunks(ROWS_PER_TASK).zip(values.par_chunks_mut(ROWS_PER_TASK));
-        tasks.for_each(fill);
+    if values.len() > ROWS_PER_TASK {
+        values.par_chunks_mut(ROWS_PER_TASK).enumerate().for_each(fill);
     } else {
-        fill((rows, values));
+        fill((0, values));
     }
 }

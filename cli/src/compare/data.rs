@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{ArrayView1, Axis};
 use wgpu_optim::data::{Dataset, SparseDataset, epoch_order, rare_features};
 use wgpu_optim::linear::{Data, Loss};
 
 use super::args::CompareArgs;
 use crate::args::Standardize;
 use crate::error::Error;
+use crate::libsvm::SparseText;
 use crate::problem::Columns;
 use crate::scaling::Scaling;
 use crate::table::Table;
+use crate::text_file::{Format, TextFile};
 
 /// The tutorial's problem.
 const ROWS: u32 = 1000;
@@ -71,33 +73,38 @@ impl Problem {
 
     fn from_file(path: &Path, args: &CompareArgs) -> Result<Self, Error> {
         let loss = args.loss.map_or(Loss::Squared, Loss::from);
-        let table = Table::open(path)?;
+        let source = path.display().to_string();
+        let file = TextFile::open(path)?;
+        if file.is_libsvm(Format::Auto) {
+            let mut text = SparseText::read(file)?;
+            if loss == Loss::Logistic {
+                text.classify()?;
+            }
+            let (data, _) = text.into_dataset(None)?;
+            return Self::cut(source, loss, Rows::Sparse(data), args.seed);
+        }
+        let table = Table::of(file)?;
         table.refuse_same_names(|_| true)?;
         let columns = Columns::of(&table, args.target.as_deref())?;
         let target = columns.target_index;
         let features: Vec<usize> = (0..table.names().len()).filter(|&i| i != target).collect();
-        let (mut features, mut target) = table.read(&features, Some(target))?;
+        let (mut features, mut target) = match loss {
+            Loss::Squared => table.read(&features, Some(target))?,
+            Loss::Logistic => {
+                let (features, target, _) = table.read_classes(&features, target)?;
+                (features, target)
+            }
+        };
         let standardize = match (args.standardize, loss) {
             (Standardize::All, Loss::Logistic) => Standardize::Features,
             (which, _) => which,
         };
-        if loss == Loss::Logistic {
-            classes(&mut target, path)?;
-        }
         Scaling::standardize(standardize, &mut features, &mut target);
-        let source = path.display().to_string();
-        Self::cut(source, loss, features, target, args.seed)
+        Self::cut(source, loss, Rows::Dense(Dataset::new(features, target)?), args.seed)
     }
 
-    fn cut(
-        source: String,
-        loss: Loss,
-        features: Array2<f32>,
-        target: Array1<f32>,
-        seed: u64,
-    ) -> Result<Self, Error> {
-        let data = Dataset::new(features, target)?;
-        let rows = data.rows();
+    fn cut(source: String, loss: Loss, all: Rows, seed: u64) -> Result<Self, Error> {
+        let rows = all.data().rows();
         if rows < FEWEST_ROWS {
             return Err(Error::Argument(format!(
                 "{source}: {rows} rows are too few to hold some out: give at least {FEWEST_ROWS}"
@@ -106,7 +113,6 @@ impl Problem {
         let order = epoch_order(rows as u32, seed, u32::MAX); // no epoch of a run has this number
         let (test, rest) = order.split_at(rows / HELD_OUT);
         let (validation, training) = rest.split_at(rest.len().div_ceil(HELD_OUT));
-        let all = Rows::Dense(data);
         Ok(Self {
             source,
             loss,
@@ -116,27 +122,6 @@ impl Problem {
             truth: None,
         })
     }
-}
-
-/// Turns a target of two values into classes: 0 for the smaller one, 1 for the larger.
-fn classes(target: &mut Array1<f32>, path: &Path) -> Result<(), Error> {
-    let (low, high) = target
-        .iter()
-        .fold((f32::INFINITY, f32::NEG_INFINITY), |(low, high), &y| (low.min(y), high.max(y)));
-    let other = target.iter().find(|&&y| y != low && y != high);
-    if low == high || other.is_some() {
-        let found = match other {
-            Some(other) => format!("{low}, {other} and {high}"),
-            None => format!("{low} alone"),
-        };
-        return Err(Error::Argument(format!(
-            "--loss logistic: the target of {} has the values {found}: it takes two; choose \
-             another --target, or --loss squared",
-            path.display()
-        )));
-    }
-    target.mapv_inplace(|y| if y == high { 1.0 } else { 0.0 });
-    Ok(())
 }
 
 impl Rows {
@@ -210,32 +195,19 @@ impl Rows {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::array;
+    use ndarray::{Array1, Array2};
 
     #[test]
     fn every_row_is_in_one_part() {
         let features = Array2::from_shape_fn((23, 2), |(row, column)| (row + 100 * column) as f32);
         let target = Array1::from_shape_fn(23, |row| row as f32);
-        let problem = Problem::cut("x".into(), Loss::Squared, features, target, 1).unwrap();
+        let all = Rows::Dense(Dataset::new(features, target).unwrap());
+        let problem = Problem::cut("x".into(), Loss::Squared, all, 1).unwrap();
         let parts = [&problem.training, &problem.validation, &problem.test];
         assert_eq!(parts.map(|part| part.data().rows()), [15, 4, 4]);
         let mut rows: Vec<f32> = parts.iter().flat_map(|part| part.target().to_vec()).collect();
         rows.sort_by(f32::total_cmp);
         assert!(rows.into_iter().eq((0_u8..23).map(f32::from)));
         assert_eq!(problem.training.counts(), [problem.training.counts()[0], 15]);
-    }
-
-    #[test]
-    fn classes_are_the_smaller_and_the_larger_value() {
-        let path = Path::new("x.csv");
-        let mut target = array![2.0, -1.0, 2.0];
-        classes(&mut target, path).unwrap();
-        assert_eq!(target, array![1.0, 0.0, 1.0]);
-        for (mut target, part) in
-            [(array![3.0, 3.0], "3 alone"), (array![1.0, 3.0, 2.0], "1, 2 and 3")]
-        {
-            let error = classes(&mut target, path).unwrap_err().to_string();
-            assert!(error.contains(part), "{error}");
-        }
     }
 }
