@@ -119,7 +119,8 @@ pub(crate) struct Dense {
 
 impl Dense {
     pub(crate) fn new(data: Dataset, batch_size: usize) -> Self {
-        let training = Training { epochs: 1, batch_size, seed: 0, evaluate_every: 0, ..Training::default() };
+        let training =
+            Training { epochs: 1, batch_size, seed: 0, evaluate_every: 0, ..Training::default() };
         let loss = run(Engine::Cpu, &data, &training).loss;
         Self { data, training, loss }
     }
