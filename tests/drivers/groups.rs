@@ -332,10 +332,15 @@ fn learning_rates(driver: &Driver) {
 fn in_turn(driver: &Driver) {
     let gpu = driver.gpu();
     let mut run = Run::new(gpu, Precision::Exact, &LENS, side_by_side);
-    let mut others = separate(gpu, &run.gradients);
+    let negated = |gradients: &[Vec<f32>]| -> Vec<Vec<f32>> {
+        gradients.iter().map(|gradient| gradient.iter().map(|value| -value).collect()).collect()
+    };
+    // The same parameters throughout, so that the gradients alone tell one pair from the other.
+    let mut others = separate(gpu, &negated(&run.gradients));
     for _ in 0..6 {
         run.step();
         std::mem::swap(&mut run.grads, &mut others);
+        run.gradients = negated(&run.gradients);
     }
     run.optimizer.forget_bindings();
     run.step();

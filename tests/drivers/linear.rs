@@ -7,7 +7,7 @@ use wgpu_optim::data::{Dataset, synthetic};
 use wgpu_optim::linear::{
     Engine, LinearModel, Loss, Penalty, Trained, Training, predict_blocking, train_blocking,
 };
-use wgpu_optim::{Adagrad, Gpu, Precision};
+use wgpu_optim::{Adagrad, Gpu, Precision, Schedule};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -102,8 +102,9 @@ fn large_batch(driver: &Driver) {
     agree(driver, driver.gpu(), &data, &training);
 }
 
-/// The most rows of a batch, the most groups of columns, the most work, and the widest row that one
-/// invocation predicts, each with its neighbours.
+/// The most rows of a batch, the most groups of columns, the most work, the widest row that one
+/// invocation predicts, each with its neighbours, and more steps than a submission has. Each step has
+/// a learning rate of its own.
 fn small_models(driver: &Driver) {
     for (rows, features, batch_size) in [
         (2100, 15, 1023),
@@ -114,9 +115,11 @@ fn small_models(driver: &Driver) {
         (50, 1024, 15),
         (70, 31, 20),
         (70, 32, 20),
+        (5000, 1, 1),
     ] {
         let data = synthetic(rows, features, 3).dataset;
-        let training = Training { batch_size, evaluate_every: 0, ..Training::default() };
+        let schedule = Schedule::Exponential { factor: 0.999 };
+        let training = Training { batch_size, evaluate_every: 0, schedule, ..Training::default() };
         agree(driver, driver.gpu(), &data, &training);
     }
 }
@@ -128,8 +131,10 @@ fn lowered_limits(driver: &Driver) {
         limits.max_storage_buffer_binding_size = 32 << 10;
         limits.max_buffer_size = 32 << 10;
     });
-    for (features, batch_size, gpu_memory) in [(3, 1, None), (7, 10, Some(60_000))] {
-        let data = synthetic(3000, features, 4).dataset;
+    for (rows, features, batch_size, gpu_memory) in
+        [(1000, 3, 1, None), (3000, 7, 10, Some(60_000))]
+    {
+        let data = synthetic(rows, features, 4).dataset;
         let training =
             Training { batch_size, gpu_memory, evaluate_every: 0, ..Training::default() };
         agree(driver, &small, &data, &training);

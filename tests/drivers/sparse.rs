@@ -113,6 +113,7 @@ fn progressive(driver: &Driver) {
         (driver.gpu(), Data::Dense(&narrow), training.clone()),
         (&small, Data::Dense(&dense), training.clone()),
         (driver.gpu(), Data::Dense(&dense), streamed.clone()),
+        (driver.gpu(), Data::Dense(&narrow), streamed.clone()),
         (driver.gpu(), Data::Dense(&dense), parts.clone()),
         (driver.gpu(), Data::Sparse(&sparse), training.clone()),
     ] {
