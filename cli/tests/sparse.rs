@@ -53,8 +53,8 @@ fn one_step_by_hand() {
     );
 }
 
-/// Where half the rows of each feature are of either class, the best log loss is ln 2; where 3 of 4
-/// are of class 2, the bias is ln 3 and the loss is that of odds 3:1.
+/// Without a feature that tells them apart, and with 3 of 4 rows of class 2, the best bias is ln 3 and
+/// the loss is that of odds 3:1.
 #[test]
 fn the_best_log_loss_is_found() {
     let place = Folder::new();
@@ -144,7 +144,7 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     assert!(plain["progressive_loss"].is_null() && plain["weights"] != report["weights"]);
 }
 
-/// The validation rows of 3 and the others contradict each other, so it only gets worse.
+/// Patience is counted from the best epoch; a tenth of the rows is held out without being asked for.
 #[test]
 fn early_stopping_ends_the_run() {
     let place = Folder::new();
