@@ -172,7 +172,10 @@ fn what_cannot_be_compared_is_refused() {
     fail(&["--optimizers", "adam:beta1=2"], &["beta1"]);
     fail(&["--learning-rates", "0.1,-1"], &["\"-1\"", "above 0"]);
     fail(&["short.csv", "--device", "cpu"], &["short.csv", "at least 5"]);
-    fail(&["data.csv", "--loss", "logistic", "--device", "cpu"], &["line 3, column 2", "6 is a third class", "takes two"]);
+    fail(
+        &["data.csv", "--loss", "logistic", "--device", "cpu"],
+        &["line 3, column 2", "6 is a third class", "takes two"],
+    );
     fail(&["data.csv", "--features-by-rarity", "a.svg"], &["--features-by-rarity"]);
     fail(&["--plot", "a.svg", "--features-by-rarity", "a.svg"], &["same file"]);
     fail(&["--features-by-rarity", "a.bmp"], &["--features-by-rarity a.bmp", ".svg or .png"]);
