@@ -72,9 +72,8 @@ impl<'a> Rows<'a> {
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
         let largest = Words::most(batch_size, lens.iter().take(batch_size).sum());
-        let room = usize::try_from(binding / 4).unwrap_or(usize::MAX);
-        let window_words = WINDOW_WORDS.min(room).max(largest);
-        let (needed, allowed) = (4 * window_words as u64, binding);
+        let window_words = (WINDOW_WORDS as u64).min(binding / 4).max(largest as u64);
+        let (needed, allowed) = (4 * window_words, binding);
         if needed > allowed {
             let limit = "max_storage_buffer_binding_size";
             return Err(TrainError::Limit { limit, needed, allowed });
