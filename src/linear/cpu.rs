@@ -115,9 +115,14 @@ impl<'a> CpuGradient<'a> {
         let (data, loss) = (self.data, self.loss);
         if let Some(before) = self.before.get_mut(batch.rows.clone()) {
             let rows = &order[batch.rows.clone()];
-            for (term, &row) in before.iter_mut().zip(rows) {
+            let take = |(term, &row): (&mut f32, &u32)| {
                 let prediction = predict(data.row(row as usize), parameters);
                 *term = loss.term(prediction, data.target()[row as usize]);
+            };
+            if rows.len() * parameters.len() >= PARALLEL_WORK {
+                before.par_iter_mut().zip(rows).for_each(take);
+            } else {
+                before.iter_mut().zip(rows).for_each(take);
             }
         }
         let batch = &order[batch.rows.clone()];

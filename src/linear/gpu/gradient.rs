@@ -15,6 +15,10 @@ use super::table::{Rows, Shape, Table};
 use crate::gpu::{Gpu, StepError, caught};
 use crate::numerics::Precision;
 
+/// The most rows whose share of a gradient one dispatch adds up: an invocation goes through a
+/// thirty-second of them, and no driver may take it for hung.
+const ACCUMULATED_ROWS: u32 = 1 << 20;
+
 /// All that the gradients and losses of one dataset need on a device.
 #[derive(Debug)]
 pub(super) struct GpuGradient {
@@ -188,8 +192,11 @@ impl GpuGradient {
         };
         for group_first in (0..self.shape.column_groups).step_by(self.block_groups as usize) {
             for (number, (index, job)) in parts.iter().enumerate() {
-                let job = Job { group_first, fresh: u32::from(number == 0), ..*job };
-                operations.push(self.accumulate(&self.groups.accumulate[*index], job));
+                for cut in cuts(job, ACCUMULATED_ROWS) {
+                    let fresh = u32::from(number == 0 && cut.first == job.first);
+                    let job = Job { group_first, fresh, ..cut };
+                    operations.push(self.accumulate(&self.groups.accumulate[*index], job));
+                }
             }
             operations.push(self.finish(batch_rows, group_first));
         }
@@ -292,6 +299,17 @@ impl GpuGradient {
     }
 }
 
+/// A job over rows as several over at most `most` of them each.
+fn cuts(job: &Job, most: u32) -> impl Iterator<Item = Job> {
+    (0..job.rows).step_by(most as usize).map(move |skip| Job {
+        rows: most.min(job.rows - skip),
+        first: job.first + skip,
+        // Ordered rows are found by their position.
+        row_first: if job.ordered == 0 { job.row_first + skip } else { job.row_first },
+        ..*job
+    })
+}
+
 /// Whether the largest dispatch fits in the device's grid, and what is bound whole in a binding.
 fn check_grid(kernels: &Kernels, shape: &Shape, rows: u64) -> Result<(), TrainError> {
     if 4 * rows > shape.binding() {
@@ -330,4 +348,17 @@ pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer
         })
     });
     Ok(buffer.map_err(StepError::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_cut_into_jobs_that_cover_its_rows_once() {
+        let job = Job { rows: 10, first: 100, row_first: 7, ..Job::default() };
+        let cut = |job| cuts(&job, 4).map(|j| (j.first, j.rows, j.row_first)).collect::<Vec<_>>();
+        assert_eq!(cut(job), [(100, 4, 7), (104, 4, 11), (108, 2, 15)]);
+        assert_eq!(cut(Job { ordered: 1, ..job }), [(100, 4, 7), (104, 4, 7), (108, 2, 7)]);
+    }
 }

@@ -98,9 +98,10 @@ impl Shape {
     pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let column_groups = (features as u64 + 1).div_ceil(4);
-        let rows_per_table = binding / (16 * column_groups);
+        // Indices of groups within a table are u32.
+        let rows_per_table =
+            (binding / (16 * column_groups)).min(u64::from(u32::MAX) / column_groups);
         match (u32::try_from(features + 1), u32::try_from(column_groups)) {
-            // Indices of groups within a table are u32.
             (Ok(columns), Ok(column_groups)) if rows_per_table > 0 => {
                 Ok(Self { columns, column_groups, rows_per_table, binding })
             }
