@@ -1,5 +1,9 @@
 //! Losses on their way back: a ring in device memory, read behind the steps that follow.
 
+use std::time::Duration;
+
+use web_time::Instant;
+
 use super::super::errors::TrainError;
 use super::gradient::storage;
 use crate::gpu::{Gpu, Readback, Wait};
@@ -8,7 +12,9 @@ use crate::gpu::{Gpu, Readback, Wait};
 const PLACES: u32 = 64;
 /// Losses that may be under way before the run waits for the oldest: enough to keep the device
 /// busy, few enough that an interrupt takes effect soon.
-const UNDER_WAY: u64 = 8;
+const UNDER_WAY: u64 = 16;
+/// How long a loss may wait for others to be copied with it: less than anyone who looks on notices.
+const INTERVAL: Duration = Duration::from_millis(20);
 
 /// The sums of squared errors that a run samples.
 pub(super) struct Losses {
@@ -19,33 +25,42 @@ pub(super) struct Losses {
     collected: u64,
     /// A copy of the ring under way, with the number of losses sampled before it.
     under_way: Option<(Readback, u64)>,
+    /// When the last copy was started.
+    started: Option<Instant>,
 }
 
 impl Losses {
     pub(super) fn new(gpu: &Gpu) -> Result<Self, TrainError> {
         let ring = storage(gpu, "losses", 4 * u64::from(PLACES))?;
-        Ok(Self { gpu: gpu.clone(), ring, sampled: 0, collected: 0, under_way: None })
+        Ok(Self {
+            gpu: gpu.clone(),
+            ring,
+            sampled: 0,
+            collected: 0,
+            under_way: None,
+            started: None,
+        })
     }
 
-    /// Where in the ring the next loss goes.
-    pub(super) fn place(&self) -> u32 {
-        (self.sampled % u64::from(PLACES)) as u32
+    /// Where in the ring the loss goes that is `ahead` behind the next one.
+    pub(super) fn place(&self, ahead: u64) -> u32 {
+        ((self.sampled + ahead) % u64::from(PLACES)) as u32
     }
 
-    /// The commands that compute the next loss have been submitted.
-    pub(super) fn submitted(&mut self) -> Result<(), TrainError> {
-        self.sampled += 1;
-        if self.under_way.is_none() {
-            self.start()?;
-        }
-        Ok(())
+    /// The commands that compute the next `count` losses have been submitted.
+    pub(super) fn submitted(&mut self, count: u64) {
+        self.sampled += count;
     }
 
     /// Hands out the losses that have arrived, in the order of sampling; all of them if `all`.
     pub(super) async fn arrived(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
         let mut arrived = Vec::new();
-        while let Some((mut readback, sampled)) = self.under_way.take() {
+        loop {
             let behind = self.sampled - self.collected;
+            if self.under_way.is_none() && behind > 0 && (all || self.is_due(behind)) {
+                self.start()?;
+            }
+            let Some((mut readback, sampled)) = self.under_way.take() else { break };
             if !all && behind < UNDER_WAY && !readback.is_ready(&self.gpu)? {
                 self.under_way = Some((readback, sampled));
                 break;
@@ -59,16 +74,19 @@ impl Losses {
                 })
                 .await?;
             self.collected = sampled;
-            if self.sampled > self.collected {
-                self.start()?;
-            }
         }
         Ok(arrived)
+    }
+
+    /// Whether it is worth a copy: there are several losses, or somebody has waited for one.
+    fn is_due(&self, behind: u64) -> bool {
+        behind >= UNDER_WAY / 2 || self.started.is_none_or(|last| last.elapsed() >= INTERVAL)
     }
 
     fn start(&mut self) -> Result<(), TrainError> {
         let readback = Readback::start(&self.gpu, &self.ring, 0, 4 * u64::from(PLACES))?;
         self.under_way = Some((readback, self.sampled));
+        self.started = Some(Instant::now());
         Ok(())
     }
 }

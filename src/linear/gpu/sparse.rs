@@ -311,11 +311,12 @@ impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
         if !self.rows.commands.has_room(BATCH_DISPATCHES) {
             self.rows.submit(wait).await?;
         }
-        for operation in self.sum.operations(self.losses.place()) {
+        for operation in self.sum.operations(self.losses.place(0)) {
             self.rows.commands.push(operation);
         }
         self.rows.submit(wait).await?;
-        self.losses.submitted()
+        self.losses.submitted(1);
+        Ok(())
     }
 
     async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {

@@ -17,6 +17,11 @@ use crate::numerics::Precision;
 use crate::rules::Rule;
 use std::ops::Range;
 
+/// Samples of the loss that share a submission where there is little work between them, and how
+/// much that is, in multiplications.
+const SAMPLES_TOGETHER: u64 = 4;
+const SMALL_WORK: u64 = 1 << 20;
+
 /// How much longer one workgroup takes for its work than all of a slow device.
 const ONE_WORKGROUP: u64 = 8;
 
@@ -30,6 +35,8 @@ pub(in crate::linear) struct GpuWorker<'a, R: Rule> {
     parameters: GpuVec,
     grads: GpuVec,
     losses: Losses,
+    /// Samples of the loss that are not submitted yet.
+    unsubmitted: u64,
     commands: Commands,
     /// If the rows stay on the host.
     stream: Option<Stream<'a>>,
@@ -69,6 +76,7 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
             parameters,
             grads,
             losses,
+            unsubmitted: 0,
             stream,
             window: 0..0,
         })
@@ -147,6 +155,7 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         if let (Some(stream), Some(submission)) = (&mut self.stream, submission) {
             stream.submitted(&self.gpu, submission)?;
         }
+        self.losses.submitted(std::mem::take(&mut self.unsubmitted));
         Ok(())
     }
 }
@@ -215,15 +224,22 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
                 self.push(operation)?;
             }
         }
-        let sum: Vec<_> = self.gradient.sum(self.losses.place()).collect();
+        let sum: Vec<_> = self.gradient.sum(self.losses.place(self.unsubmitted)).collect();
         for operation in sum {
             self.push(operation)?;
         }
-        self.submit()?;
-        self.losses.submitted()
+        self.unsubmitted += 1;
+        self.commands.work += self.gradient.rows() * self.gradient.columns() as u64;
+        if self.unsubmitted >= SAMPLES_TOGETHER || self.commands.work >= SMALL_WORK {
+            self.submit()?;
+        }
+        Ok(())
     }
 
     async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
+        if all {
+            self.submit()?;
+        }
         self.losses.arrived(wait, all).await
     }
 
