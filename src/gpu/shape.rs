@@ -5,8 +5,8 @@
 ///
 /// The shape decides how fast a step is. In exact precision no bit of the result depends on it, as
 /// every element is computed alone; in native precision the result keeps within the same bounds,
-/// since a compiler may fuse the operations of another kernel in another way. The default is what was fastest, or as fast as any within the noise, where it has been
-/// measured; `cargo bench --bench shape` measures all shapes on every device that it finds, and
+/// since a compiler may fuse the operations of another kernel in another way. The default is what was
+/// fastest, or as fast as any within the noise, where it has been measured; `cargo bench --bench shape` measures all shapes on every device that it finds, and
 /// [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape) takes the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
