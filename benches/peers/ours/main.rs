@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "answers go to standard output")]
 
+mod sparse;
 mod step;
 #[path = "../../support/traffic.rs"]
 mod traffic;
@@ -15,6 +16,7 @@ const USAGE: &str = "one of
     step cpu|traffic|gpu ELEMENTS
     airfoil cpu|gpu FILE
     dense|gather ROWS FEATURES BATCH
+    write-sparse ROWS FEATURES ENTRIES FILE
 this program is run by benches/peers/run";
 
 /// What a program that takes part has to offer.
@@ -84,6 +86,11 @@ fn main() {
         }
         println!("The peers run by benches/peers/run.");
         return;
+    }
+    if let ["write-sparse", ref numbers @ .., file] = arguments[..] {
+        let numbers: Vec<u32> = numbers.iter().map(|number| number.parse().unwrap()).collect();
+        let [rows, features, entries] = numbers[..] else { panic!("{USAGE}") };
+        return sparse::write(rows, features, entries, file).unwrap();
     }
     answer(&mut *contestant(&arguments));
 }

@@ -78,7 +78,7 @@ impl Contestant for Airfoil {
 }
 
 /// A number in [-1, 1) for each index: the finalizer "lowbias32", the same in data.py.
-fn uniform(mut index: u32) -> f32 {
+pub(crate) fn uniform(mut index: u32) -> f32 {
     index ^= index >> 16;
     index = index.wrapping_mul(0x7feb_352d);
     index ^= index >> 15;
@@ -88,8 +88,8 @@ fn uniform(mut index: u32) -> f32 {
 }
 
 /// Where the numbers of weights and of noise begin; those of the features begin at 0.
-const WEIGHTS: u32 = 1 << 31;
-const NOISE: u32 = 3 << 30;
+pub(crate) const WEIGHTS: u32 = 1 << 31;
+pub(crate) const NOISE: u32 = 3 << 30;
 
 /// A regression problem with a tenth of uniform noise.
 pub(crate) fn dense_data(rows: usize, columns: usize) -> Dataset {
