@@ -5,8 +5,10 @@
 //! of the result: every element is computed alone.
 
 mod optimizer;
+mod records;
 mod rows;
 mod scan;
 mod sweep;
 
 pub use optimizer::{CpuError, CpuOptimizer};
+pub(crate) use records::Records;

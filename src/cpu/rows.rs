@@ -56,15 +56,6 @@ impl<R: Rule> CpuOptimizer<R> {
         let threads = if threads > 1 { threads.min(rayon::current_num_threads()) } else { 1 };
         split(&self.rule, &uniforms, table, grads, rows, threads);
     }
-
-    /// A step over single elements in any order, each once; by this thread.
-    pub(crate) fn step_elements(&mut self, params: &mut [f32], grads: &[f32], elements: &[u32]) {
-        self.steps += 1;
-        let uniforms = self.uniforms(self.steps);
-        let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
-        let mut table = Table { params, state, first: 0, width: 1 };
-        table.step(&self.rule, &uniforms, grads, elements);
-    }
 }
 
 /// Scratch memory of a step over rows.

@@ -11,6 +11,8 @@
 //!   bias's sums the residuals in the same way.
 //! - **A sum of losses** as for dense features.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::batches::Batch;
@@ -20,9 +22,9 @@ use super::model::LinearModel;
 use super::order::sum;
 use super::penalty::Penalty;
 use super::training::Training;
-use super::window::{Occurring, Window};
+use super::window::{Row, Window};
 use super::worker::Worker;
-use crate::cpu::CpuOptimizer;
+use crate::cpu::Records;
 use crate::data::SparseDataset;
 use crate::gpu::Wait;
 use crate::rules::Rule;
@@ -30,25 +32,35 @@ use crate::rules::Rule;
 /// Rows that one thread takes at a time.
 const ROWS_PER_TASK: usize = 1 << 10;
 
-/// Trains on the CPU.
+/// Trains on the CPU. Batches wait until a window of them is complete; then this thread steps
+/// through it while another brings the next one together.
 pub(super) struct SparseCpuWorker<'a, R: Rule> {
     data: &'a SparseDataset,
+    batch_size: usize,
+    stepper: Stepper<R>,
+    window: Window,
+    next: Window,
+    /// Positions of the window whose batches wait.
+    waiting: Range<usize>,
+    /// Losses of all rows.
+    terms: Vec<f32>,
+    losses: Vec<f32>,
+}
+
+/// What a step changes.
+struct Stepper<R: Rule> {
     loss: Loss,
     penalty: Penalty,
-    optimizer: CpuOptimizer<R>,
     /// The weights and, behind them, the bias.
-    parameters: Vec<f32>,
-    window: Window,
-    occurring: Occurring,
-    /// Scratch memory: weights and gradient of what occurs in a batch, derivatives of a batch, and
-    /// losses of all rows.
-    weights: Vec<f32>,
-    sums: Vec<f32>,
-    residuals: Vec<f32>,
-    terms: Vec<f32>,
+    parameters: Records<R>,
+    /// The bias's number.
+    bias: u32,
     /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
     before: Vec<f32>,
-    losses: Vec<f32>,
+    /// Scratch memory: what occurs in a batch, its gradient, and the batch's predictions.
+    elements: Vec<u32>,
+    sums: Vec<f32>,
+    predictions: Vec<f32>,
 }
 
 impl<'a, R: Rule> SparseCpuWorker<'a, R> {
@@ -59,76 +71,123 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
         model: &LinearModel,
     ) -> Result<Self, TrainError> {
         let parameters = model.parameters();
-        Ok(Self {
-            data,
+        let stepper = Stepper {
             loss: training.loss,
             penalty: training.penalty,
-            optimizer: CpuOptimizer::new(rule, parameters.len())?
-                .with_schedule(training.schedule.clone())?,
-            parameters,
-            window: Window::default(),
-            occurring: Occurring::new(data.feature_count()),
-            weights: Vec::new(),
-            sums: Vec::new(),
-            residuals: Vec::new(),
-            terms: vec![0.0; data.rows()],
+            parameters: Records::new(rule, &parameters, training.schedule.clone())?,
+            bias: data.feature_count() as u32, // columns are counted in u32
             before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
+            elements: Vec::new(),
+            sums: Vec::new(),
+            predictions: Vec::new(),
+        };
+        Ok(Self {
+            data,
+            batch_size: training.batch_size.min(data.rows()),
+            stepper,
+            window: Window::default(),
+            next: Window::default(),
+            waiting: 0..0,
+            terms: vec![0.0; data.rows()],
             losses: Vec::new(),
         })
+    }
+
+    /// Steps through the batches that wait. With an `order`, the window behind this one is brought
+    /// together meanwhile.
+    fn work(&mut self, order: Option<&[u32]>) {
+        let Self { data, batch_size, stepper, window, next, waiting, .. } = self;
+        let end = window.rows().end;
+        match order {
+            Some(order) if end < order.len() => {
+                let ahead = || next.fill(data, order, end, *batch_size);
+                rayon::join(|| stepper.steps(window, waiting.clone(), *batch_size), ahead);
+            }
+            _ => stepper.steps(window, waiting.clone(), *batch_size),
+        }
+        waiting.start = waiting.end;
+    }
+}
+
+impl<R: Rule> Stepper<R> {
+    /// Steps through the batches of some rows of a window.
+    fn steps(&mut self, window: &Window, rows: Range<usize>, batch_size: usize) {
+        for first in rows.clone().step_by(batch_size) {
+            self.step(window, first..rows.end.min(first + batch_size));
+        }
+    }
+
+    fn step(&mut self, window: &Window, batch: Range<usize>) {
+        let Self { loss, penalty, parameters, elements, sums, predictions, .. } = self;
+        elements.clear();
+        elements.extend_from_slice(window.columns(batch.start));
+        elements.push(self.bias);
+        let gathered = parameters.gather(elements);
+        let (weights, bias) = gathered.split_at(elements.len() - 1);
+        predictions.resize(batch.len(), 0.0);
+        each_row(batch.start, predictions, |position| {
+            let Row { slots, values, .. } = window.row(position);
+            product(slots, values, |slot| weights[slot]) + bias[0]
+        });
+        if let Some(before) = self.before.get_mut(batch.clone()) {
+            for ((term, &prediction), position) in before.iter_mut().zip(&*predictions).zip(batch.clone())
+            {
+                *term = loss.term(prediction, window.row(position).target);
+            }
+        }
+        sums.clear();
+        sums.resize(weights.len(), 0.0);
+        let mut bias_sum = 0.0;
+        for (position, &prediction) in batch.clone().zip(&*predictions) {
+            let Row { slots, values, target } = window.row(position);
+            let residual = loss.derivative(prediction, target);
+            for (&slot, &value) in slots.iter().zip(values) {
+                sums[slot as usize] += residual * value;
+            }
+            bias_sum += residual;
+        }
+        let count = batch.len() as f32;
+        for (sum, &weight) in sums.iter_mut().zip(weights) {
+            *sum = penalty.add(*sum / count, weight);
+        }
+        sums.push(bias_sum / count);
+        parameters.step(sums, elements);
     }
 }
 
 impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     fn begin_epoch(&mut self, _: &[u32]) -> Result<(), TrainError> {
+        self.work(None);
         self.window.clear();
+        self.next.clear();
         Ok(())
     }
 
     async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
-        let rows = &order[batch.rows.clone()];
-        let (data, loss, parameters) = (self.data, self.loss, &mut self.parameters);
-        self.window.hold(data, order, &batch.rows);
-        self.occurring.find(self.window.entries(&batch.rows));
-        let Occurring { columns, slots, .. } = &mut self.occurring;
-        self.weights.clear();
-        self.weights.extend(columns.iter().map(|&column| parameters[column as usize]));
-        let (window, weights, bias) =
-            (&self.window, &self.weights, parameters[data.feature_count()]);
-        self.residuals.resize(rows.len(), 0.0);
-        each_row(batch.rows.start, &mut self.residuals, |position| {
-            let (values, range) = window.values(position, &batch.rows);
-            product(&slots[range], values, weights) + bias
-        });
-        if let Some(before) = self.before.get_mut(batch.rows.clone()) {
-            for ((term, &prediction), &row) in before.iter_mut().zip(&self.residuals).zip(rows) {
-                *term = loss.term(prediction, data.target()[row as usize]);
+        let rows = &batch.rows;
+        if !self.window.holds(rows) {
+            // No batch waits: the window before was complete.
+            std::mem::swap(&mut self.window, &mut self.next);
+            if !self.window.holds(rows) {
+                self.window.fill(self.data, order, rows.start, self.batch_size);
             }
+            self.waiting = rows.start..rows.start;
         }
-        self.sums.clear();
-        self.sums.resize(columns.len(), 0.0);
-        let mut bias = 0.0;
-        for ((position, &prediction), &row) in batch.rows.clone().zip(&self.residuals).zip(rows) {
-            let residual = loss.derivative(prediction, data.target()[row as usize]);
-            let (values, range) = window.values(position, &batch.rows);
-            for (&slot, &value) in slots[range].iter().zip(values) {
-                self.sums[slot as usize] += residual * value;
-            }
-            bias += residual;
+        self.waiting.end = rows.end;
+        if rows.end == self.window.rows().end {
+            self.work(Some(order));
         }
-        let count = rows.len() as f32;
-        for (sum, &weight) in self.sums.iter_mut().zip(weights) {
-            *sum = self.penalty.add(*sum / count, weight);
-        }
-        columns.push(parameters.len() as u32 - 1);
-        self.sums.push(bias / count);
-        self.optimizer.step_elements(parameters, &self.sums, columns);
         Ok(())
     }
 
     async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
-        let (data, loss, parameters) = (self.data, self.loss, &self.parameters);
+        self.work(None);
+        let (data, loss, parameters) = (self.data, self.stepper.loss, &self.stepper.parameters);
+        let bias = parameters.parameter(data.feature_count());
         each_row(0, &mut self.terms, |row| {
-            loss.term(predict(data, row, parameters), data.target()[row])
+            let (columns, values) = data.row(row);
+            let prediction = product(columns, values, |column| parameters.parameter(column)) + bias;
+            loss.term(prediction, data.target()[row])
         });
         self.losses.push(sum(&self.terms));
         Ok(())
@@ -139,46 +198,46 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     }
 
     async fn progressive(&mut self, _: Wait) -> Result<Vec<f32>, TrainError> {
-        Ok(self.before.clone())
+        self.work(None);
+        Ok(self.stepper.before.clone())
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
-        self.parameters = model.parameters();
+        self.work(None);
+        self.stepper.parameters.set_parameters(&model.parameters());
         Ok(())
     }
 
     async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
-        Ok(LinearModel::from_parameters(self.parameters.clone()))
+        self.work(None);
+        Ok(LinearModel::from_parameters(self.stepper.parameters.parameters()))
     }
 }
 
-/// The prediction of every row of `data`.
+/// The prediction of every row of `data`, in the canonical order.
 pub(super) fn predictions(data: &SparseDataset, parameters: &[f32]) -> Vec<f32> {
+    let (weights, bias) = parameters.split_at(data.feature_count());
     let mut values = vec![0.0; data.rows()];
-    each_row(0, &mut values, |row| predict(data, row, parameters));
+    each_row(0, &mut values, |row| {
+        let (columns, values) = data.row(row);
+        product(columns, values, |column| weights[column]) + bias[0]
+    });
     values
-}
-
-/// The prediction for one row, in the canonical order.
-#[inline(always)]
-fn predict(data: &SparseDataset, row: usize, parameters: &[f32]) -> f32 {
-    let (columns, values) = data.row(row);
-    product(columns, values, parameters) + parameters[parameters.len() - 1]
 }
 
 /// The sum of each value times the weight of its number, in the canonical order.
 #[inline(always)]
-fn product(numbers: &[u32], values: &[f32], weights: &[f32]) -> f32 {
+fn product(numbers: &[u32], values: &[f32], weight: impl Fn(usize) -> f32) -> f32 {
     let mut sums = [0.0_f32; 4];
     let (number_groups, number_rest) = numbers.as_chunks::<4>();
     let (value_groups, value_rest) = values.as_chunks::<4>();
     for (numbers, values) in number_groups.iter().zip(value_groups) {
         for lane in 0..4 {
-            sums[lane] += values[lane] * weights[numbers[lane] as usize];
+            sums[lane] += values[lane] * weight(numbers[lane] as usize);
         }
     }
     for ((sum, &number), value) in sums.iter_mut().zip(number_rest).zip(value_rest) {
-        *sum += value * weights[number as usize];
+        *sum += value * weight(number as usize);
     }
     (sums[0] + sums[2]) + (sums[1] + sums[3])
 }

@@ -1,23 +1,42 @@
-//! What a step over sparse rows reads, brought together before: the rows of the next batches, which a
-//! shuffled order scatters over memory, and the features that occur in a batch.
+//! What steps over sparse rows read, brought together before: the rows of the next batches, which a
+//! shuffled order scatters over memory, and the features that occur in each batch. It depends on the
+//! data alone, so that one thread can do it while another steps.
 
 use std::ops::Range;
 
 use crate::data::SparseDataset;
 
 /// Entries that are brought together at once, where a batch is not longer: they stay in a core's
-/// cache. Copying many rows in a row has many reads under way, which a step alone has not.
-const WINDOW: usize = 1 << 14;
+/// cache, and take long enough to be worth a thread.
+const WINDOW: usize = 1 << 15;
 
-/// Copies of rows, in the order of an epoch.
-#[derive(Default)]
+/// Copies of rows in the order of an epoch, batch by batch.
+#[derive(Debug, Default)]
 pub(super) struct Window {
     /// The positions in the epoch's order that are here.
     rows: Range<usize>,
+    /// Rows of a batch; the last one may have fewer.
+    batch_size: usize,
     /// Where each row's entries end.
     ends: Vec<usize>,
-    entries: Vec<u32>,
     values: Vec<f32>,
+    /// For each entry, which of its batch's columns it has.
+    slots: Vec<u32>,
+    targets: Vec<f32>,
+    /// Where each batch's columns end.
+    column_ends: Vec<usize>,
+    /// The columns that occur in each batch, in the order in which they come.
+    columns: Vec<u32>,
+    finder: Finder,
+}
+
+/// One row of a batch.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Row<'a> {
+    pub(super) values: &'a [f32],
+    /// Which of the batch's columns each value stands in.
+    pub(super) slots: &'a [u32],
+    pub(super) target: f32,
 }
 
 impl Window {
@@ -26,75 +45,172 @@ impl Window {
         self.rows = 0..0;
     }
 
-    /// Makes sure that the rows of a batch, positions in `order`, are here.
-    pub(super) fn hold(&mut self, data: &SparseDataset, order: &[u32], batch: &Range<usize>) {
-        if self.rows.start <= batch.start && batch.end <= self.rows.end {
-            return;
-        }
+    /// The positions in the epoch's order that are here.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.rows.clone()
+    }
+
+    /// Whether a batch's rows are here.
+    pub(super) fn holds(&self, batch: &Range<usize>) -> bool {
+        self.rows.start <= batch.start && batch.end <= self.rows.end
+    }
+
+    /// Brings together the batches from position `first` of `order` on, at least one.
+    pub(super) fn fill(
+        &mut self,
+        data: &SparseDataset,
+        order: &[u32],
+        first: usize,
+        batch_size: usize,
+    ) {
         self.ends.clear();
-        self.entries.clear();
         self.values.clear();
-        self.rows = batch.start..batch.start;
-        for &row in &order[batch.start..] {
-            if self.rows.end >= batch.end && self.entries.len() >= WINDOW {
+        self.slots.clear();
+        self.targets.clear();
+        self.column_ends.clear();
+        self.columns.clear();
+        self.rows = first..first;
+        self.batch_size = batch_size;
+        for batch in order[first..].chunks(batch_size) {
+            let begin = self.slots.len();
+            for &row in batch {
+                let (entries, values) = data.row(row as usize);
+                self.slots.extend_from_slice(entries);
+                self.values.extend_from_slice(values);
+                self.targets.push(data.target()[row as usize]);
+                self.ends.push(self.values.len());
+            }
+            self.finder.find(&mut self.slots[begin..], &mut self.columns);
+            self.column_ends.push(self.columns.len());
+            self.rows.end += batch.len();
+            if self.values.len() >= WINDOW {
                 break;
             }
-            let (entries, values) = data.row(row as usize);
-            self.entries.extend_from_slice(entries);
-            self.values.extend_from_slice(values);
-            self.ends.push(self.entries.len());
-            self.rows.end += 1;
         }
     }
 
-    /// Which of the entries here are those of a position.
+    /// The columns of the batch that begins at a position.
+    pub(super) fn columns(&self, first: usize) -> &[u32] {
+        let batch = (first - self.rows.start) / self.batch_size;
+        let start = if batch == 0 { 0 } else { self.column_ends[batch - 1] };
+        &self.columns[start..self.column_ends[batch]]
+    }
+
+    /// The row at a position.
     #[inline(always)]
-    fn range(&self, position: usize) -> Range<usize> {
+    pub(super) fn row(&self, position: usize) -> Row<'_> {
         let index = position - self.rows.start;
         let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        start..self.ends[index]
-    }
-
-    /// The entries of a batch that is here.
-    pub(super) fn entries(&self, batch: &Range<usize>) -> &[u32] {
-        &self.entries[self.range(batch.start).start..self.range(batch.end - 1).end]
-    }
-
-    /// The values of one position, and where they stand among those of its batch.
-    #[inline(always)]
-    pub(super) fn values(&self, position: usize, batch: &Range<usize>) -> (&[f32], Range<usize>) {
-        let range = self.range(position);
-        let before = self.range(batch.start).start;
-        (&self.values[range.clone()], range.start - before..range.end - before)
-    }
-}
-
-/// The columns that occur in a batch. Whether one does is told without a list of all columns to
-/// clear: `place` of it points to where it stands among those that occur, or to another's place.
-pub(super) struct Occurring {
-    pub(super) columns: Vec<u32>,
-    /// For each entry of the batch, which of `columns` it has.
-    pub(super) slots: Vec<u32>,
-    place: Vec<u32>,
-}
-
-impl Occurring {
-    /// None of so many columns.
-    pub(super) fn new(columns: usize) -> Self {
-        Self { columns: Vec::new(), slots: Vec::new(), place: vec![0; columns] }
-    }
-
-    /// Finds the columns of these entries, in the order in which they come.
-    pub(super) fn find(&mut self, entries: &[u32]) {
-        self.columns.clear();
-        self.slots.clear();
-        for &column in entries {
-            let place = &mut self.place[column as usize];
-            if self.columns.get(*place as usize) != Some(&column) {
-                *place = self.columns.len() as u32;
-                self.columns.push(column);
-            }
-            self.slots.push(*place);
+        let entries = start..self.ends[index];
+        Row {
+            values: &self.values[entries.clone()],
+            slots: &self.slots[entries],
+            target: self.targets[index],
         }
+    }
+}
+
+/// Finds the columns that differ: a hash table of a batch's own, so that nothing of the size of all
+/// columns is read.
+#[derive(Debug, Default)]
+struct Finder {
+    /// A column in the upper half and its slot plus 1 in the lower; 0 where there is none.
+    table: Vec<u64>,
+}
+
+impl Finder {
+    /// Appends the columns of `entries` to `columns` in the order in which they come, and puts in
+    /// place of each entry which of those appended it has.
+    fn find(&mut self, entries: &mut [u32], columns: &mut Vec<u32>) {
+        // At most half full, so that a place is found in few looks.
+        let bits = (2 * entries.len()).next_power_of_two().trailing_zeros().max(1);
+        self.table.clear();
+        self.table.resize(1 << bits, 0);
+        let first = columns.len();
+        let mask = self.table.len() - 1;
+        for entry in entries {
+            let column = *entry;
+            // Fibonacci hashing: the upper bits of the product depend on all of the column's.
+            let hash = u64::from(column).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut place = (hash >> (64 - bits)) as usize;
+            *entry = loop {
+                let found = self.table[place];
+                if found == 0 {
+                    columns.push(column);
+                    let slot = (columns.len() - first) as u64;
+                    self.table[place] = u64::from(column) << 32 | slot;
+                    break slot as u32 - 1;
+                }
+                if (found >> 32) as u32 == column {
+                    break found as u32 - 1;
+                }
+                place = (place + 1) & mask;
+            };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::Array1;
+
+    fn data() -> SparseDataset {
+        let rows: [&[u32]; 5] = [&[0, 3], &[], &[1, 3, 9], &[3], &[0, 9]];
+        let mut starts = vec![0];
+        starts.extend(rows.iter().scan(0, |end, row| {
+            *end += row.len();
+            Some(*end)
+        }));
+        let entries = rows.concat();
+        let values = (1..=entries.len()).map(|value| value as f32).collect();
+        let target = Array1::from_iter((0..5).map(|row| row as f32));
+        SparseDataset::new(10, starts, entries, values, target).unwrap()
+    }
+
+    #[test]
+    fn batches_have_columns_of_their_own() {
+        let mut window = Window::default();
+        window.fill(&data(), &[2, 4, 1, 0, 3], 0, 2);
+        assert_eq!(window.rows(), 0..5);
+        // Rows 2 and 4, then 1 and 0, then 3.
+        assert_eq!(window.columns(0), [1, 3, 9, 0]);
+        assert_eq!(window.columns(2), [0, 3]);
+        assert_eq!(window.columns(4), [3]);
+        let row = |values, slots, target| Row { values, slots, target };
+        assert_eq!(window.row(0), row(&[3.0, 4.0, 5.0], &[0, 1, 2], 2.0));
+        assert_eq!(window.row(1), row(&[7.0, 8.0], &[3, 2], 4.0));
+        assert_eq!(window.row(2), row(&[], &[], 1.0));
+        assert_eq!(window.row(4), row(&[6.0], &[0], 3.0));
+        window.fill(&data(), &[2, 4, 1, 0, 3], 2, 2);
+        assert!(window.holds(&(2..4)) && !window.holds(&(0..2)));
+        assert_eq!(window.row(3), row(&[1.0, 2.0], &[0, 1], 0.0));
+    }
+
+    /// Columns whose hashes fill the table's last places: it goes on from the start.
+    #[test]
+    fn columns_that_meet_in_the_table_are_told_apart() {
+        let columns: Vec<u32> = (0..4096).map(|k| k * 1_048_573).collect();
+        let mut entries: Vec<u32> = columns.iter().chain(columns.iter().rev()).copied().collect();
+        let mut found = vec![7];
+        Finder::default().find(&mut entries, &mut found);
+        assert_eq!(found[1..], columns);
+        let slots: Vec<u32> = (0..4096).chain((0..4096).rev()).collect();
+        assert_eq!(entries, slots);
+    }
+
+    #[test]
+    fn a_window_ends_with_a_whole_batch() {
+        let rows = WINDOW; // of two entries each
+        let starts = (0..=rows).map(|row| 2 * row).collect();
+        let entries = [0, 1].repeat(rows);
+        let values = vec![1.0; 2 * rows];
+        let data = SparseDataset::new(2, starts, entries, values, Array1::zeros(rows)).unwrap();
+        let order: Vec<u32> = (0..rows as u32).collect();
+        let mut window = Window::default();
+        window.fill(&data, &order, 0, 1000);
+        assert_eq!(window.rows(), 0..17_000); // 16,384 rows would do
+        window.fill(&data, &order, 17_000, rows);
+        assert_eq!(window.rows(), 17_000..rows);
     }
 }
