@@ -8,6 +8,7 @@ use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
 use wgpu_optim::numerics::{StepBound, StepInput, ulp};
+use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, AdapterKind, CpuOptimizer, Gpu, GpuOptimizer, GpuRequest, Rule};
 
 /// Elements of a step.
@@ -111,7 +112,8 @@ fn panel(
     let (mut largest, mut share) = (0.0_f64, 0.0_f64);
     for index in 0..LEN {
         let (x, g, s) = (params[index], grads[index], state[index]);
-        let exact = rule.update(&uniforms, f64::from(x), f64::from(g), &mut [f64::from(s)]);
+        let exact =
+            rule.update(&uniforms, f64::from(x), f64::from(g), OwnSquare, &mut [f64::from(s)]);
         let error = f64::from(stepped[index]) - exact;
         // Where x and its update nearly cancel, an ulp of what is left says nothing.
         let size = exact.abs().max((f64::from(x) - exact).abs());

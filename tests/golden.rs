@@ -26,6 +26,7 @@
 mod golden;
 
 use golden::{After, Arithmetic, Engine, Run, check, golden_files, gradients, regressions};
+use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, CpuOptimizer, Rule, WeightDecay};
 
 struct Cpu;
@@ -140,7 +141,7 @@ fn mxnet_formula_in_double_precision() {
                 let grad = gradient + f64::from(wd) * weight[i];
                 history[i] += grad * grad;
                 weight[i] -= learning_rate * grad / (history[i].sqrt() + epsilon);
-                x[i] = rule.update(&rule.uniforms(step), x[i], gradient, &mut state[i]);
+                x[i] = rule.update(&rule.uniforms(step), x[i], gradient, OwnSquare, &mut state[i]);
                 assert_eq!(
                     (x[i], state[i][0]),
                     (weight[i], history[i]),

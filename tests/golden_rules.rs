@@ -18,7 +18,7 @@ mod gradients;
 use std::collections::BTreeMap;
 
 use wgpu_optim::numerics::{Nearest, Rounding, Running, UNIT};
-use wgpu_optim::rules::StateElement;
+use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{AdaDelta, Adam, AnyRule, CpuOptimizer, RmsProp, Rule, RuleVisitor, Sgd};
 
 /// A framework: at most twice as many roundings of each kind as ours, whose root is at most 2.8
@@ -207,7 +207,13 @@ fn error<R: Rule, A: Rounding>(
         let value = if rule.uses_state(k) { used.next() } else { None };
         Running::input(value.copied().unwrap_or(0.0))
     });
-    let x = rule.update(&rule.uniforms(step), Running::input(*x), Running::input(*g), &mut state);
+    let x = rule.update(
+        &rule.uniforms(step),
+        Running::input(*x),
+        Running::input(*g),
+        OwnSquare,
+        &mut state,
+    );
     let state = state.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
     [x.error()].into_iter().chain(state.map(|(_, value)| value.error())).collect()
 }

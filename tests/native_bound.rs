@@ -11,6 +11,7 @@ mod worst;
 use wgpu_optim::numerics::{
     Bound, Errors, StepBound, StepInput, UNIT, accumulator_growth, gradient_error,
 };
+use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, EpsilonPlacement, Rule, WeightDecay};
 use worst::{Device, Random};
 
@@ -75,7 +76,7 @@ fn exact(rule: &Adagrad, input: &StepInput<f64>) -> (f64, f64) {
         (input.learning_rate, input.epsilon, input.weight_decay);
     let mut state = [input.accumulator];
     let gradient = f64::from(input.gradient);
-    (rule.update(&uniforms, input.parameter, gradient, &mut state), state[0])
+    (rule.update(&uniforms, input.parameter, gradient, OwnSquare, &mut state), state[0])
 }
 
 fn widened(input: &StepInput<f32>) -> StepInput<f64> {
@@ -198,7 +199,8 @@ fn without_weight_decay_the_presets_hold_against_the_cpu() {
             let mut uniforms = rule.uniforms(1);
             (uniforms.learning_rate, uniforms.epsilon) = (input.learning_rate, input.epsilon);
             let mut state = [input.accumulator];
-            let cpu = rule.update(&uniforms, input.parameter, input.gradient, &mut state);
+            let cpu =
+                rule.update(&uniforms, input.parameter, input.gradient, OwnSquare, &mut state);
             let update = f64::from(input.parameter) - exact(&rule, &widened(&input)).0;
             for up in 0..1 << OPERATIONS {
                 let (x, s) = Device { up, flush: false }.step(&rule, &input);

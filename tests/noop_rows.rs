@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::{
-    Adagrad, Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, NonFinite, StepError,
-    wgpu,
+    Adagrad, Adam, CpuError, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, NonFinite,
+    RmsProp, RuleError, Sgd, StepError, WeightDecay, wgpu,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -93,4 +93,51 @@ fn too_few_storage_buffers_are_named() {
     let expected = StepError::Limit { limit, needed: 5, allowed: 4 };
     assert_eq!(optimizer.step_rows(&params, &grads, &[0]), Err(expected));
     optimizer.step(&params, &grads).unwrap();
+}
+
+/// Optimizers whose rows share accumulators: what they refuse, in the same words on both engines.
+#[test]
+fn a_row_wise_optimizer_takes_rows_of_its_length_only() {
+    let gpu = gpu();
+    let mut optimizer = GpuOptimizer::row_wise(&gpu, Adagrad::default(), 6, 2).unwrap();
+    let mut reference = CpuOptimizer::row_wise(Adagrad::default(), 6, 2).unwrap();
+    assert_eq!((optimizer.state(0).len(), reference.state(0).len()), (6, 6));
+    assert_eq!((optimizer.row_width(), reference.row_width()), (Some(2), Some(2)));
+    let (params, mut host) = (gpu.zeros(12).unwrap(), [0.0; 12]);
+    let error = StepError::RowWise { width: 2 };
+    assert_eq!(optimizer.step(&params, &gpu.zeros(12).unwrap()), Err(error.clone()));
+    let on_cpu = reference.step(&mut host, &[0.0; 12]).unwrap_err();
+    assert_eq!(error.to_string(), on_cpu.to_string());
+    // Rows of 3 would fit the table.
+    assert_eq!(optimizer.step_rows(&params, &gpu.zeros(3).unwrap(), &[3]), Err(error.clone()));
+    let on_cpu = reference.step_rows(&mut host, &[0.0; 3], &[3]).unwrap_err();
+    assert_eq!(error.to_string(), on_cpu.to_string());
+    assert_eq!((optimizer.steps(), reference.steps()), (0, 0));
+    optimizer.step_rows(&params, &gpu.zeros(4).unwrap(), &[5, 0]).unwrap();
+    reference.step_rows(&mut host, &[], &[]).unwrap();
+    assert_eq!((optimizer.steps(), reference.steps()), (1, 1));
+
+    let adam = GpuOptimizer::row_wise(&gpu, Adam::default(), 6, 2).unwrap();
+    assert_eq!((adam.state(0).len(), adam.state(1).len()), (12, 6));
+}
+
+#[test]
+fn rules_without_shared_state_cannot_be_row_wise() {
+    let gpu = gpu();
+    let decayed = Adagrad { weight_decay: WeightDecay::L2(0.1), ..Adagrad::default() };
+    let centred = RmsProp { centered: true, ..RmsProp::default() };
+    let refused = [
+        GpuOptimizer::row_wise(&gpu, Sgd::default(), 6, 2).err(),
+        GpuOptimizer::row_wise(&gpu, decayed, 6, 2).err(),
+        GpuOptimizer::row_wise(&gpu, centred, 6, 2).err(),
+    ];
+    for (error, rule) in refused.into_iter().zip(["sgd", "adagrad", "rmsprop"]) {
+        assert_eq!(error, Some(StepError::Rule(RuleError::NotRowWise { rule })));
+    }
+    let on_cpu = CpuOptimizer::row_wise(decayed, 6, 2).err();
+    assert_eq!(on_cpu, Some(CpuError::Rule(RuleError::NotRowWise { rule: "adagrad" })));
+    let no_width = GpuOptimizer::row_wise(&gpu, Adagrad::default(), 6, 0).err();
+    assert_eq!(no_width, Some(StepError::RowWise { width: 0 }));
+    assert!(CpuOptimizer::row_wise(Adagrad::default(), usize::MAX, 2).is_err());
+    assert!(GpuOptimizer::row_wise(&gpu, Adagrad::default(), usize::MAX, 2).is_err());
 }

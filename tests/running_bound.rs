@@ -10,7 +10,7 @@ use std::cell::RefCell;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use wgpu_optim::numerics::{Real, Running, StepBound, StepInput, Wgsl};
-use wgpu_optim::rules::StateElement;
+use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{Adagrad, AnyRule, EpsilonPlacement, Rule, RuleVisitor, WeightDecay};
 use worst::{Device, Random};
 
@@ -109,7 +109,7 @@ impl RuleVisitor for Steps {
             let uniforms = rule.uniforms(u64::from(step) % 20 + 1);
             let input = Running::<Wgsl>::input;
             let mut running = R::State::from_fn(|k| input(state(k)));
-            let bound = rule.update(&uniforms, input(x), input(g), &mut running);
+            let bound = rule.update(&uniforms, input(x), input(g), OwnSquare, &mut running);
             let all = [bound].into_iter().chain(running.as_ref().iter().copied());
             let bounds: Vec<_> = all.collect();
             bounded += u32::from(bounds.iter().all(|bound| bound.error().is_some()));
@@ -121,7 +121,7 @@ impl RuleVisitor for Steps {
                 };
                 DEVICE.set(Device { up, flush: trial % 2 == 1 });
                 let mut device = R::State::from_fn(|k| Worst(state(k)));
-                let device_x = rule.update(&uniforms, Worst(x), Worst(g), &mut device);
+                let device_x = rule.update(&uniforms, Worst(x), Worst(g), OwnSquare, &mut device);
                 let all = [device_x].into_iter().chain(device.as_ref().iter().copied());
                 for (k, (found, bound)) in all.zip(&bounds).enumerate() {
                     let Some(allowed) = bound.error() else { continue };
@@ -183,7 +183,8 @@ fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
             };
             let hand = by_hand(&rule).step(&input).unwrap();
             let mut state = [Running::<Wgsl>::input(s.abs())];
-            let running = rule.update(&uniforms, Running::input(x), Running::input(g), &mut state);
+            let running =
+                rule.update(&uniforms, Running::input(x), Running::input(g), OwnSquare, &mut state);
             let ratio = running.error().unwrap() / hand.parameter;
             assert!(ratio <= most, "{rule:?}: {ratio}, {input:?}");
             let state = state[0].error().unwrap() / hand.accumulator;

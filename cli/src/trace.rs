@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Rule, RuleVisitor};
 
 use crate::args::TraceArgs;
@@ -166,7 +167,7 @@ fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Result<Vec<[f64; 
         let gradient = function.gradient(x);
         let uniforms = rule.uniforms(step);
         for ((x, gradient), state) in x.iter_mut().zip(gradient).zip(&mut states) {
-            *x = rule.update(&uniforms, *x, gradient, state);
+            *x = rule.update(&uniforms, *x, gradient, OwnSquare, state);
         }
         path.push(x);
         if step % STEPS_PER_CHECK == 0 {

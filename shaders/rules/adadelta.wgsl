@@ -32,7 +32,7 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
     if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
 
-    let v = add(mul(rho, (*state).square_average), mul(share, mul(g, g)));
+    let v = add(mul(rho, (*state).square_average), mul(share, square(g)));
     let u = (*state).delta_average;
     let ratio = div(square_root(add(u, epsilon)), square_root(add(v, epsilon)));
     let delta = mul(ratio, g);

@@ -26,7 +26,7 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
     if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
 
-    let s = add((*state).accumulator, mul(g, g));
+    let s = add((*state).accumulator, square(g));
     (*state).accumulator = s;
     var root: Real;
     if (epsilon_outside_root) {

@@ -31,14 +31,14 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
 
     let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
-    let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), mul(g, g)));
+    let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));
     (*state).gradient_average = m;
     (*state).square_average = v;
-    var square = v;
+    var largest = v;
     if (amsgrad) {
-        square = maximum((*state).largest_square_average, v);
-        (*state).largest_square_average = square;
+        largest = maximum((*state).largest_square_average, v);
+        (*state).largest_square_average = largest;
     }
-    let root = add(square_root(square), splat(hyper.epsilon));
+    let root = add(square_root(largest), splat(hyper.epsilon));
     return sub(x, div(mul(learning_rate, m), root));
 }

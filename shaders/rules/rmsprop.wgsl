@@ -35,7 +35,7 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
     if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
 
-    let v = add(mul(smoothing, (*state).square_average), mul(share, mul(g, g)));
+    let v = add(mul(smoothing, (*state).square_average), mul(share, square(g)));
     (*state).square_average = v;
     var deviation = v;
     if (centered) {

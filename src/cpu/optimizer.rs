@@ -5,7 +5,7 @@ use super::scan::scan;
 use super::sweep::{Slices, Treatment, sweep, threads};
 use crate::rules::{
     Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, RuleError, Schedule,
-    ScheduleError, check_state, scheduled,
+    ScheduleError, check_row_wise, check_state, scheduled, state_vectors,
 };
 
 /// Applies a rule to a parameter vector in host memory.
@@ -25,6 +25,8 @@ use crate::rules::{
 pub struct CpuOptimizer<R: Rule> {
     pub(super) rule: R,
     pub(super) len: usize,
+    /// The length of a row, if rows share what they can of the state.
+    pub(super) row_wise: Option<usize>,
     pub(super) state: Vec<Vec<f32>>,
     pub(super) steps: u64,
     schedule: Schedule,
@@ -86,6 +88,15 @@ pub enum CpuError {
         /// Row indices.
         indices: usize,
     },
+    /// An optimizer made by [`CpuOptimizer::row_wise`] was not given rows of its length.
+    #[error(
+        "this optimizer keeps one accumulator for each row of {width}: call step_rows, with row \
+         gradients of {width} for each index"
+    )]
+    RowWise {
+        /// The optimizer's length of a row, in elements.
+        width: usize,
+    },
     /// A step over rows does not look at a guard.
     #[error("a step over rows takes no guard: use an optimizer without one")]
     GuardedRows,
@@ -116,15 +127,67 @@ impl<R: Rule> CpuOptimizer<R> {
     /// [`CpuError::Rule`] if a hyper-parameter is outside its domain, [`CpuError::OutOfMemory`] if
     /// the state does not fit.
     pub fn new(rule: R, len: usize) -> Result<Self, CpuError> {
+        Self::with_rows(rule, len, None)
+    }
+
+    /// An optimizer for a table of `rows` rows of `width` parameters, to be stepped by
+    /// [`CpuOptimizer::step_rows`], whose rows have one accumulator each: where the rule adds up
+    /// squared gradients, the mean of the squares over the row takes their place, as in the row-wise
+    /// Adagrad of FBGEMM and TorchRec. Such a state vector ([`Rule::can_share`]) has `rows` elements and
+    /// not `rows * width`; any other, such as Adam's average of gradients, is as ever.
+    ///
+    /// Squares are added up in one order, on every engine: that of element j of the row to partial sum
+    /// j % 32, ascending from +0; then the upper half of the partial sums to the lower half until one is
+    /// left, which is divided by `width`.
+    ///
+    /// # Example
+    /// ```
+    /// use wgpu_optim::{Adagrad, CpuOptimizer};
+    ///
+    /// let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Default::default() };
+    /// let mut table = vec![1.0_f32; 3 * 2];
+    /// let mut optimizer = CpuOptimizer::row_wise(rule, 3, 2)?;
+    /// optimizer.step_rows(&mut table, &[1.0, 7.0], &[2])?; // s = (1 + 49) / 2, x = 1 - 0.5 g / 5
+    /// assert_eq!(table, [1.0, 1.0, 1.0, 1.0, 0.9, 0.3]);
+    /// assert_eq!(optimizer.state(0), [0.0, 0.0, 25.0]);
+    /// # Ok::<(), wgpu_optim::CpuError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`CpuOptimizer::new`]; [`CpuError::Rule`] too if rows can share nothing of the rule's state,
+    /// and [`CpuError::RowWise`] if `width` is 0.
+    pub fn row_wise(rule: R, rows: usize, width: usize) -> Result<Self, CpuError> {
+        check_row_wise(&rule)?;
+        let len = rows.checked_mul(width).ok_or(CpuError::OutOfMemory { len: usize::MAX })?;
+        Self::with_rows(rule, len, Some(width))
+    }
+
+    fn with_rows(rule: R, len: usize, row_wise: Option<usize>) -> Result<Self, CpuError> {
         const { check_state::<R>() };
         rule.validate()?;
-        let initial = rule.initial_state();
-        let used = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
-        let state = used.map(|(_, &value)| filled(value, len));
+        let rows = match row_wise {
+            Some(0) => return Err(CpuError::RowWise { width: 0 }),
+            Some(width) => len / width,
+            None => len,
+        };
+        let state = state_vectors(&rule).into_iter().map(|vector| {
+            filled(vector.initial, if vector.shared && row_wise.is_some() { rows } else { len })
+        });
         let state = state.collect::<Result<_, _>>()?;
         let (schedule, guard, report) = Default::default();
-        let (sums, rows) = Default::default();
-        Ok(Self { rule, len, state, steps: 0, schedule, guard, report, sums, rows })
+        let (sums, scratch) = Default::default();
+        Ok(Self {
+            rule,
+            len,
+            row_wise,
+            state,
+            steps: 0,
+            schedule,
+            guard,
+            report,
+            sums,
+            rows: scratch,
+        })
     }
 
     /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
@@ -164,9 +227,12 @@ impl<R: Rule> CpuOptimizer<R> {
     /// are only read.
     ///
     /// # Errors
-    /// [`CpuError::Length`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
+    /// [`CpuError::Length`], or [`CpuError::RowWise`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
     /// it; nothing but its report has changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
+        if let Some(width) = self.row_wise {
+            return Err(CpuError::RowWise { width });
+        }
         let expected = self.len;
         for (slice, found) in [("params", params.len()), ("grads", grads.len())] {
             if found != expected {
@@ -229,6 +295,12 @@ impl<R: Rule> CpuOptimizer<R> {
         rule.validate()?;
         self.rule = rule;
         Ok(())
+    }
+
+    /// The length of a row, if this optimizer was made by [`CpuOptimizer::row_wise`].
+    #[must_use]
+    pub fn row_width(&self) -> Option<usize> {
+        self.row_wise
     }
 
     /// How many state vectors there are.

@@ -2,7 +2,7 @@
 
 use super::optimizer::{CpuError, filled};
 use super::sweep::{Slices, Treatment, sweep};
-use crate::rules::{Rule, Schedule, scheduled};
+use crate::rules::{Rule, Schedule, scheduled, state_vectors};
 
 /// Parameters with their state. Those of one element lie side by side, so that a step fetches one
 /// place of memory for each element that it reaches, and not one for each vector.
@@ -23,9 +23,7 @@ impl<R: Rule> Records<R> {
     pub(crate) fn new(rule: R, params: &[f32], schedule: Schedule) -> Result<Self, CpuError> {
         rule.validate()?;
         schedule.validate()?;
-        let initial = rule.initial_state();
-        let used = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
-        let used: Vec<f32> = used.map(|(_, &value)| value).collect();
+        let used: Vec<f32> = state_vectors(&rule).iter().map(|vector| vector.initial).collect();
         let width = 1 + used.len();
         let mut memory = filled(0.0, params.len().saturating_mul(width))?;
         for (record, &parameter) in memory.chunks_exact_mut(width).zip(params) {

@@ -1,8 +1,8 @@
 //! Steps over some rows of a table: embeddings, and features that are rarely there.
 
 use super::optimizer::{CpuError, CpuOptimizer};
-use super::sweep::{Slices, Treatment, sweep};
-use crate::rules::{NamedRows, RowsError, Rule};
+use super::sweep::{RowSlices, Slices, Treatment, sweep, sweep_rows};
+use crate::rules::{NamedRows, RowsError, Rule, state_vectors};
 
 /// Elements that are gathered, stepped and put back at once: they stay in a core's cache.
 const BLOCK: usize = 1 << 12;
@@ -20,8 +20,9 @@ impl<R: Rule> CpuOptimizer<R> {
     /// only for the rows named, and only once however many steps have passed.
     ///
     /// # Errors
-    /// [`CpuError::Length`], [`CpuError::RowWidth`], [`CpuError::RowIndex`] or
-    /// [`CpuError::RowCount`]; [`CpuError::GuardedRows`] with a guard. Nothing has changed then.
+    /// [`CpuError::Length`], [`CpuError::RowWidth`], [`CpuError::RowIndex`],
+    /// [`CpuError::RowCount`] or [`CpuError::RowWise`]; [`CpuError::GuardedRows`] with a guard. Nothing
+    /// has changed then.
     pub fn step_rows(
         &mut self,
         params: &mut [f32],
@@ -37,21 +38,31 @@ impl<R: Rule> CpuOptimizer<R> {
         }
         let mut scratch = std::mem::take(&mut self.rows);
         let named = scratch.named.name(expected, row_gradients.len(), row_indices);
+        let named = named.map_err(CpuError::from).and_then(|()| match self.row_wise {
+            Some(width) if scratch.named.is_wider_or_narrower(width) => {
+                Err(CpuError::RowWise { width })
+            }
+            _ => Ok(()),
+        });
         if named.is_ok() {
             scratch.sum(row_gradients);
             let NamedRows { rows, width, .. } = &scratch.named;
             self.step_ascending(params, &scratch.sums, rows, *width);
         }
         self.rows = scratch;
-        Ok(named?)
+        named
     }
 
     /// A step over rows in ascending order, each once; threads where they pay.
     fn step_ascending(&mut self, params: &mut [f32], grads: &[f32], rows: &[u32], width: usize) {
         self.steps += 1;
         let uniforms = self.uniforms(self.steps);
-        let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
-        let table = Table { params, state, first: 0, width };
+        let shared =
+            state_vectors(&self.rule).into_iter().map(|v| v.shared && self.row_wise.is_some());
+        let columns = [params].into_iter().chain(self.state.iter_mut().map(Vec::as_mut_slice));
+        let widths = [width].into_iter().chain(shared.map(|shared| if shared { 1 } else { width }));
+        let columns = columns.zip(widths).map(|(values, width)| Column { values, width }).collect();
+        let table = Table { columns, first: 0, row_wise: self.row_wise.is_some() };
         let threads = (grads.len() / ELEMENTS_PER_THREAD).max(1);
         let threads = if threads > 1 { threads.min(rayon::current_num_threads()) } else { 1 };
         split(&self.rule, &uniforms, table, grads, rows, threads);
@@ -96,25 +107,66 @@ impl From<RowsError> for CpuError {
     }
 }
 
-/// Rows of parameters and state, from row number `first` on.
-struct Table<'a> {
-    params: &'a mut [f32],
-    state: Vec<&'a mut [f32]>,
-    first: usize,
+/// Rows of one vector: parameters or state.
+struct Column<'a> {
+    values: &'a mut [f32],
+    /// Elements of a row; 1 for state that a row shares.
     width: usize,
 }
 
-impl<'a> Table<'a> {
+impl<'a> Column<'a> {
+    /// The first `rows` rows, and the others.
+    fn split_at(self, rows: usize) -> (Self, Self) {
+        let (values, rest) = self.values.split_at_mut(rows * self.width);
+        (Self { values, ..self }, Self { values: rest, width: self.width })
+    }
+
+    /// Copies of some rows, the first of the table's being number `first`.
+    fn gather(&self, to: &mut Vec<f32>, rows: &[u32], first: usize) {
+        to.clear();
+        if self.width == 1 {
+            to.extend(rows.iter().map(|&row| self.values[row as usize - first]));
+            return;
+        }
+        for &row in rows {
+            let start = (row as usize - first) * self.width;
+            to.extend_from_slice(&self.values[start..start + self.width]);
+        }
+    }
+
+    /// Puts them back.
+    fn scatter(&mut self, from: &[f32], rows: &[u32], first: usize) {
+        if self.width == 1 {
+            for (&row, &value) in rows.iter().zip(from) {
+                self.values[row as usize - first] = value;
+            }
+            return;
+        }
+        for (&row, values) in rows.iter().zip(from.chunks(self.width)) {
+            let start = (row as usize - first) * self.width;
+            self.values[start..start + self.width].copy_from_slice(values);
+        }
+    }
+}
+
+/// Rows of parameters and of every state vector, in this order, from row number `first` on.
+struct Table<'a> {
+    columns: Vec<Column<'a>>,
+    first: usize,
+    row_wise: bool,
+}
+
+impl Table<'_> {
+    /// Elements of a row of parameters.
+    fn width(&self) -> usize {
+        self.columns[0].width
+    }
+
     /// The rows before number `row`, and the others.
     fn split_at(self, row: usize) -> (Self, Self) {
-        let (width, first) = (self.width, self.first);
-        let middle = (row - first) * width;
-        let (params, params_rest) = self.params.split_at_mut(middle);
-        let (state, state_rest) = self.state.into_iter().map(|s| s.split_at_mut(middle)).unzip();
-        (
-            Self { params, state, first, width },
-            Self { params: params_rest, state: state_rest, first: row, width },
-        )
+        let rows = row - self.first;
+        let (columns, rest) = self.columns.into_iter().map(|column| column.split_at(rows)).unzip();
+        (Self { columns, ..self }, Self { columns: rest, first: row, row_wise: self.row_wise })
     }
 
     /// Gathers the rows block by block, steps them and puts them back.
@@ -122,51 +174,26 @@ impl<'a> Table<'a> {
         if rows.is_empty() {
             return;
         }
-        let width = self.width;
+        let width = self.width();
         let block = (BLOCK / width).max(1);
-        let mut params = Vec::with_capacity(block.min(rows.len()) * width);
-        let mut state = vec![params.clone(); self.state.len()];
+        let mut copies =
+            vec![Vec::with_capacity(block.min(rows.len()) * width); self.columns.len()];
         for (rows, grads) in rows.chunks(block).zip(grads.chunks(block * width)) {
-            gather(&mut params, self.params, rows, self.first, width);
-            for (gathered, vector) in state.iter_mut().zip(&self.state) {
-                gather(gathered, vector, rows, self.first, width);
+            for (copies, column) in copies.iter_mut().zip(&self.columns) {
+                column.gather(copies, rows, self.first);
             }
-            let slices = Slices {
-                params: &mut params,
-                grads,
-                state: state.iter_mut().map(Vec::as_mut_slice).collect(),
-            };
-            sweep(rule, uniforms, slices, Treatment::default());
-            scatter(&params, self.params, rows, self.first, width);
-            for (gathered, vector) in state.iter().zip(&mut self.state) {
-                scatter(gathered, vector, rows, self.first, width);
+            if let [params, state @ ..] = copies.as_mut_slice() {
+                let state = state.iter_mut().map(Vec::as_mut_slice).collect();
+                let slices = Slices { params, grads, state };
+                match self.row_wise {
+                    true => sweep_rows(rule, uniforms, RowSlices { slices, width }),
+                    false => sweep(rule, uniforms, slices, Treatment::default()),
+                }
+            }
+            for (copies, column) in copies.iter().zip(&mut self.columns) {
+                column.scatter(copies, rows, self.first);
             }
         }
-    }
-}
-
-fn gather(to: &mut Vec<f32>, from: &[f32], rows: &[u32], first: usize, width: usize) {
-    to.clear();
-    if width == 1 {
-        to.extend(rows.iter().map(|&row| from[row as usize - first]));
-        return;
-    }
-    for &row in rows {
-        let start = (row as usize - first) * width;
-        to.extend_from_slice(&from[start..start + width]);
-    }
-}
-
-fn scatter(from: &[f32], to: &mut [f32], rows: &[u32], first: usize, width: usize) {
-    if width == 1 {
-        for (&row, &value) in rows.iter().zip(from) {
-            to[row as usize - first] = value;
-        }
-        return;
-    }
-    for (&row, values) in rows.iter().zip(from.chunks(width)) {
-        let start = (row as usize - first) * width;
-        to[start..start + width].copy_from_slice(values);
     }
 }
 
@@ -184,7 +211,7 @@ fn split<R: Rule>(
         table.step(rule, uniforms, grads, rows);
         return;
     }
-    let width = table.width;
+    let width = table.width();
     let (left, right) = table.split_at(rows[middle] as usize);
     let (left_rows, right_rows) = rows.split_at(middle);
     let (left_grads, right_grads) = grads.split_at(middle * width);
@@ -197,7 +224,7 @@ fn split<R: Rule>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Adagrad, GradientGuard};
+    use crate::{Adagrad, Adam, AnyRule, GradientGuard, RuleVisitor};
 
     fn rule() -> Adagrad {
         Adagrad { learning_rate: 0.1, ..Adagrad::default() }
@@ -254,6 +281,63 @@ mod tests {
         let mut guarded = CpuOptimizer::new(rule(), 2).unwrap().with_guard(guard).unwrap();
         let error = guarded.step_rows(&mut [1.0; 2], &[1.0], &[0]);
         assert_eq!(error, Err(CpuError::GuardedRows));
+    }
+
+    /// Where all gradients of a row are alike their mean square is each one's own, without rounding:
+    /// a row-wise step is then the step of every parameter by itself.
+    struct AlikeIsOwn(usize);
+
+    impl RuleVisitor for AlikeIsOwn {
+        type Output = bool;
+
+        fn visit<R: Rule>(self, rule: R) -> bool {
+            let (rows, width) = (70, self.0);
+            let Ok(mut by_row) = CpuOptimizer::row_wise(rule, rows, width) else { return false };
+            let mut own = CpuOptimizer::new(rule, rows * width).unwrap();
+            let start: Vec<f32> = (0..rows * width).map(|i| (i % 97) as f32 / 32.0 - 1.5).collect();
+            let (mut shared, mut expected) = (start.clone(), start);
+            for indices in [[7, 60, 1], [60, 0, 69], [1, 60, 7]] {
+                let gradients = [0.5, -1.25, 3.0].map(|gradient| vec![gradient; width]).concat();
+                by_row.step_rows(&mut shared, &gradients, &indices).unwrap();
+                own.step_rows(&mut expected, &gradients, &indices).unwrap();
+            }
+            assert_eq!(shared, expected, "{rule:?}");
+            for k in 0..own.state_count() {
+                let stride = own.state(k).len() / by_row.state(k).len();
+                let of_rows: Vec<_> = own.state(k).iter().step_by(stride).copied().collect();
+                assert_eq!(by_row.state(k), of_rows, "{rule:?}");
+            }
+            true
+        }
+    }
+
+    #[test]
+    fn rows_of_like_gradients_are_stepped_as_their_parameters_are() {
+        for width in [1, 2, 64, 128] {
+            let rules = AnyRule::examples().into_iter();
+            let tried = rules.filter(|rule| rule.visit(AlikeIsOwn(width))).count();
+            assert!(tried > 10, "{tried} rules");
+        }
+    }
+
+    /// Squares 1 and 49, 25 on average; then 9 and 9: s = 25 and 34. Adam's own average of gradients
+    /// is each parameter's, (1, 7) / 2, and its square average 25 / 4.
+    #[test]
+    fn a_row_has_the_mean_of_its_squares() {
+        let rule = Adagrad { learning_rate: 0.5, epsilon: 2.0, ..Adagrad::default() };
+        let mut optimizer = CpuOptimizer::row_wise(rule, 2, 2).unwrap();
+        let mut x = [1.0; 4];
+        optimizer.step_rows(&mut x, &[1.0, 7.0], &[1]).unwrap();
+        let root = 27.0_f32.sqrt();
+        assert_eq!(x, [1.0, 1.0, 1.0 - 0.5 / root, 1.0 - 3.5 / root]);
+        optimizer.step_rows(&mut x, &[1.0, -3.0, 2.0, 0.0], &[1, 1]).unwrap();
+        assert_eq!(optimizer.state(0), [0.0, 34.0]);
+
+        let rule = Adam { beta1: 0.5, beta2: 0.75, ..Adam::default() };
+        let mut optimizer = CpuOptimizer::row_wise(rule, 2, 2).unwrap();
+        optimizer.step_rows(&mut x, &[1.0, 7.0], &[0]).unwrap();
+        assert_eq!(optimizer.state(0), [0.5, 3.5, 0.0, 0.0]);
+        assert_eq!(optimizer.state(1), [6.25, 0.0]);
     }
 
     #[test]

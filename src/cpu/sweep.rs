@@ -1,7 +1,8 @@
 //! One pass of a rule over slices: threads for long ones, SIMD chosen at run time.
 
 use crate::numerics::canonical;
-use crate::rules::{Rule, RulePass, StateElement};
+use crate::numerics::sum::mean_square;
+use crate::rules::{MeanSquare, OwnSquare, Rule, RulePass, StateElement};
 
 /// Elements that one thread must have before waking another pays: 64 Ki elements are 1.25 MiB
 /// of traffic, some tens of microseconds, against a few for the wake-up.
@@ -118,7 +119,7 @@ impl<R: Rule> Element<R> {
             }
         }
         let g = if SCALED { gradient * self.scale } else { gradient };
-        let updated = canonical(self.rule.update(&self.uniforms, x, g, &mut state));
+        let updated = canonical(self.rule.update(&self.uniforms, x, g, OwnSquare, &mut state));
         let kept = ONLY_FINITE && !gradient.is_finite();
         let mut next = 0;
         for (k, &value) in state.as_ref().iter().enumerate() {
@@ -149,6 +150,45 @@ impl<R: Rule> Element<R> {
                 state[k][index] = used[k];
             }
         }
+    }
+}
+
+impl<R: Rule> Element<R> {
+    /// One row, whose shared state is `before`; gives what it becomes. `own` has the other vectors.
+    #[inline(always)]
+    fn run_row<const OWN: usize>(
+        &self,
+        before: R::State<f32>,
+        params: &mut [f32],
+        grads: &[f32],
+        own: [&mut [f32]; OWN],
+    ) -> R::State<f32> {
+        let len = params.len();
+        let grads = &grads[..len];
+        let own = own.map(|vector| &mut vector[..len]);
+        let square = MeanSquare(mean_square(grads));
+        let mut after = before;
+        for index in 0..len {
+            let mut state = before;
+            let mut next = 0;
+            for (k, value) in state.as_mut().iter_mut().enumerate() {
+                if next < OWN && self.rule.uses_state(k) && !self.rule.can_share(k) {
+                    *value = own[next][index];
+                    next += 1;
+                }
+            }
+            let (x, g) = (params[index], grads[index]);
+            params[index] = canonical(self.rule.update(&self.uniforms, x, g, square, &mut state));
+            let mut next = 0;
+            for (k, &value) in state.as_ref().iter().enumerate() {
+                if next < OWN && self.rule.uses_state(k) && !self.rule.can_share(k) {
+                    own[next][index] = canonical(value);
+                    next += 1;
+                }
+            }
+            after = state;
+        }
+        after
     }
 }
 
@@ -184,6 +224,65 @@ impl<R: Rule, const SCALED: bool, const ONLY_FINITE: bool> RulePass<R>
             [a] => element.run::<SCALED, ONLY_FINITE, 1>(params, grads, [a]),
             [a, b] => element.run::<SCALED, ONLY_FINITE, 2>(params, grads, [a, b]),
             [a, b, c, ..] => element.run::<SCALED, ONLY_FINITE, 3>(params, grads, [a, b, c]),
+        }
+    }
+}
+
+/// Slices of whole rows, whose state vectors that can be shared have one value a row.
+pub(super) struct RowSlices<'a> {
+    pub(super) slices: Slices<'a>,
+    /// Elements of a row.
+    pub(super) width: usize,
+}
+
+/// Applies `rule` to rows, in each with the mean square of its gradients; by this thread.
+pub(super) fn sweep_rows<R: Rule>(rule: &R, uniforms: &R::Uniforms, rows: RowSlices<'_>) {
+    let element = Element { rule: *rule, uniforms: *uniforms, scale: 1.0 };
+    pulp::Arch::new().dispatch(RowPass { element, rows });
+}
+
+/// The loop over rows, compiled once for each instruction set.
+struct RowPass<'a, R: Rule> {
+    element: Element<R>,
+    rows: RowSlices<'a>,
+}
+
+impl<R: Rule> pulp::NullaryFnOnce for RowPass<'_, R> {
+    type Output = ();
+
+    #[inline(always)]
+    fn call(self) {
+        let rule = self.element.rule;
+        rule.specialize(self);
+    }
+}
+
+impl<R: Rule> RulePass<R> for RowPass<'_, R> {
+    #[inline(always)]
+    fn run(self, rule: R) {
+        let RowSlices { slices: Slices { params, grads, state }, width } = self.rows;
+        let element = Element { rule, ..self.element };
+        let used = (0..R::STATE.len()).filter(|&k| rule.uses_state(k));
+        let (mut shared, mut own): (Vec<_>, Vec<_>) =
+            used.zip(state).partition(|(k, _)| rule.can_share(*k));
+        let rows = params.chunks_exact_mut(width).zip(grads.chunks_exact(width));
+        for (row, (params, grads)) in rows.enumerate() {
+            let mut before = <R::State<f32> as StateElement<f32>>::from_fn(|_| 0.0);
+            for (k, values) in &shared {
+                before.as_mut()[*k] = values[row];
+            }
+            let range = row * width..(row + 1) * width;
+            let after = match own.as_mut_slice() {
+                [] => element.run_row(before, params, grads, []),
+                [(_, a)] => element.run_row(before, params, grads, [&mut a[range]]),
+                // A rule that shares one of at most three has at most two of its own.
+                [(_, a), (_, b), ..] => {
+                    element.run_row(before, params, grads, [&mut a[range.clone()], &mut b[range]])
+                }
+            };
+            for (k, values) in &mut shared {
+                values[row] = canonical(after.as_ref()[*k]);
+            }
         }
     }
 }

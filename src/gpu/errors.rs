@@ -159,6 +159,15 @@ pub enum StepError {
         /// The most gradients, and so the most rows.
         most: usize,
     },
+    /// An optimizer made by [`crate::GpuOptimizer::row_wise`] was not given rows of its length.
+    #[error(
+        "this optimizer keeps one accumulator for each row of {width}: call step_rows, with row \
+         gradients of {width} for each index"
+    )]
+    RowWise {
+        /// The optimizer's length of a row, in elements.
+        width: usize,
+    },
     /// A step over rows does not look at a guard.
     #[error("a step over rows takes no guard: use an optimizer without one")]
     GuardedRows,

@@ -33,4 +33,4 @@ pub(crate) use plan::DispatchLimits;
 pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
 pub(crate) use staging::Staging;
-pub(crate) use step_kernel::{StateNames, arithmetic, expand_state};
+pub(crate) use step_kernel::{OWN_SQUARE, StateNames, arithmetic, expand_state};

@@ -11,7 +11,10 @@ use super::slots::{SLOT_BYTES, Slot};
 use super::step_kernel::{Guarded, StepKernels, Variant, bind, chunk_words};
 use super::vector::GpuVec;
 use crate::numerics::Precision;
-use crate::rules::{GradientGuard, Rule, Schedule, check_state, scheduled};
+use crate::rules::{
+    GradientGuard, Rule, Schedule, StateVector, check_row_wise, check_state, scheduled,
+    state_vectors,
+};
 
 /// Pairs of vectors whose bindings are kept. Callers who alternate between a few gradient
 /// buffers stay warm; older pairs are forgotten, and with them the hold on their memory.
@@ -28,6 +31,8 @@ pub struct GpuOptimizer<R: Rule> {
     pub(super) gpu: Gpu,
     pub(super) rule: R,
     len: usize,
+    /// The length of a row, if rows share what they can of the state.
+    pub(super) row_wise: Option<usize>,
     pub(super) precision: Precision,
     pub(super) state: Vec<GpuVec>,
     pub(super) steps: u64,
@@ -67,6 +72,33 @@ impl<R: Rule> GpuOptimizer<R> {
     /// [`StepError`] if a hyper-parameter is outside its domain, the device's limits are too low
     /// or its memory too small.
     pub fn new(gpu: &Gpu, rule: R, len: usize) -> Result<Self, StepError> {
+        Self::with_rows(gpu, rule, len, None)
+    }
+
+    /// An optimizer for a table of `rows` rows of `width` parameters, to be stepped by
+    /// [`GpuOptimizer::step_rows`], whose rows have one accumulator each, as
+    /// [`crate::CpuOptimizer::row_wise`] has it; in exact precision with the same bits. A state vector
+    /// that rows share has `rows` elements and not `rows * width`. A step is two dispatches, of which
+    /// the first finds the mean squares.
+    ///
+    /// # Errors
+    /// As [`GpuOptimizer::new`]; [`StepError::Rule`] too if rows can share nothing of the rule's state,
+    /// and [`StepError::RowWise`] if `width` is 0.
+    pub fn row_wise(gpu: &Gpu, rule: R, rows: usize, width: usize) -> Result<Self, StepError> {
+        check_row_wise(&rule)?;
+        if width == 0 {
+            return Err(StepError::RowWise { width });
+        }
+        // More elements than a usize counts are more than any device has memory for.
+        Self::with_rows(gpu, rule, rows.saturating_mul(width), Some(width))
+    }
+
+    fn with_rows(
+        gpu: &Gpu,
+        rule: R,
+        len: usize,
+        row_wise: Option<usize>,
+    ) -> Result<Self, StepError> {
         const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
         const { check_state::<R>() };
         rule.validate()?;
@@ -74,14 +106,13 @@ impl<R: Rule> GpuOptimizer<R> {
         if gpu.is_lost() {
             return Err(StepError::DeviceLost);
         }
-        let initial = rule.initial_state();
         let mut state = Vec::new();
-        for (_, &value) in initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k))
-        {
-            let vector = gpu.zeros(len).map_err(StepError::State)?;
+        for StateVector { initial, shared, .. } in state_vectors(&rule) {
+            let width = row_wise.filter(|_| shared).unwrap_or(1);
+            let vector = gpu.zeros(len / width).map_err(StepError::State)?;
             // New memory is zero; a buffer is cleared by the device, with no traffic from here.
-            if value.to_bits() != 0 {
-                gpu.fill(&vector, value).map_err(StepError::State)?;
+            if initial.to_bits() != 0 {
+                gpu.fill(&vector, initial).map_err(StepError::State)?;
             }
             state.push(vector);
         }
@@ -89,6 +120,7 @@ impl<R: Rule> GpuOptimizer<R> {
             gpu: gpu.clone(),
             rule,
             len,
+            row_wise,
             precision: Precision::Native,
             state,
             steps: 0,
@@ -199,6 +231,19 @@ impl<R: Rule> GpuOptimizer<R> {
         &self.state[index]
     }
 
+    /// The length of a row, if this optimizer was made by [`GpuOptimizer::row_wise`].
+    #[must_use]
+    pub fn row_width(&self) -> Option<usize> {
+        self.row_wise
+    }
+
+    /// The state vectors that rows share, or the others; all are others but in a row-wise optimizer.
+    pub(super) fn row_state(&self, shared: bool) -> impl Iterator<Item = &GpuVec> {
+        let vectors = state_vectors(&self.rule).into_iter().zip(&self.state);
+        let is_shared = move |v: StateVector| v.shared && self.row_wise.is_some();
+        vectors.filter(move |(v, _)| is_shared(*v) == shared).map(|(_, vector)| vector)
+    }
+
     /// How many state vectors there are.
     #[must_use]
     pub fn state_count(&self) -> usize {
@@ -293,6 +338,9 @@ impl<R: Rule> GpuOptimizer<R> {
     fn prepare(&mut self, params: &GpuVec, grads: &GpuVec) -> Result<(), StepError> {
         if self.gpu.is_lost() {
             return Err(StepError::DeviceLost);
+        }
+        if let Some(width) = self.row_wise {
+            return Err(StepError::RowWise { width });
         }
         self.prepare_bindings(params, grads)?;
         self.prepare_uniforms()

@@ -17,6 +17,9 @@ pub(crate) fn arithmetic(precision: Precision) -> &'static str {
     }
 }
 
+/// The square that a rule's update asks for, where no row shares it.
+pub(crate) const OWN_SQUARE: &str = include_str!("../../shaders/square.wgsl");
+
 /// What tells one compiled step kernel of a rule from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Variant {
@@ -85,12 +88,12 @@ pub(crate) fn source<R: Rule>(rule: &R, variant: Variant) -> String {
         harness = harness.replace("var<storage, read> grads", "var<storage, read_write> grads");
     }
     let harness = variant.guarded.apply(harness, state);
-    [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
+    [arithmetic(variant.precision), OWN_SQUARE, R::SHADER, &harness].join("\n")
 }
 
 /// Repeats each line that names STATE once for each state vector, whose bindings count from
-/// `first_binding`; the line of the struct's members once for each member. Comments stand as they
-/// are.
+/// `first_binding`, and its indices from 1; the line of the struct's members once for each member.
+/// Comments stand as they are.
 pub(crate) fn expand_state(harness: &str, state: StateNames<'_>, first_binding: u32) -> String {
     let mut text = String::new();
     for line in harness.lines() {
@@ -100,8 +103,9 @@ pub(crate) fn expand_state(harness: &str, state: StateNames<'_>, first_binding: 
             continue;
         }
         let names = if line.trim() == "STATE: Real," { state.members } else { state.vectors };
-        for (binding, name) in (first_binding..).zip(names) {
-            let line = line.replace("STATE_BINDING", &binding.to_string()).replace("STATE", name);
+        for (index, name) in (0..).zip(names) {
+            let line = line.replace("STATE_BINDING", &(first_binding + index).to_string());
+            let line = line.replace("STATE_INDEX", &(1 + index).to_string()).replace("STATE", name);
             text.push_str(&line);
             text.push('\n');
         }

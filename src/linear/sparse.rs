@@ -130,7 +130,8 @@ impl<R: Rule> Stepper<R> {
             product(slots, values, |slot| weights[slot]) + bias[0]
         });
         if let Some(before) = self.before.get_mut(batch.clone()) {
-            for ((term, &prediction), position) in before.iter_mut().zip(&*predictions).zip(batch.clone())
+            for ((term, &prediction), position) in
+                before.iter_mut().zip(&*predictions).zip(batch.clone())
             {
                 *term = loss.term(prediction, window.row(position).target);
             }

@@ -54,9 +54,40 @@ pub(crate) fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     tree(lanes)
 }
 
+/// Partial sums of a row's squares.
+const ROW_LANES: usize = 32;
+
+/// The mean of the squares of a row that is not empty: element j belongs to partial sum j % 32; then
+/// a tree over them, and a division by the row's length.
+#[inline(always)]
+pub(crate) fn mean_square(row: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; ROW_LANES];
+    let (groups, rest) = row.as_chunks::<ROW_LANES>();
+    for group in groups {
+        for lane in 0..ROW_LANES {
+            lanes[lane] += group[lane] * group[lane];
+        }
+    }
+    for (lane, &value) in lanes.iter_mut().zip(rest) {
+        *lane += value * value;
+    }
+    tree(lanes) / row.len() as f32
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn squares_32_apart_share_a_partial_sum() {
+        assert_eq!(mean_square(&[3.0, -4.0]), 12.5);
+        // The 1 beside 2^24 is lost in lane 3, and would not be in lane 4.
+        let mut row = vec![0.0; 64];
+        (row[3], row[35]) = (4096.0, 1.0);
+        assert_eq!(mean_square(&row), BIG / 64.0);
+        (row[35], row[36], row[4]) = (0.0, 1.0, 1.0);
+        assert_eq!(mean_square(&row), (BIG + 2.0) / 64.0);
+    }
 
     /// 2^24 + 1 rounds back to 2^24, so the result tells in which order the terms were added.
     const BIG: f32 = 16_777_216.0;

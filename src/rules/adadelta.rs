@@ -3,7 +3,7 @@
 
 use super::options::constant;
 use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RulePass, Setting, WeightDecay};
+use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// AdaDelta's hyper-parameters.
@@ -121,6 +121,11 @@ impl Rule for AdaDelta {
         rules
     }
 
+    #[inline(always)]
+    fn can_share(&self, index: usize) -> bool {
+        index == 0 && !self.weight_decay.is_l2()
+    }
+
     fn initial_state(&self) -> [f32; 2] {
         [0.0; 2]
     }
@@ -166,7 +171,14 @@ impl Rule for AdaDelta {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, hyper: &AdaDeltaUniforms, x: T, gradient: T, state: &mut [T; 2]) -> T {
+    fn update<T: Real>(
+        &self,
+        hyper: &AdaDeltaUniforms,
+        x: T,
+        gradient: T,
+        square: impl Square<T>,
+        state: &mut [T; 2],
+    ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let weight_decay = T::of(hyper.weight_decay);
         let rho = T::of(hyper.rho);
@@ -175,7 +187,7 @@ impl Rule for AdaDelta {
         let [v, u] = state;
 
         let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
-        *v = rho * *v + share * (g * g);
+        *v = rho * *v + share * square.of(g);
         let delta = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
         *u = rho * *u + share * (delta * delta);
         x - learning_rate * delta
@@ -185,6 +197,7 @@ impl Rule for AdaDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::OwnSquare;
 
     /// v = 0.75 * 0 + 0.25 * 4^2 = 4, d = sqrt(0.75 + 0.25) / sqrt(4 + 0.25) * 4, and
     /// u = 0.75 * 0.75 + 0.25 * d^2.
@@ -192,7 +205,7 @@ mod tests {
     fn by_hand() {
         let rule = AdaDelta { learning_rate: 0.5, rho: 0.75, epsilon: 0.25, ..AdaDelta::default() };
         let mut state = [0.0, 0.75];
-        let x = rule.update(&rule.uniforms(1), 1.0, 4.0, &mut state);
+        let x = rule.update(&rule.uniforms(1), 1.0, 4.0, OwnSquare, &mut state);
         let delta = 1.0 / 4.25_f64.sqrt() * 4.0;
         assert_eq!((x, state), (1.0 - 0.5 * delta, [4.0, 0.5625 + 0.25 * (delta * delta)]));
     }

@@ -4,7 +4,7 @@
 
 use super::options::constant;
 use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
-use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, WeightDecay};
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// Adagrad's hyper-parameters.
@@ -136,6 +136,11 @@ impl Rule for Adagrad {
         rules
     }
 
+    #[inline(always)]
+    fn can_share(&self, _: usize) -> bool {
+        !self.weight_decay.is_l2()
+    }
+
     fn initial_state(&self) -> [f32; 1] {
         [self.initial_accumulator]
     }
@@ -184,13 +189,20 @@ impl Rule for Adagrad {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, hyper: &AdagradUniforms, x: T, gradient: T, [s]: &mut [T; 1]) -> T {
+    fn update<T: Real>(
+        &self,
+        hyper: &AdagradUniforms,
+        x: T,
+        gradient: T,
+        square: impl Square<T>,
+        [s]: &mut [T; 1],
+    ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let epsilon = T::of(hyper.epsilon);
         let weight_decay = T::of(hyper.weight_decay);
 
         let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
-        *s = *s + g * g;
+        *s = *s + square.of(g);
         let root = self.epsilon_placement.root(*s, epsilon);
         x - learning_rate * g / root
     }
@@ -199,10 +211,11 @@ impl Rule for Adagrad {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::OwnSquare;
 
     fn step(rule: &Adagrad, number: u64, x: f64, g: f64, s: f64) -> (f64, f64) {
         let mut state = [s];
-        let x = rule.update(&rule.uniforms(number), x, g, &mut state);
+        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
         (x, state[0])
     }
 

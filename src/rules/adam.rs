@@ -5,7 +5,7 @@
 
 use super::options::constant;
 use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RulePass, Setting, WeightDecay};
+use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
@@ -190,6 +190,11 @@ impl Rule for Adam {
         index < 2 || self.amsgrad
     }
 
+    #[inline(always)]
+    fn can_share(&self, index: usize) -> bool {
+        index > 0 && !self.weight_decay.is_l2()
+    }
+
     fn initial_state(&self) -> [f32; 3] {
         [0.0; 3]
     }
@@ -250,20 +255,27 @@ impl Rule for Adam {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, hyper: &AdamUniforms, x: T, gradient: T, state: &mut [T; 3]) -> T {
+    fn update<T: Real>(
+        &self,
+        hyper: &AdamUniforms,
+        x: T,
+        gradient: T,
+        square: impl Square<T>,
+        state: &mut [T; 3],
+    ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let weight_decay = T::of(hyper.weight_decay);
-        let [m, v, largest] = state;
+        let [m, v, largest_so_far] = state;
 
         let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
         *m = T::of(hyper.beta1) * *m + T::of(hyper.share1) * g;
-        *v = T::of(hyper.beta2) * *v + T::of(hyper.share2) * (g * g);
-        let mut square = *v;
+        *v = T::of(hyper.beta2) * *v + T::of(hyper.share2) * square.of(g);
+        let mut largest = *v;
         if self.amsgrad {
-            *largest = largest.maximum(*v);
-            square = *largest;
+            largest = largest_so_far.maximum(*v);
+            *largest_so_far = largest;
         }
-        x - learning_rate * *m / (square.sqrt() + T::of(hyper.epsilon))
+        x - learning_rate * *m / (largest.sqrt() + T::of(hyper.epsilon))
     }
 }
 
@@ -283,6 +295,7 @@ fn power(base: f64, exponent: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::OwnSquare;
 
     const RULE: Adam = Adam {
         learning_rate: 0.5,
@@ -297,7 +310,7 @@ mod tests {
 
     fn step(rule: &Adam, number: u64, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
         let mut state = state;
-        let x = rule.update(&rule.uniforms(number), x, g, &mut state);
+        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
         (x, state)
     }
 

@@ -40,6 +40,16 @@ pub enum RuleError {
         /// What it was set to.
         value: f64,
     },
+    /// A rule that keeps nothing that a row could share.
+    #[error(
+        "{rule}, with these options, keeps nothing of squared gradients that a row could share: take \
+         adagrad, adam, adadelta, or rmsprop that is not centered, without L2 weight decay; or keep \
+         the state of every parameter"
+    )]
+    NotRowWise {
+        /// [`super::Rule::NAME`].
+        rule: &'static str,
+    },
     /// Two hyper-parameters that do not go together.
     #[error("{parameter} {needs}")]
     Conflict {

@@ -12,6 +12,7 @@ mod options;
 mod rows;
 mod schedule;
 mod setting;
+mod square;
 
 pub use any::{RuleOption, RuleVisitor, UnknownRule};
 pub use error::RuleError;
@@ -19,6 +20,7 @@ pub use guard::{GradientError, GradientGuard, GuardReport, NonFinite};
 pub use options::{EpsilonPlacement, WeightDecay};
 pub use schedule::{Schedule, ScheduleError};
 pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
+pub use square::{MeanSquare, OwnSquare, Square};
 
 pub(crate) use error::{above_zero, not_subnormal};
 pub(crate) use guard::{Decision, Scan};
@@ -123,12 +125,23 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
         pass.run(self);
     }
 
-    /// The new value of parameter `x`, given its `gradient`; updates `state` in place.
+    /// Whether state vector number `index` may be one value for a row of parameters
+    /// ([`crate::CpuOptimizer::row_wise`]): whether `update` makes it from itself and the gradient's
+    /// `square`, and from nothing else.
+    #[inline(always)]
+    fn can_share(&self, index: usize) -> bool {
+        let _ = index;
+        false
+    }
+
+    /// The new value of parameter `x`, given its `gradient` and what stands for its `square`; updates
+    /// `state` in place.
     fn update<T: Real>(
         &self,
         uniforms: &Self::Uniforms,
         x: T,
         gradient: T,
+        square: impl Square<T>,
         state: &mut Self::State<T>,
     ) -> T;
 }
@@ -154,6 +167,37 @@ impl<T: Copy + std::fmt::Debug, const N: usize> StateElement<T> for [T; N] {
     #[inline(always)]
     fn from_fn(value: impl FnMut(usize) -> T) -> Self {
         std::array::from_fn(value)
+    }
+}
+
+/// The state vectors that `rule` has, in order, each with its number, its first value, and whether a
+/// row shares it in a row-wise optimizer.
+pub(crate) fn state_vectors<R: Rule>(rule: &R) -> Vec<StateVector> {
+    let initial = rule.initial_state();
+    let all = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
+    all.map(|(k, &value)| StateVector {
+        name: R::STATE[k],
+        initial: value,
+        shared: rule.can_share(k),
+    })
+    .collect()
+}
+
+/// One of a rule's state vectors.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct StateVector {
+    pub(crate) name: &'static str,
+    /// What every element starts from.
+    pub(crate) initial: f32,
+    /// Whether it may be one value for a row.
+    pub(crate) shared: bool,
+}
+
+/// Whether a row can share something of the rule's state.
+pub(crate) fn check_row_wise<R: Rule>(rule: &R) -> Result<(), RuleError> {
+    match state_vectors(rule).iter().any(|vector| vector.shared) {
+        true => Ok(()),
+        false => Err(RuleError::NotRowWise { rule: R::NAME }),
     }
 }
 

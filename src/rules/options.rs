@@ -66,6 +66,12 @@ impl WeightDecay {
         matches!(self, Self::Decoupled(_))
     }
 
+    /// Whether it adds to the gradient.
+    #[inline(always)]
+    pub(crate) fn is_l2(self) -> bool {
+        matches!(self, Self::L2(_))
+    }
+
     /// The same kind with another coefficient; L2 where there was none.
     #[must_use]
     pub fn with_coefficient(self, coefficient: f32) -> Self {
@@ -96,7 +102,7 @@ impl WeightDecay {
     /// The overrides of the WGSL.
     pub(crate) fn constants(self) -> [(&'static str, f64); 2] {
         [
-            ("l2_weight_decay", constant(matches!(self, Self::L2(_)))),
+            ("l2_weight_decay", constant(self.is_l2())),
             ("decoupled_weight_decay", constant(self.is_decoupled())),
         ]
     }

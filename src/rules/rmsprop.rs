@@ -5,7 +5,7 @@
 
 use super::options::constant;
 use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
-use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, WeightDecay};
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// RMSProp's hyper-parameters.
@@ -170,6 +170,12 @@ impl Rule for RmsProp {
         }
     }
 
+    #[inline(always)]
+    fn can_share(&self, index: usize) -> bool {
+        // A mean less the square of a gradient's own average is no variance.
+        index == 0 && !self.centered && !self.weight_decay.is_l2()
+    }
+
     fn initial_state(&self) -> [f32; 3] {
         [0.0; 3]
     }
@@ -235,7 +241,14 @@ impl Rule for RmsProp {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, hyper: &RmsPropUniforms, x: T, gradient: T, state: &mut [T; 3]) -> T {
+    fn update<T: Real>(
+        &self,
+        hyper: &RmsPropUniforms,
+        x: T,
+        gradient: T,
+        square: impl Square<T>,
+        state: &mut [T; 3],
+    ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let weight_decay = T::of(hyper.weight_decay);
         let smoothing = T::of(hyper.smoothing);
@@ -243,7 +256,7 @@ impl Rule for RmsProp {
         let [v, a, buffer] = state;
 
         let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
-        *v = smoothing * *v + share * (g * g);
+        *v = smoothing * *v + share * square.of(g);
         let mut deviation = *v;
         if self.centered {
             *a = smoothing * *a + share * g;
@@ -261,10 +274,11 @@ impl Rule for RmsProp {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::OwnSquare;
 
     fn step(rule: &RmsProp, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
         let mut state = state;
-        let x = rule.update(&rule.uniforms(1), x, g, &mut state);
+        let x = rule.update(&rule.uniforms(1), x, g, OwnSquare, &mut state);
         (x, state)
     }
 

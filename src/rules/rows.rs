@@ -64,6 +64,13 @@ impl NamedRows {
     }
 }
 
+impl NamedRows {
+    /// Whether rows are named, and are of another length than `width`.
+    pub(crate) fn is_wider_or_narrower(&self, width: usize) -> bool {
+        !self.rows.is_empty() && self.width != width
+    }
+}
+
 /// How long a row is; 0 if there are neither rows nor gradients.
 fn row_width(len: usize, gradients: usize, indices: usize) -> Result<usize, RowsError> {
     let refused = RowsError::Width { gradients, indices, len };

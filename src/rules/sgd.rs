@@ -5,7 +5,7 @@
 
 use super::options::constant;
 use super::setting::{check_domains, decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RuleError, RulePass, Setting, WeightDecay};
+use super::{Preset, Rule, RuleError, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// Stochastic gradient descent's hyper-parameters.
@@ -200,7 +200,14 @@ impl Rule for Sgd {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, hyper: &SgdUniforms, x: T, gradient: T, [buffer]: &mut [T; 1]) -> T {
+    fn update<T: Real>(
+        &self,
+        hyper: &SgdUniforms,
+        x: T,
+        gradient: T,
+        _: impl Square<T>,
+        [buffer]: &mut [T; 1],
+    ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let weight_decay = T::of(hyper.weight_decay);
         let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
@@ -217,10 +224,11 @@ impl Rule for Sgd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::OwnSquare;
 
     fn step(rule: &Sgd, number: u64, x: f64, g: f64, buffer: f64) -> (f64, f64) {
         let mut state = [buffer];
-        let x = rule.update(&rule.uniforms(number), x, g, &mut state);
+        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
         (x, state[0])
     }
 

@@ -21,6 +21,7 @@ mod native_bound;
 mod properties;
 mod record;
 mod reference;
+mod row_wise;
 mod rows;
 mod sparse;
 
@@ -48,6 +49,7 @@ const SUITES: [Suite; 13] = [
     (properties::CHECKS, ANY),
     (record::CHECKS, ANY),
     (rows::CHECKS, ANY),
+    (row_wise::CHECKS, ANY),
     (sparse::CHECKS, ANY),
 ];
 

@@ -1,7 +1,7 @@
 //! Native steps against the exact trajectory, by running error analysis.
 
 use wgpu_optim::numerics::{Running, Wgsl};
-use wgpu_optim::rules::StateElement;
+use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{AnyRule, GpuOptimizer, Rule, RuleVisitor};
 
 use crate::Check;
@@ -49,7 +49,7 @@ impl RuleVisitor for Trajectory<'_> {
                 .map(|vector| vector.download_blocking(gpu).unwrap())
                 .collect();
             for (index, (x, state)) in exact.iter_mut().enumerate() {
-                *x = rule.update(&uniforms, *x, input(gradient[index]), state);
+                *x = rule.update(&uniforms, *x, input(gradient[index]), OwnSquare, state);
                 let used = (0..).zip(state.as_ref()).filter(|(k, _)| rule.uses_state(*k));
                 let expected = [*x].into_iter().chain(used.map(|(_, &value)| value));
                 for (vector, expected) in device.iter().zip(expected) {

@@ -1,7 +1,7 @@
 //! Inputs, and the reference that results are held against: the CPU engine.
 
 use wgpu_optim::numerics::{Running, Wgsl};
-use wgpu_optim::rules::StateElement;
+use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{AnyRule, CpuOptimizer, Rule};
 
 /// Every choice of formula of the rules whose kernel goes through every boundary: the one with
@@ -90,7 +90,7 @@ impl<R: Rule> Reference<R> {
         let mut x = Running::input(self.start[index]);
         let mut state = R::State::<Running<Wgsl>>::from_fn(|k| Running::input(initial.as_ref()[k]));
         for (uniforms, grads) in &self.steps {
-            x = rule.update(uniforms, x, Running::input(grads[index]), &mut state);
+            x = rule.update(uniforms, x, Running::input(grads[index]), OwnSquare, &mut state);
         }
         let state = state.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
         [x].into_iter().chain(state.map(|(_, &value)| value)).collect()

@@ -21,25 +21,25 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// The precisions whose bits are the CPU engine's.
-fn precisions(driver: &Driver) -> &'static [Precision] {
+pub(crate) fn precisions(driver: &Driver) -> &'static [Precision] {
     let all = &[Precision::Exact, Precision::Native];
     if driver.rounds_correctly() { all } else { &all[..1] }
 }
 
 /// `count` indices of `rows` rows, of which about every third comes again.
-fn indices(rows: usize, count: usize, seed: u64) -> Vec<u32> {
+pub(crate) fn indices(rows: usize, count: usize, seed: u64) -> Vec<u32> {
     let index = |at: usize| mix(seed << 32 | if at % 3 == 2 { at as u64 - 2 } else { at as u64 });
     (0..count).map(|at| (index(at) % rows as u64) as u32).collect()
 }
 
 /// A table and its state on both engines.
-struct Pair<'a, R: Rule> {
-    driver: &'a Driver,
-    gpu: &'a Gpu,
-    host: Vec<f32>,
-    reference: CpuOptimizer<R>,
-    params: GpuVec,
-    optimizer: GpuOptimizer<R>,
+pub(crate) struct Pair<'a, R: Rule> {
+    pub(crate) driver: &'a Driver,
+    pub(crate) gpu: &'a Gpu,
+    pub(crate) host: Vec<f32>,
+    pub(crate) reference: CpuOptimizer<R>,
+    pub(crate) params: GpuVec,
+    pub(crate) optimizer: GpuOptimizer<R>,
 }
 
 impl<'a, R: Rule> Pair<'a, R> {
@@ -57,13 +57,13 @@ impl<'a, R: Rule> Pair<'a, R> {
         Self { driver, gpu, host, reference, params, optimizer }
     }
 
-    fn step(&mut self, gradients: &[f32], indices: &[u32]) {
+    pub(crate) fn step(&mut self, gradients: &[f32], indices: &[u32]) {
         let row_gradients = self.gpu.upload(gradients).unwrap();
         self.optimizer.step_rows(&self.params, &row_gradients, indices).unwrap();
         self.reference.step_rows(&mut self.host, gradients, indices).unwrap();
     }
 
-    fn check(&self, what: &str) {
+    pub(crate) fn check(&self, what: &str) {
         let found = self.params.download_blocking(self.gpu).unwrap();
         self.driver.check_exact(&format!("{what}, params"), &self.host, &found);
         assert_eq!(self.optimizer.state_count(), self.reference.state_count());

@@ -5,7 +5,9 @@ use super::super::context::Gpu;
 use super::super::errors::Caught;
 use super::super::plan::Access;
 use super::super::slots::SlotPool;
-use super::super::step_kernel::{FIRST_STATE_BINDING, StateNames, arithmetic, expand_state};
+use super::super::step_kernel::{
+    FIRST_STATE_BINDING, OWN_SQUARE, StateNames, arithmetic, expand_state,
+};
 use super::table::TableDispatch;
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -76,7 +78,7 @@ pub(crate) fn source<R: Rule>(variant: &GroupVariant) -> String {
         StateNames { members: R::STATE, vectors: &variant.state },
         FIRST_STATE_BINDING,
     );
-    [arithmetic(variant.precision), R::SHADER, &harness].join("\n")
+    [arithmetic(variant.precision), OWN_SQUARE, R::SHADER, &harness].join("\n")
 }
 
 /// Repeats a line that names WINDOW or ROUTE once for each; comments stand as they are.

@@ -6,11 +6,11 @@ use super::super::optimizer::{BoundDispatch, GpuOptimizer};
 use super::super::plan::{Access, Dispatch, DispatchLimits, plan};
 use super::super::scope::caught;
 use super::super::vector::GpuVec;
-use super::dispatches::{JOB_WORDS, RowsDispatch, dispatches};
-use super::kernel::{Kernel, RowsVariant, bind, pipeline};
+use super::dispatches::{JOB_WORDS, MEAN_LANES, RowsDispatch, Work, dispatches};
+use super::kernel::{Kernel, RowsVariant, bind, pipeline, shared_words};
 use super::lists::{List, runs};
 use super::memory::{ListGuard, RowsMemory};
-use crate::rules::Rule;
+use crate::rules::{NamedRows, Rule};
 
 /// The dispatches of a step, and what frees the lists that they read.
 pub(super) struct RowsCommands {
@@ -20,12 +20,16 @@ pub(super) struct RowsCommands {
 
 /// The dispatches over one list, from gradients to a table.
 struct Pass<'a> {
-    /// Whether the table is one of sums, and not of parameters and state.
-    sums: bool,
+    work: Work,
     list: List,
     table: &'a [&'a GpuVec],
     grads: &'a GpuVec,
+    /// What the parameters of a row share, if they do: written by the means, read by the steps.
+    shared: Option<&'a GpuVec>,
 }
+
+/// Invocations of a workgroup that finds means, at the most: `partials` in shaders/rows/mean.wgsl.
+const MEAN_WORKGROUP: u32 = 64;
 
 impl RowsMemory {
     /// Uploads the lists of the rows named and binds the dispatches over them.
@@ -42,28 +46,71 @@ impl RowsMemory {
             let limit = "max_storage_buffer_binding_size";
             StepError::Limit { limit, needed: 4 * words as u64, allowed }
         };
-        let runs = runs(&self.named, most).map_err(too_long)?;
         let binder = Binder::new(optimizer);
-        let table: Vec<_> = [params].into_iter().chain(&optimizer.state).collect();
         let in_parts = binder.parts(&[row_gradients]).len() > 1;
+        let width = self.named.width;
+        // The mean of a row wants its sums in one binding.
+        let most_rows = match optimizer.row_wise.is_some() && in_parts {
+            true => most / width,
+            false => usize::MAX,
+        };
+        if most_rows == 0 {
+            return Err(too_long(width));
+        }
+        let runs = runs(&self.named, most, most_rows).map_err(too_long)?;
         let mut commands = RowsCommands { dispatches: Vec::new(), guards: Vec::new() };
         for run in runs {
             if in_parts {
-                let sums = self.sums(&optimizer.gpu, run.len() * self.named.width)?;
-                let to = List::to_sums(&self.named, run.clone());
-                let from = List::from_sums(&self.named, run);
-                let sum = Pass { sums: true, list: to, table: &[&sums], grads: row_gradients };
-                let step = Pass { sums: false, list: from, table: &table, grads: &sums };
-                for pass in [sum, step] {
-                    binder.bind(&pass, self, &mut commands)?;
-                }
+                let sums = self.sums.room(&optimizer.gpu, run.len() * width)?;
+                let list = List::to_sums(&self.named, run.clone());
+                let sum = Pass {
+                    work: Work::Sum,
+                    list,
+                    table: &[&sums],
+                    grads: row_gradients,
+                    shared: None,
+                };
+                binder.bind(&sum, self, &mut commands)?;
+                let list = |named: &NamedRows, width| List::from_sums(named, run.clone(), width);
+                self.bind_run(&binder, params, &sums, run.len(), list, &mut commands)?;
             } else {
-                let list = List::direct(&self.named, run);
-                let step = Pass { sums: false, list, table: &table, grads: row_gradients };
-                binder.bind(&step, self, &mut commands)?;
+                let list = |named: &NamedRows, width| List::direct(named, run.clone(), width);
+                self.bind_run(&binder, params, row_gradients, run.len(), list, &mut commands)?;
             }
         }
         Ok(commands)
+    }
+
+    /// Binds the step of `rows` rows whose gradients `grads` has, after their means if they share state;
+    /// `list` makes their list for a table whose rows have a certain length.
+    fn bind_run<R: Rule>(
+        &mut self,
+        binder: &Binder<'_, R>,
+        params: &GpuVec,
+        grads: &GpuVec,
+        rows: usize,
+        list: impl Fn(&NamedRows, usize) -> List,
+        commands: &mut RowsCommands,
+    ) -> Result<(), StepError> {
+        let optimizer = binder.optimizer;
+        let shared = match optimizer.row_wise {
+            Some(_) => {
+                let words = shared_words(&optimizer.rule);
+                Some(self.shared.room(&optimizer.gpu, rows * words)?)
+            }
+            None => None,
+        };
+        if shared.is_some() {
+            let table: Vec<_> = optimizer.row_state(true).collect();
+            let list = list(&self.named, 1);
+            let mean =
+                Pass { work: Work::Mean, list, table: &table, grads, shared: shared.as_ref() };
+            binder.bind(&mean, self, commands)?;
+        }
+        let table: Vec<_> = [params].into_iter().chain(optimizer.row_state(false)).collect();
+        let list = list(&self.named, self.named.width);
+        let step = Pass { work: Work::Step, list, table: &table, grads, shared: shared.as_ref() };
+        binder.bind(&step, self, commands)
     }
 }
 
@@ -72,6 +119,8 @@ struct Binder<'a, R: Rule> {
     optimizer: &'a GpuOptimizer<R>,
     gpu: &'a Gpu,
     limits: DispatchLimits,
+    /// The same for means.
+    mean_limits: DispatchLimits,
     /// The alignment of a job in its buffer, in bytes.
     uniform: u64,
     /// The largest buffer, in bytes.
@@ -81,11 +130,14 @@ struct Binder<'a, R: Rule> {
 impl<'a, R: Rule> Binder<'a, R> {
     fn new(optimizer: &'a GpuOptimizer<R>) -> Self {
         let limits = optimizer.gpu.device().limits();
+        let mean_limits = DispatchLimits::of(&limits, MEAN_WORKGROUP);
+        let whole_rows = mean_limits.workgroup_size / MEAN_LANES * MEAN_LANES;
         Self {
             optimizer,
             gpu: &optimizer.gpu,
             // A kernel over rows has one quad an invocation.
             limits: DispatchLimits::of(&limits, optimizer.kernels.shape.workgroup_size),
+            mean_limits: DispatchLimits { workgroup_size: whole_rows, ..mean_limits },
             uniform: u64::from(limits.min_uniform_buffer_offset_alignment).max(16),
             largest: limits.max_buffer_size,
         }
@@ -106,11 +158,12 @@ impl<'a, R: Rule> Binder<'a, R> {
     ) -> Result<(), StepError> {
         let width = memory.named.width as u32; // at most as many as there are row gradients
         let (table, grads) = (self.parts(pass.table), self.parts(&[pass.grads]));
-        let found = dispatches(&pass.list, width, &table, &grads, &self.limits);
+        let limits = self.limits_of(pass.work);
+        let found = dispatches(pass.work, &pass.list, width, (&table, &grads), limits);
         let (words, list) =
             self.upload(bytemuck::cast_slice(&pass.list.words), memory, commands)?;
-        // The starts: one for each vector of the table, and one for the gradients.
-        let bytes = 4 * (JOB_WORDS + pass.table.len() + 1) as u64;
+        // The starts: one for each vector of the table, and one for the gradients; two more for means.
+        let bytes = 4 * (JOB_WORDS + pass.table.len() + 3) as u64;
         let stride = bytes.next_multiple_of(self.uniform);
         for found in found.chunks((self.largest / stride).max(1) as usize) {
             let mut content = vec![0_u8; stride as usize * found.len()];
@@ -150,20 +203,27 @@ impl<'a, R: Rule> Binder<'a, R> {
         head: [wgpu::BufferBinding<'_>; 2],
         (table, grads): (&Dispatch, &Dispatch),
     ) -> Result<BoundDispatch, Caught> {
-        let kernel = if pass.sums { Kernel::Sum } else { Kernel::Step(dispatch.access) };
         let variant = RowsVariant {
-            kernel,
+            kernel: dispatch.kernel,
             precision: self.optimizer.precision,
             grads_writable: pass.table.iter().any(|vector| vector.shares_buffer(pass.grads)),
+            row_wise: pass.shared.is_some(),
         };
-        let workgroup_size = self.limits.workgroup_size;
+        let workgroup_size = self.limits_of(pass.work).workgroup_size;
         let pipeline = pipeline(self.gpu, &self.optimizer.rule, variant, workgroup_size)?;
-        // Parameters, gradients, state.
         let vectors = pass.table.iter().zip(&table.bindings);
         let bound = vectors.map(|(vector, bound)| {
             range(&vector.segments()[bound.span].buffer, bound.offset, bound.size)
         });
         let mut bound: Vec<_> = bound.collect();
+        // It lies in one piece: `room` has made it so.
+        let shared = pass.shared.map(|vector| &vector.segments()[0]);
+        let shared = shared.map(|part| range(&part.buffer, part.span.offset, 4 * part.span.len));
+        match pass.work {
+            Work::Mean => bound.splice(0..0, shared).for_each(drop),
+            Work::Sum | Work::Step => bound.extend(shared),
+        }
+        // Parameters, sums or what is shared; gradients; state; and what is shared, to be read.
         let of_grads = &grads.bindings[0];
         let buffer = &pass.grads.segments()[of_grads.span].buffer;
         bound.insert(1, range(buffer, of_grads.offset, of_grads.size));
@@ -171,17 +231,31 @@ impl<'a, R: Rule> Binder<'a, R> {
         let bind_group = caught(device, || bind(device, &pipeline, head.into_iter().chain(bound)))?;
         Ok(BoundDispatch { pipeline, bind_group, grid: dispatch.grid })
     }
+
+    fn limits_of(&self, work: Work) -> &DispatchLimits {
+        match work {
+            Work::Mean => &self.mean_limits,
+            Work::Sum | Work::Step => &self.limits,
+        }
+    }
 }
 
-/// The words of a job with its starts: parameters, gradients, state.
+/// The words of a job with its starts: parameters, gradients, state. For a mean, in place of the
+/// parameters, the length of a row as a real number, and the start of what is shared.
 fn job_words(dispatch: &RowsDispatch, table: &[Dispatch], grads: &[Dispatch]) -> Vec<u32> {
-    let unit = match dispatch.access {
-        Access::Vector => 4,
-        Access::Scalar => 1,
+    let unit = match dispatch.kernel {
+        Kernel::Step(Access::Vector) => 4,
+        Kernel::Step(Access::Scalar) | Kernel::Sum | Kernel::Mean => 1,
     };
     let table = table[dispatch.table].bindings.iter();
     let mut starts: Vec<_> = table.map(|binding| binding.shift / unit).collect();
+    if dispatch.kernel == Kernel::Mean {
+        starts.insert(0, 0);
+    }
     starts.insert(1, grads[dispatch.grads].bindings[0].shift / unit);
+    if dispatch.kernel == Kernel::Mean {
+        starts.insert(0, (dispatch.job.width as f32).to_bits());
+    }
     dispatch.job.words(&starts)
 }
 

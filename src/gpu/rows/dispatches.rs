@@ -3,12 +3,27 @@
 use std::ops::Range;
 
 use super::super::plan::{Access, Dispatch, DispatchLimits};
+use super::kernel::Kernel;
 use super::lists::List;
+
+/// Invocations that find the mean square of one row together; `lanes` in shaders/rows/mean.wgsl.
+pub(super) const MEAN_LANES: u32 = 8;
+
+/// What the dispatches over a list are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// To sum the gradients of rows; the table is one of sums.
+    Sum,
+    /// To find mean squares, and step the state that rows share; the table is that state.
+    Mean,
+    /// To step rows; the table is parameters and all other state.
+    Step,
+}
 
 /// One dispatch over a part of the table and a part of the gradients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RowsDispatch {
-    pub(super) access: Access,
+    pub(super) kernel: Kernel,
     /// Which part of the table.
     pub(super) table: usize,
     /// Which part of the gradients.
@@ -22,7 +37,7 @@ pub(super) struct RowsDispatch {
 pub(super) struct Job {
     /// Rows times `quads`.
     pub(super) threads: u32,
-    /// Quads of each row in this dispatch.
+    /// Quads of each row in this dispatch; for a mean, the invocations of each row.
     pub(super) quads: u32,
     /// The first of them.
     pub(super) first_quad: u32,
@@ -36,7 +51,7 @@ pub(super) struct Job {
     pub(super) grads: [u32; 2],
 }
 
-/// Words of a job, less its starts.
+/// Words of a job, less its starts; a mean's job has one more.
 pub(super) const JOB_WORDS: usize = 9;
 
 impl Job {
@@ -58,29 +73,37 @@ impl Job {
     }
 }
 
-/// The dispatches over the rows of `list`, each of `width` elements. The parts of their table are
-/// `table` and those of the gradients `grads`. Part after part of the gradients, so that sums over
-/// several parts keep their order.
+/// The dispatches that do `work` over the rows of `list`, of which each has `width` gradients. The
+/// parts of their table are `table` and those of the gradients `grads`. Part after part of the
+/// gradients, so that sums over several parts keep their order.
 pub(super) fn dispatches(
+    work: Work,
     list: &List,
     width: u32,
-    table: &[Dispatch],
-    grads: &[Dispatch],
+    (table, grads): (&[Dispatch], &[Dispatch]),
     limits: &DispatchLimits,
 ) -> Vec<RowsDispatch> {
+    // Of a row in the table, and invocations of each row.
+    let (table_width, per_row) = match work {
+        Work::Mean => (1, MEAN_LANES),
+        Work::Sum | Work::Step => (width, width.div_ceil(4)),
+    };
     let mut all = Vec::new();
     for (grads_number, grads_part) in grads.iter().enumerate() {
         for (table_number, table_part) in table.iter().enumerate() {
-            let mut rows = within(&list.starts, width, table_part);
+            let mut rows = within(&list.starts, table_width, table_part);
             if let Some(starts) = &list.gradient_starts {
                 let others = within(starts, width, grads_part);
                 rows = rows.start.max(others.start)..rows.end.min(others.end);
             }
             let whole = grads.len() == 1 && width.is_multiple_of(4);
-            let access = if whole && [table_part, grads_part].into_iter().all(of_quads) {
-                Access::Vector
-            } else {
-                Access::Scalar
+            let kernel = match work {
+                Work::Sum => Kernel::Sum,
+                Work::Mean => Kernel::Mean,
+                Work::Step if whole && of_quads(table_part) && of_quads(grads_part) => {
+                    Kernel::Step(Access::Vector)
+                }
+                Work::Step => Kernel::Step(Access::Scalar),
             };
             let part = |part: &Dispatch| [part.first as u32, part.len];
             let job = Job {
@@ -90,9 +113,9 @@ pub(super) fn dispatches(
                 grads: part(grads_part),
                 ..Job::default()
             };
-            for (job, grid) in shares(job, rows.len(), limits) {
+            for (job, grid) in shares(job, per_row, rows.len(), limits) {
                 let (table, grads) = (table_number, grads_number);
-                all.push(RowsDispatch { access, table, grads, grid, job });
+                all.push(RowsDispatch { kernel, table, grads, grid, job });
             }
         }
     }
@@ -111,10 +134,9 @@ fn of_quads(part: &Dispatch) -> bool {
     part.access == Access::Vector && part.first.is_multiple_of(4) && part.len.is_multiple_of(4)
 }
 
-/// Shares `rows` rows out among as few dispatches as their threads allow: several rows each, or
-/// a part of one.
-fn shares(job: Job, rows: usize, limits: &DispatchLimits) -> Vec<(Job, [u32; 2])> {
-    let quads = job.width.div_ceil(4);
+/// Shares `rows` rows of `quads` invocations each out among as few dispatches as their threads allow:
+/// several rows each, or a part of one.
+fn shares(job: Job, quads: u32, rows: usize, limits: &DispatchLimits) -> Vec<(Job, [u32; 2])> {
     let most = limits.most_quads().min(u64::from(u32::MAX)) as u32;
     let (row_step, quad_step) = ((most / quads).max(1), quads.min(most));
     let mut shares = Vec::new();
@@ -155,38 +177,55 @@ mod tests {
     #[test]
     fn a_row_is_in_every_part_that_it_reaches_into() {
         let (table, grads) = (parts(0, 100), parts(0, 24));
-        let found = dispatches(&list(&[0, 60, 64]), 8, &table, &grads, &LIMITS);
+        let step = |list: &List| dispatches(Work::Step, list, 8, (&table, &grads), &LIMITS);
+        let found = step(&list(&[0, 60, 64]));
         let part = |dispatch: &RowsDispatch| {
-            (dispatch.access, dispatch.job.table, dispatch.job.first_record, dispatch.job.threads)
+            (dispatch.kernel, dispatch.job.table, dispatch.job.first_record, dispatch.job.threads)
         };
-        let expected = [(Access::Vector, [0, 64], 0, 4), (Access::Vector, [64, 36], 2, 4)];
+        let vector = Kernel::Step(Access::Vector);
+        let expected = [(vector, [0, 64], 0, 4), (vector, [64, 36], 2, 4)];
         assert_eq!(found.iter().map(part).collect::<Vec<_>>(), expected);
-        assert!(dispatches(&list(&[]), 8, &table, &grads, &LIMITS).is_empty());
+        assert!(step(&list(&[])).is_empty());
         // No row reaches into the second part.
-        assert_eq!(dispatches(&list(&[0, 56]), 8, &table, &grads, &LIMITS).len(), 1);
+        assert_eq!(step(&list(&[0, 56])).len(), 1);
+    }
+
+    /// Rows number 3, 63, 64 and 99 of 100, of 40 gradients each: state in parts of 64 and 36.
+    #[test]
+    fn means_go_by_the_parts_of_the_state() {
+        let limits = DispatchLimits { binding: 256, ..LIMITS };
+        let state = parts(0, 100);
+        let grads = [Dispatch { len: 160, ..parts(0, 64)[0].clone() }];
+        let found = dispatches(Work::Mean, &list(&[3, 63, 64, 99]), 40, (&state, &grads), &limits);
+        let part = |d: &RowsDispatch| (d.kernel, d.job.table, d.job.first_record, d.job.threads);
+        let expected = [(Kernel::Mean, [0, 64], 0, 16), (Kernel::Mean, [64, 36], 4, 16)];
+        assert_eq!(found.iter().map(part).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn only_whole_quads_on_whole_groups_go_four_at_a_time() {
         let access = |width, table: &[Dispatch], grads: &[Dispatch]| {
-            dispatches(&list(&[0]), width, table, grads, &LIMITS)[0].access
+            dispatches(Work::Step, &list(&[0]), width, (table, grads), &LIMITS)[0].kernel
         };
-        assert_eq!(access(8, &parts(16, 32), &parts(16, 8)), Access::Vector);
-        assert_eq!(access(6, &parts(16, 36), &parts(16, 36)), Access::Scalar);
-        assert_eq!(access(8, &parts(4, 32), &parts(16, 8)), Access::Scalar);
-        assert_eq!(access(8, &parts(16, 32), &parts(4, 8)), Access::Scalar);
-        assert_eq!(access(8, &parts(16, 32), &parts(0, 80)), Access::Scalar, "several parts");
+        let (vector, scalar) = (Kernel::Step(Access::Vector), Kernel::Step(Access::Scalar));
+        assert_eq!(access(8, &parts(16, 32), &parts(16, 8)), vector);
+        assert_eq!(access(6, &parts(16, 36), &parts(16, 36)), scalar);
+        assert_eq!(access(8, &parts(4, 32), &parts(16, 8)), scalar);
+        assert_eq!(access(8, &parts(16, 32), &parts(4, 8)), scalar);
+        assert_eq!(access(8, &parts(16, 32), &parts(0, 80)), scalar, "several parts");
     }
 
     #[test]
     fn parts_of_the_gradients_come_one_after_the_other() {
-        let found = dispatches(&list(&[0, 60]), 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let (table, grads) = (parts(0, 100), parts(0, 80));
+        let sum = |list: &List| dispatches(Work::Sum, list, 40, (&table, &grads), &LIMITS);
+        let found = sum(&list(&[0, 60]));
         let order: Vec<_> = found.iter().map(|d| (d.grads, d.table)).collect();
         assert_eq!(order, [(0, 0), (0, 1), (1, 0), (1, 1)]);
         assert_eq!(found[3].job.grads, [64, 16]);
         // With one row of gradients each, 0 to 40 and 40 to 80, only where both rows are.
         let sums = List { gradient_starts: Some(vec![0, 40]), ..list(&[0, 60]) };
-        let found = dispatches(&sums, 40, &parts(0, 100), &parts(0, 80), &LIMITS);
+        let found = sum(&sums);
         let order: Vec<_> =
             found.iter().map(|d| (d.grads, d.table, d.job.first_record, d.job.threads)).collect();
         assert_eq!(order, [(0, 0, 0, 20), (0, 1, 2, 10), (1, 0, 2, 10), (1, 1, 2, 10)]);
@@ -197,7 +236,7 @@ mod tests {
     fn more_threads_than_a_grid_has_are_shared_out() {
         let limits = DispatchLimits { workgroups: 2, workgroup_size: 3, ..LIMITS };
         let cut = |width, rows| {
-            let shares = shares(Job { width, ..Job::default() }, rows, &limits);
+            let shares = shares(Job { width, ..Job::default() }, width.div_ceil(4), rows, &limits);
             let share = |(job, grid): (Job, [u32; 2])| {
                 (job.first_record / 2, job.first_quad, job.threads, grid)
             };

@@ -10,11 +10,16 @@ fn words(rows: usize, occurrences: usize) -> usize {
     2 * (rows + 1) + occurrences
 }
 
-/// Cuts the rows named into runs whose lists have at most `most` words each.
+/// Cuts the rows named into runs whose lists have at most `most` words each, and of at most
+/// `most_rows` rows.
 ///
 /// # Errors
 /// The words of a row that is named too often for a list of its own.
-pub(super) fn runs(named: &NamedRows, most: usize) -> Result<Vec<Range<usize>>, usize> {
+pub(super) fn runs(
+    named: &NamedRows,
+    most: usize,
+    most_rows: usize,
+) -> Result<Vec<Range<usize>>, usize> {
     let count = |run: &Range<usize>| {
         let occurrences = named.begins[run.end] - named.begins[run.start];
         words(run.len(), occurrences as usize)
@@ -22,7 +27,8 @@ pub(super) fn runs(named: &NamedRows, most: usize) -> Result<Vec<Range<usize>>, 
     let mut runs = Vec::new();
     let mut run = 0..0;
     for row in 0..named.rows.len() {
-        if count(&(run.start..row + 1)) > most && !run.is_empty() {
+        let full = count(&(run.start..row + 1)) > most || run.len() >= most_rows.max(1);
+        if full && !run.is_empty() {
             runs.push(std::mem::replace(&mut run, row..row));
         }
         run.end = row + 1;
@@ -59,9 +65,10 @@ impl List {
         Self { starts, gradient_starts: None, words }
     }
 
-    /// For rows of the table with all their occurrences.
-    pub(super) fn direct(named: &NamedRows, run: Range<usize>) -> Self {
-        let starts = named.rows[run.clone()].iter().map(|&row| element(row, named.width));
+    /// For rows of a table with all their occurrences; rows of the table have `width` elements, as
+    /// those of parameters have, or 1, as those of shared state.
+    pub(super) fn direct(named: &NamedRows, run: Range<usize>, width: usize) -> Self {
+        let starts = named.rows[run.clone()].iter().map(|&row| element(row, width));
         Self::new(starts.collect(), begins(named, &run), occurrences(named, &run))
     }
 
@@ -71,9 +78,9 @@ impl List {
         Self::new(starts.collect(), begins(named, &run), occurrences(named, &run))
     }
 
-    /// For rows of the table, each with its sum for its one occurrence.
-    pub(super) fn from_sums(named: &NamedRows, run: Range<usize>) -> Self {
-        let starts = named.rows[run.clone()].iter().map(|&row| element(row, named.width));
+    /// For rows of a table of `width` elements a row, each with its sum for its one occurrence.
+    pub(super) fn from_sums(named: &NamedRows, run: Range<usize>, width: usize) -> Self {
+        let starts = named.rows[run.clone()].iter().map(|&row| element(row, width));
         let begins: Vec<u32> = (0..=run.len() as u32).collect();
         let sums: Vec<_> = (0..run.len() as u32).map(|sum| element(sum, named.width)).collect();
         let list = Self::new(starts.collect(), &begins, sums.iter().copied());
@@ -109,18 +116,22 @@ mod tests {
 
     #[test]
     fn a_list_leads_from_rows_to_their_gradients() {
-        let list = List::direct(&named(), 0..3);
+        let list = List::direct(&named(), 0..3, 3);
         assert_eq!(list.starts, [0, 3, 12]);
         // Three rows, the end, and from word 8 on the occurrences 1; 4; 0, 2, 3.
         assert_eq!(list.words, [0, 8, 3, 9, 12, 10, 0, 13, 3, 12, 0, 6, 9]);
-        assert_eq!(List::direct(&named(), 2..3).words, [12, 4, 0, 7, 0, 6, 9]);
+        assert_eq!(List::direct(&named(), 2..3, 3).words, [12, 4, 0, 7, 0, 6, 9]);
+        // State that rows share has one element a row; the gradients are the same.
+        let shared = List::direct(&named(), 0..3, 1);
+        assert_eq!(shared.starts, [0, 1, 4]);
+        assert_eq!(shared.words, [0, 8, 1, 9, 4, 10, 0, 13, 3, 12, 0, 6, 9]);
     }
 
     #[test]
     fn sums_stand_between_rows_and_gradients() {
         let to = List::to_sums(&named(), 1..3);
         assert_eq!((to.starts, to.words), (vec![0, 3], vec![0, 6, 3, 7, 0, 10, 12, 0, 6, 9]));
-        let from = List::from_sums(&named(), 1..3);
+        let from = List::from_sums(&named(), 1..3, 3);
         assert_eq!(from.gradient_starts, Some(vec![0, 3]));
         assert_eq!((from.starts, from.words), (vec![3, 12], vec![3, 6, 12, 7, 0, 8, 0, 3]));
     }
@@ -129,17 +140,20 @@ mod tests {
     fn a_start_past_four_gibi_elements_wraps() {
         let mut named = NamedRows::default();
         named.name(3 << 31, 1 << 31, &[2]).unwrap();
-        let list = List::direct(&named, 0..1);
+        let list = List::direct(&named, 0..1, 1 << 31);
         assert_eq!((list.starts, list.words), (vec![1 << 32], vec![0, 4, 0, 5, 0]));
     }
 
     #[test]
     fn a_list_ends_where_the_next_row_would_be_too_much() {
         // Words of one row: 5, 5, 7; of the first two 8, of all three 13.
-        let ends = |most| runs(&named(), most).map(|runs| runs.iter().map(|run| run.end).collect());
+        let ends =
+            |most| runs(&named(), most, 3).map(|runs| runs.iter().map(|run| run.end).collect());
         assert_eq!(ends(13), Ok(vec![3]));
         assert_eq!(ends(12), Ok(vec![2, 3]));
         assert_eq!(ends(7), Ok(vec![1, 2, 3]));
         assert_eq!(ends(6), Err(7));
+        let few = |rows| runs(&named(), 100, rows).map(|runs| runs.len());
+        assert_eq!([few(0), few(1), few(2), few(3)], [Ok(3), Ok(3), Ok(2), Ok(1)]);
     }
 }

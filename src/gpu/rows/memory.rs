@@ -15,19 +15,25 @@ pub(in crate::gpu) struct RowsMemory {
     /// Jobs and lists: one buffer for each step that the device has not done yet.
     pub(super) lists: ListPool,
     /// Sums of row gradients that no one binding holds.
-    sums: Option<GpuVec>,
+    pub(super) sums: Scratch,
+    /// What the parameters of each row share.
+    pub(super) shared: Scratch,
 }
 
-impl RowsMemory {
-    /// Room for `len` sums.
-    pub(super) fn sums(&mut self, gpu: &Gpu, len: usize) -> Result<GpuVec, StepError> {
-        let known = self.sums.take().filter(|sums| sums.len() >= len);
-        let sums = match known {
-            Some(sums) => sums,
+/// Device memory of an optimizer's own, made when it is first needed.
+#[derive(Debug, Default)]
+pub(super) struct Scratch(Option<GpuVec>);
+
+impl Scratch {
+    /// Room for `len` elements.
+    pub(super) fn room(&mut self, gpu: &Gpu, len: usize) -> Result<GpuVec, StepError> {
+        let known = self.0.take().filter(|vector| vector.len() >= len);
+        let vector = match known {
+            Some(vector) => vector,
             None => gpu.zeros(len).map_err(StepError::State)?,
         };
-        let part = sums.slice(0..len).map_err(StepError::State)?;
-        self.sums = Some(sums);
+        let part = vector.slice(0..len).map_err(StepError::State)?;
+        self.0 = Some(vector);
         Ok(part)
     }
 }

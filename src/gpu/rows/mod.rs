@@ -19,6 +19,7 @@ use super::scope::caught;
 use super::vector::GpuVec;
 use crate::rules::{NamedRows, RowsError, Rule};
 use bind::RowsCommands;
+use dispatches::MEAN_LANES;
 
 pub(super) use memory::RowsMemory;
 
@@ -53,7 +54,7 @@ impl<R: Rule> GpuOptimizer<R> {
     ///
     /// # Errors
     /// [`StepError`], among them [`StepError::RowWidth`], [`StepError::RowIndex`],
-    /// [`StepError::RowCount`], and [`StepError::GuardedRows`] with a guard; nothing has changed
+    /// [`StepError::RowCount`], [`StepError::RowWise`], and [`StepError::GuardedRows`] with a guard; nothing has changed
     /// then. Without indices there is nothing to call this with, as a vector is never empty.
     pub fn step_rows(
         &mut self,
@@ -136,13 +137,31 @@ impl<R: Rule> GpuOptimizer<R> {
             return Err(StepError::RowCount { gradients, indices, most: MOST_GRADIENTS });
         }
         named.name(expected, gradients, row_indices)?;
-        // Job aside: the list, parameters, gradients, state.
-        let needed = 3 + self.state_count() as u64;
+        if let Some(width) = self.row_wise
+            && named.is_wider_or_narrower(width)
+        {
+            return Err(StepError::RowWise { width });
+        }
         let limits = self.gpu.device().limits();
-        let allowed = u64::from(limits.max_storage_buffers_per_shader_stage);
-        if needed > allowed {
-            let limit = "max_storage_buffers_per_shader_stage";
-            return Err(StepError::Limit { limit, needed, allowed });
+        // Job aside: the list, parameters, gradients, state; what rows share counts as one.
+        let vectors = self.row_state(false).count() + usize::from(self.row_wise.is_some());
+        let buffers = 3 + vectors.max(self.row_state(true).count()) as u64;
+        let lanes = if self.row_wise.is_some() { MEAN_LANES } else { 1 };
+        for (limit, needed, allowed) in [
+            (
+                "max_storage_buffers_per_shader_stage",
+                buffers,
+                limits.max_storage_buffers_per_shader_stage,
+            ),
+            (
+                "max_compute_invocations_per_workgroup",
+                u64::from(lanes),
+                limits.max_compute_invocations_per_workgroup,
+            ),
+        ] {
+            if needed > u64::from(allowed) {
+                return Err(StepError::Limit { limit, needed, allowed: allowed.into() });
+            }
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::gradient::GpuGradient;
 use super::job::Job;
 use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL};
 use super::uniforms::StepUniforms;
-use crate::gpu::{Gpu, GpuOptimizer, StateNames, arithmetic, expand_state};
+use crate::gpu::{Gpu, GpuOptimizer, OWN_SQUARE, StateNames, arithmetic, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
@@ -52,6 +52,7 @@ fn source<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> String {
         RESIDUAL,
         PREDICT,
         PENALTY,
+        OWN_SQUARE,
         R::SHADER,
         &harness,
     ];

@@ -17,8 +17,8 @@ use super::sum::Sum;
 use super::uniforms::StepUniforms;
 use crate::data::SparseDataset;
 use crate::gpu::{
-    DispatchLimits, Gpu, GpuOptimizer, GpuVec, Staging, StateNames, StepError, Wait, arithmetic,
-    caught, expand_state,
+    DispatchLimits, Gpu, GpuOptimizer, GpuVec, OWN_SQUARE, Staging, StateNames, StepError, Wait,
+    arithmetic, caught, expand_state,
 };
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -192,7 +192,7 @@ fn source<R: Rule>(rule: &R, precision: Precision) -> String {
     let harness = include_str!("../../../shaders/linear/sparse/descend.wgsl");
     let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
     let harness = expand_state(harness, state, FIRST_STATE_BINDING);
-    [arithmetic(precision), JOB, PENALTY, R::SHADER, &harness].join("\n")
+    [arithmetic(precision), OWN_SQUARE, JOB, PENALTY, R::SHADER, &harness].join("\n")
 }
 
 /// For each binding, whether the kernel that steps by a rule with so many state vectors writes it.
