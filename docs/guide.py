@@ -1,0 +1,124 @@
+#!/usr/bin/env python3
+"""Runs every command of docs/guide.md and writes what it prints below it, and the pictures it
+draws to docs/images/guide; with --check, changes nothing and fails where anything differs.
+
+In a block marked ```console a line "$ COMMAND" is a command of bash, "> " goes on with it, and the
+lines up to the next command are its output, errors included. The commands run one after the other,
+in one new folder. Standard library only.
+"""
+
+import argparse
+import difflib
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+DOCS = Path(__file__).resolve().parent
+GUIDE, PICTURES = DOCS / "guide.md", DOCS / "images" / "guide"
+DATA = "airfoil_self_noise.dat"
+BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+# No two runs take equally long, so that what `compare` and `fit` say of time is cut: the last column
+# of a table that calls it "seconds", and a line.
+WRAPPER = r"""#!/usr/bin/env bash
+set -o pipefail
+PATH={path} {command} "$@" | sed -E '/^ seconds per epoch/d; /   seconds$/,$ {{
+    s/ +(seconds|[0-9.]+)$//
+    s/─{{10}}$//
+}}'
+"""
+
+
+class Shell:
+    """Where the commands run."""
+
+    def __init__(self, folder, command, data):
+        self.folder, self.has_data, self.skipped = folder / "here", data.is_file(), []
+        self.folder.mkdir()
+        if self.has_data:
+            (self.folder / DATA).symlink_to(data.resolve())
+        wrapper = folder / "bin" / "wgpu-optim"
+        wrapper.parent.mkdir()
+        wrapper.write_text(
+            WRAPPER.format(path=shlex.quote(os.environ["PATH"]), command=command)
+        )
+        wrapper.chmod(0o755)
+        path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}
+
+    def block(self, match):
+        """A block with its outputs as they are now."""
+        commands = re.findall(r"^\$ .*\n(?:> .*\n)*", match[0], re.MULTILINE)
+        if DATA in match[0] and not self.has_data:
+            self.skipped.append(match[0])
+            return match[0]
+        return "".join(command + self.output(command) for command in commands)
+
+    def output(self, command):
+        text = re.sub(r"^[$>] ", "", command, flags=re.MULTILINE)
+        done = subprocess.run(
+            ["bash", "-c", text],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if done.returncode == 127:
+            sys.exit(f"{text}{done.stdout.decode()}")
+        lines = done.stdout.decode().rstrip().splitlines()
+        return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def main():
+    root = DOCS.parent
+    cargo = ["cargo", "run", "--release", "--quiet", "--manifest-path", root / "Cargo.toml", "--"]
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing, show what differs")
+    parser.add_argument(
+        "--command",
+        default=shlex.join(map(str, cargo)),
+        help="what runs wgpu-optim, by an absolute path [default: %(default)s]",
+    )
+    parser.add_argument(
+        "--data",
+        type=Path,
+        default=root.parent / "shared" / "data" / DATA,
+        help="the airfoil data; without it, blocks that need it stay as they are [%(default)s]",
+    )
+    arguments = parser.parse_args()
+
+    old = GUIDE.read_text()
+    with tempfile.TemporaryDirectory() as folder:
+        shell = Shell(Path(folder), arguments.command, arguments.data)
+        new = BLOCK.sub(shell.block, old)
+        drawn = {path.name: path.read_bytes() for path in shell.folder.glob("*.svg")}
+    kept = {path.name: path.read_bytes() for path in PICTURES.glob("*.svg")}
+    untouched = "".join(shell.skipped)
+    drawn |= {name: kept[name] for name in kept if name in untouched}
+    shown = set(re.findall(r"\(images/guide/(.*?)\)", new))
+    if shell.skipped:
+        print(f"skipped {len(shell.skipped)} blocks: there is no {arguments.data} (--data)")
+    if shown != set(drawn):
+        sys.exit(f"drawn, but not shown, or the reverse: {sorted(shown ^ set(drawn))}")
+
+    stale = sorted(name for name in kept.keys() | drawn if kept.get(name) != drawn.get(name))
+    if not arguments.check:
+        GUIDE.write_text(new)
+        for name in stale:
+            (PICTURES / name).unlink(missing_ok=True)
+            if name in drawn:
+                (PICTURES / name).write_bytes(drawn[name])
+        return
+    names = ("docs/guide.md", "as it is printed now")
+    sys.stdout.writelines(difflib.unified_diff(*(t.splitlines(True) for t in (old, new)), *names))
+    for name in stale:
+        print(f"docs/images/guide/{name} is not as it is drawn now")
+    if new != old or stale:
+        sys.exit("the guide is stale: docs/guide.py writes it anew")
+
+
+main()
