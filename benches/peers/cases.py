@@ -26,6 +26,7 @@ class Case:
     # How far `check` may be from ours.
     tolerance: float
     modes: list = field(default_factory=lambda: ["queued"])
+    program: str = "ours"
 
 
 # For each element of the sum of parameters: rounding and the place of epsilon move it less, a step
@@ -95,3 +96,22 @@ def train_cases(quick, airfoil):
             # Features and weights are uniform in [-1, 1).
             LOSS_TOLERANCE * features / 18,
         )
+
+
+def sparse_cases(files, quick):
+    """A classifier of sparse rows. Both read the same file; in mode `whole`, each time anew."""
+    for (rows, features, entries), file in files.items():
+        yield Case(
+            "sparse",
+            f"{rows:,} rows of {entries} of {features:,} features, logistic, cpu",
+            [file],
+            [Peer("scikit-learn SGDClassifier", "sparse.py", [file], 1.0)],
+            # Of the rows, the share that is classified right: other rules, and other shuffles.
+            0.1 if quick else 0.02,
+            ["epoch", "whole"],
+            "fit.py",
+        )
+
+
+def sparse_shapes(quick):
+    return [(2_000, 1_000, 50)] if quick else [(1_000_000, 1_000_000, 50)]

@@ -14,15 +14,21 @@ import sys
 import time
 from pathlib import Path
 
-from cases import burn_cases, step_cases, train_cases
+from cases import burn_cases, sparse_cases, sparse_shapes, step_cases, train_cases
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 # Seconds of measuring for one contestant in one round, and of rest before it: threads that have
 # just worked wait for more in a busy loop.
 TURN, REST = 0.5, 0.05
-MODES = {"queued": "", "waited": ", a wait after each", "lazy": ", fused across steps if it can"}
-PARTS = ["step", "burn", "train"]
+MODES = {
+    "queued": "",
+    "waited": ", a wait after each",
+    "lazy": ", fused across steps if it can",
+    "epoch": ", an epoch",
+    "whole": ", reading the file included",
+}
+PARTS = ["step", "burn", "train", "sparse"]
 COLUMNS = [
     "part", "case", "mode", "contestant", "seconds", "seconds_least", "seconds_most",
     "ratio", "ratio_least", "ratio_most", "target", "check", "device",
@@ -100,7 +106,7 @@ def start(case, settings):
         command = [*programs.get(program, script), *arguments]
         return Contestant(name, command, settings.environment, settings.processors)
 
-    ours = contestant("wgpu-optim", "ours", case.ours)
+    ours = contestant("wgpu-optim", case.program, case.ours)
     result = [ours]
     for peer in case.peers:
         theirs = contestant(peer.name, peer.program, peer.arguments)
@@ -171,6 +177,19 @@ def standardised_airfoil(data, work):
     return path
 
 
+def sparse_files(settings):
+    """The files of the sparse problems by their shapes; written unless they are there."""
+    files = {}
+    for shape in sparse_shapes(settings.quick):
+        file = settings.work / f"sparse-{'-'.join(map(str, shape))}.svm"
+        if not file.exists():
+            part = file.with_suffix(".part")
+            subprocess.run([settings.ours, "write-sparse", *map(str, shape), part], check=True)
+            part.rename(file)
+        files[shape] = file
+    return files
+
+
 def output(*command):
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT).stdout.strip()
 
@@ -208,7 +227,7 @@ def arguments():
     driver = f"/usr/share/vulkan/icd.d/lvp_icd.{platform.machine()}.json"
     data = ROOT.parent / "shared/data/airfoil_self_noise.dat"
     parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__)
-    parser.add_argument("parts", nargs="*", type=part, metavar="step|burn|train", help="(all)")
+    parser.add_argument("parts", nargs="*", type=part, metavar="step|burn|train|sparse", help="(all)")
     parser.add_argument("--record", type=Path, help="write what was measured to this CSV file")
     parser.add_argument("--quick", action="store_true", help="see that it works: small, 2 rounds")
     parser.add_argument("--threads", type=int, default=2, help="for everyone (2)")
@@ -217,6 +236,7 @@ def arguments():
     parser.add_argument("--driver", default=driver, help="the Vulkan driver's file (lavapipe)")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ours", help=argparse.SUPPRESS)
+    parser.add_argument("--command", default="", help=argparse.SUPPRESS)
     settings = parser.parse_args()
     settings.rounds = settings.rounds or (2 if settings.quick else 9)
     settings.turn = 0.02 if settings.quick else TURN
@@ -227,6 +247,7 @@ def arguments():
         parser.error(f"--driver {settings.driver}: no such file; see /usr/share/vulkan/icd.d")
     settings.processors = allowed[: settings.threads]
     settings.environment = environment(settings.threads, settings.driver)
+    settings.environment["WGPU_OPTIM"] = settings.command
     return settings
 
 
@@ -239,6 +260,8 @@ def cases(settings):
     if "train" in parts:
         airfoil = standardised_airfoil(settings.data, settings.work)
         yield from train_cases(settings.quick, airfoil)
+    if "sparse" in parts:
+        yield from sparse_cases(sparse_files(settings), settings.quick)
 
 
 def main():

@@ -16,11 +16,13 @@ WARM_UP = 20
 
 
 def answer(check, device, measure):
-    """Says what was checked, then answers "MODE SECONDS" with a time, line by line."""
+    """Says what was checked, then answers "MODE SECONDS" with a time, line by line; `measure` takes
+    the seconds, or there is one for each mode."""
     print(json.dumps({"check": float(check), "device": device}), flush=True)
     for line in sys.stdin:
-        _mode, budget = line.split()
-        print(json.dumps({"seconds": measure(float(budget))}), flush=True)
+        mode, budget = line.split()
+        chosen = measure[mode] if isinstance(measure, dict) else measure
+        print(json.dumps({"seconds": chosen(float(budget))}), flush=True)
 
 
 def seconds_per_step(run, budget):

@@ -1,6 +1,7 @@
 //! Data, and the limit that memory sets.
 
 use wgpu_optim::numerics::Real;
+use wgpu_optim::rules::Square;
 use wgpu_optim::{Rule, RuleError};
 
 /// Numbers between 0.5 and 1.5, none like its neighbour.
@@ -50,7 +51,14 @@ impl Rule for Traffic {
     }
 
     #[inline(always)]
-    fn update<T: Real>(&self, _: &[u32; 4], x: T, gradient: T, [sum]: &mut [T; 1]) -> T {
+    fn update<T: Real>(
+        &self,
+        _: &[u32; 4],
+        x: T,
+        gradient: T,
+        _: impl Square<T>,
+        [sum]: &mut [T; 1],
+    ) -> T {
         *sum = *sum + gradient;
         x + gradient
     }

@@ -70,6 +70,11 @@ pub(crate) fn note(text: &str) {
     message("note", text);
 }
 
+/// A line on standard error that is neither: how far a run is.
+pub(crate) fn line(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
 /// A name from a file with what would move the cursor or colour the terminal spelled out.
 pub(crate) fn printable(name: &str) -> String {
     let spell = |character: char| match character.is_control() {

@@ -1,16 +1,22 @@
 //! Progress bars, on standard error and only before a terminal.
 
+use std::cell::Cell;
 use std::io::{self, IsTerminal};
 use std::ops::ControlFlow;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use wgpu_optim::linear::Progress;
+use wgpu_optim::linear::{LossPoint, Progress};
 
 use crate::interrupt;
+use crate::output;
+use crate::report::significant;
 
 /// Shows how far a run is, and passes Ctrl-C on to it.
 pub(crate) struct Display {
     bar: ProgressBar,
+    quiet: bool,
+    /// The newest mean of losses before learning that has been told.
+    told: Cell<Option<LossPoint>>,
 }
 
 impl Display {
@@ -18,7 +24,7 @@ impl Display {
     pub(crate) fn new(quiet: bool) -> Self {
         let bar = bar(quiet, 1, "{wide_bar} {percent:>3} %  {msg}  {eta_precise} left");
         bar.set_message("finding the best possible loss");
-        Self { bar }
+        Self { bar, quiet, told: Cell::new(None) }
     }
 
     /// Takes a report of the trainer.
@@ -26,7 +32,26 @@ impl Display {
         self.bar.set_length(progress.total);
         self.bar.set_position(progress.examples);
         self.bar.set_message(format!("epoch {:.1}  loss {:.6}", progress.epoch, progress.loss));
+        if let Some(mean) = progress.progressive
+            && self.told.get() != Some(mean)
+        {
+            self.tell(progress.examples, mean);
+        }
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// A line of the losses that rows had before they were learned from, above the bar if there is one.
+    fn tell(&self, rows: u64, mean: LossPoint) {
+        let first = self.told.replace(Some(mean)).is_none();
+        if self.quiet {
+            return;
+        }
+        self.bar.suspend(|| {
+            if first {
+                output::line("rows learned from   mean loss before");
+            }
+            output::line(&format!("{rows:>17}   {:>16}", significant(mean.loss)));
+        });
     }
 
     /// Takes the bar away, so that the results stand alone.

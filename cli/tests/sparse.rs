@@ -139,6 +139,13 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     // The first row is judged by weights near 0, and a bias of 0.
     let first = progressive[0][1].as_f64().unwrap();
     assert!((first - 2.0_f64.ln()).abs() < 0.1, "{first}");
+    // Told while it runs, too, unless nothing is to be said.
+    let live = [&fixed[..], &["--validation", "progressive"]].concat();
+    let told = text(&place.run(&live).stderr);
+    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{told}");
+    let quiet = text(&place.run(&[&live[..], &["--quiet"]].concat()).stderr);
+    assert!(!quiet.contains("mean loss before"), "{quiet}");
     let plain = fit(&["--epochs", "3"]);
     assert!(plain["test"].is_null() && plain["validation"].is_null());
     assert!(plain["progressive_loss"].is_null() && plain["weights"] != report["weights"]);

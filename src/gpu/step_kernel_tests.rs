@@ -54,7 +54,7 @@ fn without_a_guard_the_kernel_is_the_shipped_text() {
     ] {
         let state = StateNames { members: Adagrad::STATE, vectors: Adagrad::STATE };
         let harness = expand_state(harness, state, 3);
-        let shipped = [arithmetic, Adagrad::SHADER, &harness].join("\n");
+        let shipped = [arithmetic, OWN_SQUARE, Adagrad::SHADER, &harness].join("\n");
         assert_eq!(source(&rule, Variant { access, ..NATIVE }), shipped);
         for guarded in GUARDED {
             let text = source(&rule, Variant { access, guarded, ..NATIVE });

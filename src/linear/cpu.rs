@@ -1,6 +1,8 @@
 //! The gradient on the CPU: each row of a batch is read once, for its residual and its share of
 //! the gradient.
 
+use std::ops::Range;
+
 use rayon::prelude::*;
 
 use super::batches::Batch;
@@ -70,8 +72,8 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
         Ok(std::mem::take(&mut self.losses))
     }
 
-    async fn progressive(&mut self, _: Wait) -> Result<Vec<f32>, TrainError> {
-        Ok(self.computation.before.clone())
+    async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>, TrainError> {
+        Ok(self.computation.before[rows].to_vec())
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {

@@ -65,26 +65,34 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
         Ok(())
     }
 
-    /// Takes the losses of an epoch's rows before they were learned from.
-    pub(super) fn progressive(&mut self, terms: &[f32]) {
+    /// Whether the next mean of losses before learning is due, after `examples` examples.
+    pub(super) fn is_progressive_due(&self, examples: u64) -> bool {
+        examples >= (self.progressive.rows + 1).next_power_of_two()
+    }
+
+    /// Takes the losses that the next rows had before they were learned from.
+    pub(super) fn progressive(&mut self, terms: &[f32]) -> Result<(), TrainError> {
         for &term in terms {
             self.progressive.sum += f64::from(term);
             self.progressive.rows += 1;
             if self.progressive.rows.is_power_of_two() {
-                self.mean_so_far();
+                self.mean_so_far()?;
             }
         }
+        Ok(())
     }
 
-    fn mean_so_far(&mut self) {
+    fn mean_so_far(&mut self) -> Result<(), TrainError> {
         let rows = self.progressive.rows as f64;
         let loss = self.loss.mean(self.progressive.sum, rows);
         self.progressive.means.push(LossPoint { epoch: rows / self.rows, loss });
+        self.report(self.progressive.rows)
     }
 
     pub(super) fn report(&mut self, examples: u64) -> Result<(), TrainError> {
         let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
-        let progress = Progress { examples, total: self.total, epoch, loss };
+        let progressive = self.progressive.means.last().copied();
+        let progress = Progress { examples, total: self.total, epoch, loss, progressive };
         match (self.observe)(&progress) {
             ControlFlow::Continue(()) => Ok(()),
             ControlFlow::Break(()) => {
@@ -115,7 +123,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
             return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
         }
         if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
-            self.mean_so_far();
+            self.mean_so_far()?;
         }
         Ok(Trained {
             model,
@@ -160,13 +168,20 @@ mod tests {
 
     #[test]
     fn progressive_losses_are_means_after_powers_of_two_and_at_the_end() {
-        let mut record = Record::new(Loss::Logistic, 10, 10, |_| ControlFlow::Continue(()));
+        let mut told = Vec::new();
+        let mut record = Record::new(Loss::Logistic, 10, 10, |progress: &Progress| {
+            told.extend(progress.progressive.map(|mean| (progress.examples, mean.loss)));
+            ControlFlow::Continue(())
+        });
         record.history.push(LossPoint { epoch: 0.0, loss: 1.0 });
-        record.progressive(&[8.0, 0.0, 1.0]);
-        record.progressive(&[3.0, 3.0]);
+        assert_eq!([0, 1].map(|examples| record.is_progressive_due(examples)), [false, true]);
+        record.progressive(&[8.0, 0.0, 1.0]).unwrap();
+        assert_eq!([3, 4].map(|examples| record.is_progressive_due(examples)), [false, true]);
+        record.progressive(&[3.0, 3.0]).unwrap();
         let model = LinearModel { weights: vec![1.0], bias: 0.0 };
         let trained = record.finish(model, 1, 0.0, Vec::new()).unwrap();
         let means: Vec<_> = trained.progressive.iter().map(|p| (p.epoch, p.loss)).collect();
         assert_eq!(means, [(0.1, 8.0), (0.2, 4.0), (0.4, 3.0), (0.5, 3.0)]);
+        assert_eq!(told, [(1, 8.0), (2, 4.0), (4, 3.0), (5, 3.0)]);
     }
 }

@@ -198,9 +198,9 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
         Ok(std::mem::take(&mut self.losses))
     }
 
-    async fn progressive(&mut self, _: Wait) -> Result<Vec<f32>, TrainError> {
+    async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>, TrainError> {
         self.work(None);
-        Ok(self.stepper.before.clone())
+        Ok(self.stepper.before[rows].to_vec())
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {

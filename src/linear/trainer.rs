@@ -232,6 +232,8 @@ impl Run<'_> {
         while epochs < training.epochs && !stopped {
             let order = epoch_order(rows as u32, training.seed, epochs);
             worker.begin_epoch(&order)?;
+            // Rows of this epoch whose losses before learning have been taken.
+            let mut taken = 0;
             for batch in batches.epoch(epochs) {
                 worker.step(&batch, &order, wait).await?;
                 if batch.evaluate {
@@ -239,12 +241,15 @@ impl Run<'_> {
                     record.sampled(batch.examples);
                     record.add(worker.losses(wait, false).await?)?;
                 }
+                let end = batch.rows.end;
+                let due = record.is_progressive_due(batch.examples) || end == rows;
+                if training.progressive && due {
+                    record.progressive(&worker.progressive(taken..end, wait).await?)?;
+                    taken = end;
+                }
                 record.report(batch.examples)?;
             }
             epochs += 1;
-            if training.progressive {
-                record.progressive(&worker.progressive(wait).await?);
-            }
             if let Some(validation) = &mut self.validation {
                 stopped = validation.add(worker.model(wait).await?, epochs);
             }

@@ -86,6 +86,9 @@ pub struct Progress {
     pub epoch: f64,
     /// The newest loss that is known.
     pub loss: f64,
+    /// With [`Training::progressive`], the newest of the means that [`Trained::progressive`] has; each
+    /// is told when it is known, `examples` then being the rows that it is over.
+    pub progressive: Option<LossPoint>,
 }
 
 /// The result of a run.

@@ -1,5 +1,7 @@
 //! What a training run asks of an engine.
 
+use std::ops::Range;
+
 use super::batches::Batch;
 use super::errors::TrainError;
 use super::model::LinearModel;
@@ -20,9 +22,10 @@ pub(super) trait Worker {
     /// them if `all`.
     async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError>;
 
-    /// With [`super::Training::progressive`]: the losses of this epoch's rows before they were learned
-    /// from, in its order.
-    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError>;
+    /// With [`super::Training::progressive`]: the losses that rows had before they were learned from, at
+    /// these positions of the epoch's order, all of which have been trained on.
+    async fn progressive(&mut self, rows: Range<usize>, wait: Wait)
+    -> Result<Vec<f32>, TrainError>;
 
     /// Replaces the model.
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError>;

@@ -1,6 +1,8 @@
 //! Training on sparse rows: batches are laid out by row and by column on the host and streamed to
 //! the device, many a submission, through two staging buffers.
 
+use std::ops::Range;
+
 use super::super::batches::Batch;
 use super::super::errors::TrainError;
 use super::super::loss::Loss;
@@ -323,11 +325,16 @@ impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
         self.losses.arrived(wait, all).await
     }
 
-    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError> {
+    async fn progressive(
+        &mut self,
+        rows: Range<usize>,
+        wait: Wait,
+    ) -> Result<Vec<f32>, TrainError> {
         self.submit(wait).await?;
         let Some((buffer, _)) = &self.before else { return Ok(Vec::new()) };
         let terms = GpuVec::padded(buffer, self.rows.data.rows());
-        Ok(terms.download_waiting(&self.rows.gpu, wait).await?)
+        let asked = terms.slice(rows).map_err(StepError::State)?;
+        Ok(asked.download_waiting(&self.rows.gpu, wait).await?)
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {

@@ -243,11 +243,16 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
         self.losses.arrived(wait, all).await
     }
 
-    async fn progressive(&mut self, wait: Wait) -> Result<Vec<f32>, TrainError> {
+    async fn progressive(
+        &mut self,
+        rows: Range<usize>,
+        wait: Wait,
+    ) -> Result<Vec<f32>, TrainError> {
         self.submit()?;
         let Some(buffer) = &self.gradient.before else { return Ok(Vec::new()) };
         let terms = GpuVec::padded(buffer, self.gradient.rows() as usize);
-        Ok(terms.download_waiting(&self.gpu, wait).await?)
+        let asked = terms.slice(rows).map_err(StepError::State)?;
+        Ok(asked.download_waiting(&self.gpu, wait).await?)
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
