@@ -21,7 +21,7 @@ pub(crate) const CHECKS: &[Check] = &[
 ];
 
 /// The precisions whose bits are the CPU engine's.
-pub(crate) fn precisions(driver: &Driver) -> &'static [Precision] {
+fn precisions(driver: &Driver) -> &'static [Precision] {
     let all = &[Precision::Exact, Precision::Native];
     if driver.rounds_correctly() { all } else { &all[..1] }
 }

@@ -3,7 +3,7 @@
 use super::super::context::Gpu;
 use super::super::errors::{Caught, StepError};
 use super::super::optimizer::{BoundDispatch, GpuOptimizer};
-use super::super::plan::{Access, Dispatch, DispatchLimits, plan};
+use super::super::plan::{Access, Binding, Dispatch, DispatchLimits, Span, plan};
 use super::super::scope::caught;
 use super::super::vector::GpuVec;
 use super::dispatches::{JOB_WORDS, MEAN_LANES, RowsDispatch, Work, dispatches};
@@ -149,6 +149,21 @@ impl<'a, R: Rule> Binder<'a, R> {
         plan(&spans, &self.limits)
     }
 
+    /// A vector in one binding, which it is known to fit.
+    fn whole(&self, vector: &GpuVec) -> Dispatch {
+        let Span { offset, len, .. } = vector.segments()[0].span;
+        let shift = offset % self.limits.alignment;
+        let binding = Binding {
+            span: 0,
+            offset: offset - shift,
+            size: shift + 4 * len,
+            shift: (shift / 4) as u32,
+        };
+        // No binding has as many elements as a u32 counts.
+        let (access, len) = (Access::Scalar, len as u32);
+        Dispatch { access, first: 0, len, grid: [1, 1], bindings: vec![binding] }
+    }
+
     /// Binds the dispatches of one pass.
     fn bind(
         &self,
@@ -157,7 +172,10 @@ impl<'a, R: Rule> Binder<'a, R> {
         commands: &mut RowsCommands,
     ) -> Result<(), StepError> {
         let width = memory.named.width as u32; // at most as many as there are row gradients
-        let (table, grads) = (self.parts(pass.table), self.parts(&[pass.grads]));
+        let (table, grads) = match pass.work {
+            Work::Mean => (self.parts(pass.table), vec![self.whole(pass.grads)]),
+            Work::Sum | Work::Step => (self.parts(pass.table), self.parts(&[pass.grads])),
+        };
         let limits = self.limits_of(pass.work);
         let found = dispatches(pass.work, &pass.list, width, (&table, &grads), limits);
         let (words, list) =
