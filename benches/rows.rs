@@ -1,7 +1,8 @@
 //! Steps over some rows of a table, beside the same rows in a larger table.
 //!
 //! On the CPU engine: 10,000 rows of 64 in a table of 100,000 and in one of 10 million, each step
-//! with new random rows, and each step with the same. The large table and its state are 5 GB: it is
+//! with new random rows, and each step with the same; with an accumulator for every parameter, and
+//! with one for each row. The large table and its state are 5 GB: it is
 //! left out, with a word, where there is not that much memory to spare. On every device: 10,000
 //! rows in smaller tables. Figures are medians; the last line of each block is their ratio.
 //!
@@ -81,8 +82,13 @@ struct OnCpu {
 }
 
 impl OnCpu {
-    fn new(rows: usize) -> Self {
-        let mut optimizer = CpuOptimizer::new(Adagrad::default(), rows * WIDTH).unwrap();
+    fn new(rows: usize, row_wise: bool) -> Self {
+        let rule = Adagrad::default();
+        let optimizer = match row_wise {
+            true => CpuOptimizer::row_wise(rule, rows, WIDTH),
+            false => CpuOptimizer::new(rule, rows * WIDTH),
+        };
+        let mut optimizer = optimizer.unwrap();
         optimizer.state_mut(0).fill(0.5);
         Self { params: vec![1.0; rows * WIDTH], optimizer }
     }
@@ -98,11 +104,12 @@ fn cpu(steps: usize) {
         }
         _ => Some(LARGE),
     };
-    for fresh in [true, false] {
+    for (fresh, row_wise) in [(true, false), (false, false), (true, true), (false, true)] {
         let which = if fresh { "new rows each step" } else { "the same rows each step" };
+        let which = format!("{which}{}", if row_wise { ", row-wise" } else { "" });
         let mut found = Vec::new();
         for rows in [Some(SMALL), large].into_iter().flatten() {
-            let mut table = OnCpu::new(rows);
+            let mut table = OnCpu::new(rows, row_wise);
             let milliseconds = time(steps, rows, fresh, |named| {
                 table.optimizer.step_rows(&mut table.params, &gradients, named).unwrap();
             });

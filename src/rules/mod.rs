@@ -47,8 +47,8 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     /// `fn update(hyper: Hyper, x: Real, gradient: Real, state: ptr<function, State>) -> Real`.
     ///
     /// `Real` is four numbers and `Scalar` one; the arithmetic is `add`, `sub`, `mul`, `div`,
-    /// `square_root`, `maximum`, `negate` and `splat`, since operators would not be exact. `State`
-    /// has one member of type `Real` for each name in [`Rule::STATE`]; those that the rule does
+    /// `square_root`, `maximum`, `negate` and `splat`, since operators would not be exact, and
+    /// `square` gives what stands for the gradient's square, as [`Square`] does. `State` has one member of type `Real` for each name in [`Rule::STATE`]; those that the rule does
     /// not use are 0, and lost.
     const SHADER: &'static str;
     /// The hyper-parameters by name.
