@@ -1,7 +1,7 @@
 //! An optimizer over vectors in device memory.
 
 use super::context::Gpu;
-use super::errors::StepError;
+use super::errors::{StepError, VectorError};
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
 use super::rows::RowsMemory;
@@ -89,8 +89,10 @@ impl<R: Rule> GpuOptimizer<R> {
         if width == 0 {
             return Err(StepError::RowWise { width });
         }
-        // More elements than a usize counts are more than any device has memory for.
-        Self::with_rows(gpu, rule, rows.saturating_mul(width), Some(width))
+        // More elements than can be counted are more than any device has memory for.
+        let too_many = StepError::State(VectorError::OutOfMemory { bytes: u64::MAX });
+        let len = rows.checked_mul(width).ok_or(too_many)?;
+        Self::with_rows(gpu, rule, len, Some(width))
     }
 
     fn with_rows(

@@ -1,5 +1,6 @@
 //! The inputs of the golden files, from integer operations only, so that Python and Rust agree
 //! to the bit. Twin: `initial` and `gradient` in generate.py; in words: README.md.
+#![allow(dead_code, reason = "every test file uses a part of it")]
 
 /// The finaliser of splitmix64.
 fn mix(z: u64) -> u64 {
@@ -47,6 +48,16 @@ pub(crate) fn gradients(seed: u64, step: u64, len: usize) -> Vec<f32> {
                 number(hash, (centre - 3 + draw % 7).clamp(-67, 33))
             }
         }
+    };
+    (0..len as u64).map(element).collect()
+}
+
+/// Gradients from 2^-4 up to 2^4, so that every element of a row counts in its mean square. Twin:
+/// `gradients` in generate_row_wise.py.
+pub(crate) fn moderate(seed: u64, step: u64, len: usize) -> Vec<f32> {
+    let element = |index| {
+        let hash = hashed(seed, step, index);
+        number(hash, -4 + (hash >> 8 & 0xffff).cast_signed() % 8)
     };
     (0..len as u64).map(element).collect()
 }
