@@ -4,11 +4,13 @@
 //! instructions that the machine has and, for large vectors, with threads. Neither changes a bit
 //! of the result: every element is computed alone.
 
+mod error;
 mod optimizer;
 mod records;
 mod rows;
 mod scan;
 mod sweep;
 
-pub use optimizer::{CpuError, CpuOptimizer};
+pub use error::CpuError;
+pub use optimizer::CpuOptimizer;
 pub(crate) use records::Records;

@@ -1,6 +1,7 @@
 //! Steps over single elements in any order, as the features of sparse rows want them.
 
-use super::optimizer::{CpuError, filled};
+use super::error::CpuError;
+use super::optimizer::filled;
 use super::sweep::{Slices, Treatment, sweep};
 use crate::rules::{Rule, Schedule, scheduled, state_vectors};
 

@@ -1,6 +1,7 @@
 //! Steps over some rows of a table: embeddings, and features that are rarely there.
 
-use super::optimizer::{CpuError, CpuOptimizer};
+use super::error::CpuError;
+use super::optimizer::CpuOptimizer;
 use super::sweep::{RowSlices, Slices, Treatment, sweep, sweep_rows};
 use crate::rules::{NamedRows, RowsError, Rule, state_vectors};
 

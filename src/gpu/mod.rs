@@ -3,6 +3,7 @@
 //! The caller owns the device. Nothing here waits unless its name says `blocking`, installs a
 //! callback on a device that it was handed, or keeps state outside the values it returns.
 
+mod checks;
 mod context;
 mod errors;
 mod groups;
