@@ -134,7 +134,8 @@ fn entrant(text: &str) -> Result<Entrant, Error> {
         |reason: &dyn std::fmt::Display| Error::Argument(format!("--optimizers {text}: {reason}"));
     AnyRule::named(&optimizer).map_err(|error| wrong(&error))?;
     let options: Vec<String> = parts.map(str::to_owned).collect();
-    if options.iter().any(|option| option.replace('-', "_").starts_with("learning_rate")) {
+    let name = |option: &String| option.split('=').next().map(|name| name.trim().replace('-', "_"));
+    if options.iter().any(|option| name(option).is_some_and(|name| name == "learning_rate")) {
         return Err(wrong(&"learning rates have an argument of their own"));
     }
     let rule = RuleArgs { optimizer, options };
