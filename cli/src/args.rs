@@ -50,8 +50,8 @@ fn fit_help() -> String {
     format!(
         "DATA is delimited text: comma, tab, semicolon or blanks, found by itself. A first line without
 any number is taken as a header; columns without a name are called x0, x1, and so on. The loss is
-half the mean squared error. Without DATA, a built-in problem with known weights is trained, and
-the true and the learned weights are shown side by side.
+half the mean squared error, if --loss says nothing else. Without DATA, a built-in problem with
+known weights is trained, and the true and the learned weights are shown side by side.
 
 DATA may also be LIBSVM (SVMlight) text, `label index:value index:value ...` with ascending indices
 from 1: then only the features that a row names are kept, and only those that occur in a batch are
@@ -115,7 +115,7 @@ pub(crate) struct FitArgs {
     /// warmup:30,exponential:0.99; a wrong one lists them all
     #[arg(long, value_name = "SCHEDULE", default_value = "constant")]
     pub(crate) schedule: Schedule,
-    /// Decides the weights to start from and the order of the rows
+    /// Decides which rows are held out, the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
     /// Which columns to scale to mean 0 and standard deviation 1 before training [default: all;

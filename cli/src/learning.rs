@@ -20,10 +20,11 @@ pub(crate) struct LearningArgs {
     /// loss
     #[arg(long, value_enum, default_value_t = LossArg::Squared)]
     pub(crate) loss: LossArg,
-    /// Add L1 times the sum of the weights' magnitudes to what is minimized
+    /// Add L1 times the sum of the weights' magnitudes to what is minimized; in LIBSVM text, a feature
+    /// is pulled in batches in which it occurs
     #[arg(long, default_value_t = 0.0, value_parser = real, allow_hyphen_values = true)]
     pub(crate) l1: f32,
-    /// Add L2 times half the sum of the weights' squares to what is minimized
+    /// Add L2 times half the sum of the weights' squares to what is minimized; the same
     #[arg(long, default_value_t = 0.0, value_parser = real, allow_hyphen_values = true)]
     pub(crate) l2: f32,
     /// Hold out this share of the rows, chosen by --seed, and score the trained model on them

@@ -1,7 +1,7 @@
 //! What `fit` trains on: rows from a file, or the built-in problem, split, scaled and cut.
 
 use ndarray::{Array1, Array2};
-use wgpu_optim::data::{ColumnScale, Dataset, SparseDataset, synthetic};
+use wgpu_optim::data::{Dataset, SparseDataset, synthetic};
 use wgpu_optim::linear::Data;
 
 use crate::args::{FitArgs, Standardize};
@@ -143,17 +143,7 @@ impl Problem {
         classes: Option<Classes>,
         args: &FitArgs,
     ) -> Result<Self, Error> {
-        let which = match (args.learning.loss, args.standardize) {
-            (LossArg::Squared, which) => which.unwrap_or(Standardize::All),
-            (LossArg::Logistic, Some(Standardize::All)) => {
-                return Err(Error::Argument(
-                    "--standardize all: the target is a class, which has no scale: give features \
-                     or none"
-                        .to_owned(),
-                ));
-            }
-            (LossArg::Logistic, which) => which.unwrap_or(Standardize::Features),
-        };
+        let which = standardization(args.learning.loss, args.standardize)?;
         let rows = wanted_rows(args, target.len())?;
         let split = Split::choose(rows, &args.learning, args.seed)?;
         let take = |features: &mut _, target: &mut _, rows: &[u32]| {
@@ -163,8 +153,7 @@ impl Problem {
         let validation = take(&mut features, &mut target, &split.validation_behind_test());
         let scaling = Scaling::standardize(which, &mut features, &mut target);
         let scaled = |(mut features, mut target): (Array2<f32>, Array1<f32>)| {
-            scaling.apply(&mut features);
-            ColumnScale::from(scaling.target).standardize(target.view_mut());
+            scaling.apply_to_rows(&mut features, &mut target);
             Dataset::new(features, target).map(Rows::Dense)
         };
         let test = test.map(scaled).transpose()?;
@@ -176,7 +165,7 @@ impl Problem {
     }
 
     fn sparse(file: TextFile, args: &FitArgs) -> Result<Self, Error> {
-        refuse_for_libsvm(args)?;
+        refuse_for_libsvm(args.target.as_deref(), args.standardize)?;
         let source = file.path.display().to_string();
         let mut text = SparseText::read(file)?;
         let classes = match args.learning.loss {
@@ -244,15 +233,39 @@ fn wanted_rows(args: &FitArgs, available: usize) -> Result<usize, Error> {
     }
 }
 
-/// Options that have no meaning for LIBSVM text.
-fn refuse_for_libsvm(args: &FitArgs) -> Result<(), Error> {
-    if let Some(target) = &args.target {
+/// Which columns to scale, if `wanted` is what the user said of it.
+///
+/// # Errors
+/// [`Error::Argument`] if that is a target which is a class.
+pub(crate) fn standardization(
+    loss: LossArg,
+    wanted: Option<Standardize>,
+) -> Result<Standardize, Error> {
+    match (loss, wanted) {
+        (LossArg::Squared, which) => Ok(which.unwrap_or(Standardize::All)),
+        (LossArg::Logistic, Some(Standardize::All)) => Err(Error::Argument(
+            "--standardize all: the target is a class, which has no scale: give features or none"
+                .to_owned(),
+        )),
+        (LossArg::Logistic, which) => Ok(which.unwrap_or(Standardize::Features)),
+    }
+}
+
+/// Refuses options that have no meaning for LIBSVM text.
+///
+/// # Errors
+/// [`Error::Argument`] says why.
+pub(crate) fn refuse_for_libsvm(
+    target: Option<&str>,
+    standardize: Option<Standardize>,
+) -> Result<(), Error> {
+    if let Some(target) = target {
         return Err(Error::Argument(format!(
             "--target {target}: the target of LIBSVM text is the label before the features: leave \
              --target out"
         )));
     }
-    match args.standardize {
+    match standardize {
         None | Some(Standardize::None) => Ok(()),
         Some(_) => Err(Error::Argument(
             "--standardize: LIBSVM text is not standardized, since the features that a row leaves \

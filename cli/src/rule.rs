@@ -59,7 +59,8 @@ impl RuleArgs {
     /// subcommand has its own.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no such hyper-parameter, or the rule refuses a value.
+    /// [`Error::Argument`] where there is no such hyper-parameter, one has an argument of its own that
+    /// was used, or the rule refuses a value.
     pub(crate) fn rule(
         &self,
         learning_rate: Option<f32>,
@@ -86,6 +87,17 @@ impl RuleArgs {
                 let text = format!("--option {option}: give NAME=VALUE, such as momentum=0.9");
                 return Err(Error::Argument(text));
             };
+            let has_argument = match name.trim().replace('-', "_").as_str() {
+                "learning_rate" => learning_rate.is_some(),
+                "epsilon" => epsilon.is_some(),
+                _ => false,
+            };
+            if has_argument {
+                let argument = name.trim().replace('_', "-");
+                return Err(Error::Argument(format!(
+                    "--option {option}: --{argument} has set that: give it there alone"
+                )));
+            }
             rule.set(name.trim(), value.trim())
                 .map_err(|error| Error::Argument(format!("--option {option}: {error}")))?;
         }

@@ -73,6 +73,12 @@ impl Scaling {
         }
     }
 
+    /// Applies the scaling to new rows whose targets are known.
+    pub(crate) fn apply_to_rows(&self, features: &mut Array2<f32>, target: &mut Array1<f32>) {
+        self.apply(features);
+        ColumnScale::from(self.target).standardize(target.view_mut());
+    }
+
     /// Whether all numbers are ones that columns can have.
     pub(crate) fn is_usable(&self) -> bool {
         self.features.iter().chain([&self.target]).all(|scale| {

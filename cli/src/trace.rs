@@ -169,6 +169,13 @@ fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Result<Vec<[f64; 
         for ((x, gradient), state) in x.iter_mut().zip(gradient).zip(&mut states) {
             *x = rule.update(&uniforms, *x, gradient, OwnSquare, state);
         }
+        if !x.iter().all(|value| value.is_finite()) {
+            return Err(Error::Run(format!(
+                "step {step} leaves the range of numbers: give a lower --learning-rate than {}, or \
+                 fewer --steps",
+                rule.learning_rate()
+            )));
+        }
         path.push(x);
         if step % STEPS_PER_CHECK == 0 {
             interrupt::check()?;

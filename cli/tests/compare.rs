@@ -108,9 +108,17 @@ fn exact_precision_is_the_same_everywhere() {
 fn the_table_and_both_pictures() {
     let place = Folder::new();
     let pictures = ["--plot", "loss.svg", "--features-by-rarity", "rarity.svg"];
-    let rules = ["--optimizers", "adagrad,sgd:momentum=0.9", "--learning-rates", "0.2"];
+    let rules = ["--learning-rates", "0.2", "--optimizers"];
+    let rules =
+        [&rules[..], &["adagrad,sgd:momentum=0.9,adagrad:learning_rate_decay=0.1"]].concat();
     let table = place.succeed(&[&["compare", "--device", "cpu"][..], &pictures, &rules].concat());
-    for part in ["test accuracy", "sgd:momentum=0.9", "rows 800 to train", "CPU engine"] {
+    for part in [
+        "test accuracy",
+        "sgd:momentum=0.9",
+        "learning_rate_decay=0.1",
+        "rows 800 to train",
+        "CPU engine",
+    ] {
         assert!(table.contains(part), "{part:?} is not in: {table}");
     }
     for (name, title) in [("loss.svg", "Training loss"), ("rarity.svg", "Error of the weights")] {
@@ -139,6 +147,39 @@ fn a_table_of_numbers() {
         let r2 = result["test"]["r2"].as_f64().unwrap();
         assert!((r2 - (1.0 - 2.0 * 0.2417)).abs() < 0.15, "{r2}");
         assert!(result["features_by_rarity"].is_null());
+    }
+}
+
+/// In the file's units: a target that is ten times as large has ten times the error, and R^2 as
+/// before. Powers of two, so that scaled targets are the same to the bit.
+#[test]
+fn errors_are_in_the_files_units() {
+    let place = Folder::new();
+    let test = |unit: usize| {
+        let rows = (0..60_usize).map(|row| format!("{},{}\n", row % 17, unit * (row % 5 + row)));
+        place.file("data.csv", rows.collect::<String>());
+        let rule = ["--optimizers", "adagrad", "--learning-rates", "0.3"];
+        let arguments = [&["compare", "data.csv", "--device", "cpu", "--json"][..], &rule].concat();
+        let number = |name: &str| {
+            let report = json(&place.succeed(&arguments));
+            report["results"][0]["test"][name].as_f64().unwrap()
+        };
+        (number("rmse"), number("r2"))
+    };
+    let ((rmse, r2), (large, same)) = (test(1), test(1024));
+    assert_eq!((large, same), (1024.0 * rmse, r2));
+    assert!(rmse > 1.0, "{rmse}");
+}
+
+/// A classifier's scores are those of `fit`.
+#[test]
+fn classes_have_all_their_scores() {
+    let place = Folder::new();
+    let report = json(&place.succeed(&["compare", "--device", "cpu", "--json", "--epochs", "1"]));
+    let test = &result(&report, "adagrad")["test"];
+    for name in ["accuracy", "log_loss", "auc"] {
+        let score = test[name].as_f64().unwrap();
+        assert!(score > 0.0 && score < 1.0, "{name}: {score}");
     }
 }
 
@@ -176,6 +217,10 @@ fn what_cannot_be_compared_is_refused() {
         &["data.csv", "--loss", "logistic", "--device", "cpu"],
         &["line 3, column 2", "6 is a third class", "takes two"],
     );
+    place.file("data.svm", "1 1:2\n-1 2:1\n1 1:1\n-1 2:2\n1 1:3\n");
+    fail(&["data.svm", "--target", "0", "--device", "cpu"], &["--target 0", "LIBSVM"]);
+    fail(&["data.svm", "--standardize", "all", "--device", "cpu"], &["--standardize", "LIBSVM"]);
+    fail(&["--standardize", "none"], &["DATA"]);
     fail(&["data.csv", "--features-by-rarity", "a.svg"], &["--features-by-rarity"]);
     fail(&["--plot", "a.svg", "--features-by-rarity", "a.svg"], &["same file"]);
     fail(&["--features-by-rarity", "a.bmp"], &["--features-by-rarity a.bmp", ".svg or .png"]);

@@ -198,6 +198,18 @@ fn what_cannot_be_traced_is_refused() {
     place.fail(2, &both, &["--optimizer", "cannot be used with"]);
     place.fail(2, &["trace", "--optimizers", "sgd,nothing"], &["--optimizers nothing", "adagrad"]);
     place.fail(2, &["trace", "--learning-rate", "0.1,x"], &["--learning-rate", "'x'"]);
+    let twice = ["trace", "--learning-rate", "0.1", "-O", "learning-rate=1"];
+    place.fail(2, &twice, &["--option learning-rate=1", "--learning-rate has set that"]);
     let many = vec!["0.1"; 25].join(",");
     place.fail(2, &["trace", "--learning-rate", &many], &["25 rates", "at most 24"]);
+}
+
+/// By a factor of 1 - 4 * 1 = -3 a step: 3^647 is the first power of 3 beyond the largest double, and
+/// x2 begins at -2.
+#[test]
+fn a_path_beyond_all_numbers_is_a_failed_run() {
+    let place = Folder::new();
+    let far = |steps| ["trace", "--optimizer", "sgd", "--learning-rate", "1", "--steps", steps];
+    place.fail(1, &[&far("3000")[..], &["--plot", "a.svg"]].concat(), &["--learning-rate than 1"]);
+    assert!(place.succeed(&far("300")).starts_with("epoch 300, x1: -0.000000, x2: -"));
 }

@@ -202,7 +202,11 @@ impl Schedule {
     fn end(&self) -> Option<u64> {
         match self {
             Self::Cosine { steps, .. } | Self::Warmup { steps, .. } => Some(*steps),
-            Self::Product(parts) => parts.iter().filter_map(Self::end).max(),
+            // One factor that goes on changes the product too.
+            Self::Product(parts) => {
+                let ends: Option<Vec<_>> = parts.iter().map(Self::end).collect();
+                ends?.into_iter().max()
+            }
             _ => None,
         }
     }

@@ -56,6 +56,8 @@ const PYTORCH: [(&str, u64, f64); 5] = [
 fn a_sequence_begins_each_part_anew() {
     let expected = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.25];
     assert_eq!(factors("warmup:4,constant@2,exponential:0.5", 1..=9), expected);
+    // A product ends with the last of its factors, if all of them end.
+    assert_eq!(factors("warmup:2*cosine:4,constant", 5..=6), [1.0, 1.0]);
     // A part may be cut short.
     assert_eq!(factors("warmup:4@2,constant", 1..=4), [0.0, 0.25, 1.0, 1.0]);
 }
@@ -79,6 +81,7 @@ fn text_that_is_no_schedule_says_what_to_give() {
         ("exponential:-1", "factor -1"),
         ("exponential:inf", "factor inf"),
         ("exponential:0.9,constant", "add @STEPS"),
+        ("warmup:4*rsqrt:4,constant", "add @STEPS"),
         ("constant@3", "leave out @STEPS"),
         ("warmup:3,", "give constant"),
     ] {

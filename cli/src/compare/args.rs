@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use wgpu_optim::Schedule;
-use wgpu_optim::linear::Loss;
 
 use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
+use crate::learning::LossArg;
 use crate::rule;
 
 /// `compare`: the same problem by several rules.
@@ -56,10 +56,10 @@ pub(crate) struct CompareArgs {
     /// Decides which rows are held out, the weights to start from and the order of the rows
     #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
     pub(crate) seed: u64,
-    /// Which columns of DATA to scale to mean 0 and standard deviation 1; the target is never scaled
-    /// for the logistic loss
-    #[arg(long, value_enum, default_value_t = Standardize::All)]
-    pub(crate) standardize: Standardize,
+    /// Which columns of DATA to scale to mean 0 and standard deviation 1, by the rows that are learned
+    /// from [default: all; features with --loss logistic; none for LIBSVM text]
+    #[arg(long, value_enum, requires = "data")]
+    pub(crate) standardize: Option<Standardize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
     /// The device's own arithmetic, or the same bits on every device
@@ -108,24 +108,6 @@ Exit status: 0 done; 1 the run failed, or every rule diverged; 2 the input or th
 wrong.",
         rule::learning_rates()
     )
-}
-
-/// What `--loss` can be.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum LossArg {
-    /// Half the mean squared error: linear regression
-    Squared,
-    /// The mean log loss of two classes: logistic regression
-    Logistic,
-}
-
-impl From<LossArg> for Loss {
-    fn from(argument: LossArg) -> Self {
-        match argument {
-            LossArg::Squared => Self::Squared,
-            LossArg::Logistic => Self::Logistic,
-        }
-    }
 }
 
 /// Which learning rates to try.

@@ -2,15 +2,16 @@
 
 use std::path::Path;
 
-use ndarray::{ArrayView1, Axis};
+use ndarray::Axis;
 use wgpu_optim::data::{Dataset, SparseDataset, epoch_order, rare_features};
-use wgpu_optim::linear::{Data, Loss};
+use wgpu_optim::linear::Loss;
 
 use super::args::CompareArgs;
 use crate::args::Standardize;
 use crate::error::Error;
+use crate::learning::LossArg;
 use crate::libsvm::SparseText;
-use crate::problem::Columns;
+use crate::problem::{Columns, Rows, refuse_for_libsvm, standardization};
 use crate::scaling::Scaling;
 use crate::table::Table;
 use crate::text_file::{Format, TextFile};
@@ -28,12 +29,6 @@ const HELD_OUT: usize = 5;
 /// Less would leave nothing to learn from.
 const FEWEST_ROWS: usize = 5;
 
-/// Rows in memory of their own, of either kind.
-pub(super) enum Rows {
-    Dense(Dataset),
-    Sparse(SparseDataset),
-}
-
 /// A problem cut into its three parts.
 pub(super) struct Problem {
     /// Where it comes from, for the table.
@@ -42,6 +37,8 @@ pub(super) struct Problem {
     pub(super) training: Rows,
     pub(super) validation: Rows,
     pub(super) test: Rows,
+    /// What one unit of the target is in the file.
+    pub(super) unit: f64,
     /// The weights that made the labels, where they are known.
     pub(super) truth: Option<Vec<f32>>,
 }
@@ -67,40 +64,59 @@ impl Problem {
             training: all.select(training)?,
             validation: all.select(validation)?,
             test: all.select(&test)?,
+            unit: 1.0,
             truth: Some(made.weights),
         })
     }
 
     fn from_file(path: &Path, args: &CompareArgs) -> Result<Self, Error> {
-        let loss = args.loss.map_or(Loss::Squared, Loss::from);
+        let loss = args.loss.unwrap_or(LossArg::Squared);
         let source = path.display().to_string();
         let file = TextFile::open(path)?;
         if file.is_libsvm(Format::Auto) {
+            refuse_for_libsvm(args.target.as_deref(), args.standardize)?;
             let mut text = SparseText::read(file)?;
-            if loss == Loss::Logistic {
+            if loss == LossArg::Logistic {
                 text.classify()?;
             }
             let (data, _) = text.into_dataset(None)?;
-            return Self::cut(source, loss, Rows::Sparse(data), args.seed);
+            return Self::cut(source, loss.into(), Rows::Sparse(data), args.seed);
         }
+        let which = standardization(loss, args.standardize)?;
         let table = Table::of(file)?;
         table.refuse_same_names(|_| true)?;
         let columns = Columns::of(&table, args.target.as_deref())?;
         let target = columns.target_index;
         let features: Vec<usize> = (0..table.names().len()).filter(|&i| i != target).collect();
-        let (mut features, mut target) = match loss {
-            Loss::Squared => table.read(&features, Some(target))?,
-            Loss::Logistic => {
+        let (features, target) = match loss {
+            LossArg::Squared => table.read(&features, Some(target))?,
+            LossArg::Logistic => {
                 let (features, target, _) = table.read_classes(&features, target)?;
                 (features, target)
             }
         };
-        let standardize = match (args.standardize, loss) {
-            (Standardize::All, Loss::Logistic) => Standardize::Features,
-            (which, _) => which,
-        };
-        Scaling::standardize(standardize, &mut features, &mut target);
-        Self::cut(source, loss, Rows::Dense(Dataset::new(features, target)?), args.seed)
+        let all = Rows::Dense(Dataset::new(features, target)?);
+        Self::cut(source, loss.into(), all, args.seed)?.standardized(which)
+    }
+
+    /// Scales every part by the rows that are learned from: as in `fit`, those held out have no part
+    /// in it.
+    fn standardized(mut self, which: Standardize) -> Result<Self, Error> {
+        let mut scaling: Option<Scaling> = None;
+        for part in [&mut self.training, &mut self.validation, &mut self.test] {
+            let Rows::Dense(data) = part else { continue };
+            let (mut features, mut target) = (data.features().to_owned(), data.target().to_owned());
+            match &scaling {
+                Some(scaling) => scaling.apply_to_rows(&mut features, &mut target),
+                None => {
+                    let first = Scaling::standardize(which, &mut features, &mut target);
+                    self.unit = first.target.deviation;
+                    scaling = Some(first);
+                }
+            }
+            *data = Dataset::new(features, target)?;
+        }
+        Ok(self)
     }
 
     fn cut(source: String, loss: Loss, all: Rows, seed: u64) -> Result<Self, Error> {
@@ -119,6 +135,7 @@ impl Problem {
             training: all.select(training)?,
             validation: all.select(validation)?,
             test: all.select(test)?,
+            unit: 1.0,
             truth: None,
         })
     }
@@ -148,29 +165,6 @@ impl Rows {
         }
     }
 
-    /// The rows as the trainer takes them.
-    pub(super) fn data(&self) -> Data<'_> {
-        match self {
-            Self::Dense(data) => Data::Dense(data),
-            Self::Sparse(data) => Data::Sparse(data),
-        }
-    }
-
-    pub(super) fn target(&self) -> ArrayView1<'_, f32> {
-        match self {
-            Self::Dense(data) => data.target(),
-            Self::Sparse(data) => data.target(),
-        }
-    }
-
-    /// How many values there are to go through in an epoch.
-    pub(super) fn values(&self) -> usize {
-        match self {
-            Self::Dense(data) => data.rows().saturating_mul(data.feature_count()),
-            Self::Sparse(data) => data.entry_count(),
-        }
-    }
-
     /// In how many rows each feature is not 0.
     pub(super) fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.data().feature_count()];
@@ -196,6 +190,7 @@ impl Rows {
 mod tests {
     use super::*;
     use ndarray::{Array1, Array2};
+    use wgpu_optim::data::ColumnScale;
 
     #[test]
     fn every_row_is_in_one_part() {
@@ -205,9 +200,29 @@ mod tests {
         let problem = Problem::cut("x".into(), Loss::Squared, all, 1).unwrap();
         let parts = [&problem.training, &problem.validation, &problem.test];
         assert_eq!(parts.map(|part| part.data().rows()), [15, 4, 4]);
-        let mut rows: Vec<f32> = parts.iter().flat_map(|part| part.target().to_vec()).collect();
+        let mut rows: Vec<f32> =
+            parts.iter().flat_map(|part| part.data().target().to_vec()).collect();
         rows.sort_by(f32::total_cmp);
         assert!(rows.into_iter().eq((0_u8..23).map(f32::from)));
         assert_eq!(problem.training.counts(), [problem.training.counts()[0], 15]);
+    }
+
+    /// Whatever stands in the held-out rows, those that are learned from have mean 0 and deviation 1,
+    /// and a unit of the target is theirs.
+    #[test]
+    fn held_out_rows_have_no_part_in_the_scaling() {
+        let features = Array2::from_shape_fn((40, 1), |(row, _)| (row * row) as f32);
+        let target = Array1::from_shape_fn(40, |row| 100.0 * (row % 7) as f32);
+        let all = Rows::Dense(Dataset::new(features, target).unwrap());
+        let problem = Problem::cut("x".into(), Loss::Squared, all, 1).unwrap();
+        let unit = ColumnScale::of(problem.training.data().target()).deviation;
+        let problem = problem.standardized(Standardize::All).unwrap();
+        let Rows::Dense(training) = &problem.training else { panic!("these rows are dense") };
+        for column in [training.features().column(0), training.target()] {
+            let ColumnScale { mean, deviation } = ColumnScale::of(column);
+            assert!(mean.abs() < 1e-6 && (deviation - 1.0).abs() < 1e-6, "{mean} {deviation}");
+        }
+        assert_eq!(problem.unit, unit);
+        assert_ne!(ColumnScale::of(problem.test.data().target()).deviation, 1.0);
     }
 }

@@ -19,13 +19,14 @@ pub(crate) use args::CompareArgs;
 
 use crate::device::Device;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::output;
 use crate::plot::{Curve, Curves, PlotFile, Scale};
 use crate::progress::Trying;
 use crate::rule::RuleArgs;
 use args::Rates;
 use data::Problem;
-use report::{Comparison, Scored};
+use report::{Comparison, scored};
 use search::Trials;
 
 /// Examples between two samples of the loss.
@@ -45,7 +46,7 @@ pub(crate) struct Entry {
     pub(crate) label: String,
     trials: Trials<Trained>,
     /// Which of them is the best, with its score on the test rows; none if all diverged.
-    best: Option<(usize, Scored)>,
+    best: Option<(usize, Metrics)>,
 }
 
 /// Runs the subcommand.
@@ -134,7 +135,8 @@ fn entrant(text: &str) -> Result<Entrant, Error> {
         |reason: &dyn std::fmt::Display| Error::Argument(format!("--optimizers {text}: {reason}"));
     AnyRule::named(&optimizer).map_err(|error| wrong(&error))?;
     let options: Vec<String> = parts.map(str::to_owned).collect();
-    if options.iter().any(|option| option.replace('-', "_").starts_with("learning_rate")) {
+    let name = |option: &String| option.split('=').next().map(|name| name.trim().replace('-', "_"));
+    if options.iter().any(|option| name(option).is_some_and(|name| name == "learning_rate")) {
         return Err(wrong(&"learning rates have an argument of their own"));
     }
     let rule = RuleArgs { optimizer, options };
@@ -163,7 +165,7 @@ impl Bench<'_> {
             Some((best, trained))
         });
         let best = match best {
-            Some((best, trained)) => Some((best, Scored::of(&trained.model, self.problem)?)),
+            Some((best, trained)) => Some((best, scored(&trained.model, self.problem)?)),
             None => None,
         };
         Ok(Entry { label: entrant.label.clone(), trials, best })

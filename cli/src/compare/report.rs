@@ -3,61 +3,30 @@
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use wgpu_optim::Precision;
-use wgpu_optim::linear::{
-    Data, Engine, LinearModel, Loss, Training, predict_blocking, predict_sparse_blocking,
-};
+use wgpu_optim::linear::{Data, LinearModel, Loss, Training};
 
 use super::Entry;
-use super::data::{Problem, Rows};
+use super::data::Problem;
 use super::rarity::{self, Group};
 use crate::device::Description;
 use crate::error::Error;
+use crate::metrics::Metrics;
 use crate::output;
+use crate::problem::Rows;
 use crate::report::{STYLE, significant};
 
-/// How well a model does on the test rows.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(untagged)]
-pub(super) enum Scored {
-    /// For the squared loss: root of the mean squared error, and the share of the target's variance
-    /// that is explained; none for a constant target.
-    Regression { rmse: f64, r2: Option<f64> },
-    /// For the logistic loss: the share of rows put into the right class.
-    Classification { accuracy: f64 },
+/// How well `model` does on the test rows, on the CPU, whichever device trained it.
+pub(super) fn scored(model: &LinearModel, problem: &Problem) -> Result<Metrics, Error> {
+    let data = problem.test.data();
+    let (predictions, target) = (model.predict(data)?, data.target().to_vec());
+    Ok(Metrics::of(problem.loss, &predictions, &target, problem.unit))
 }
 
-impl Scored {
-    /// The score of `model`, on the CPU, whichever device trained it.
-    pub(super) fn of(model: &LinearModel, problem: &Problem) -> Result<Self, Error> {
-        let predictions = match &problem.test {
-            Rows::Dense(data) => predict_blocking(Engine::Cpu, model, data.features()),
-            Rows::Sparse(data) => predict_sparse_blocking(Engine::Cpu, model, data),
-        }?;
-        let target = problem.test.target();
-        let rows = target.len() as f64;
-        let pairs = || predictions.iter().zip(&target).map(|(&p, &y)| (f64::from(p), f64::from(y)));
-        Ok(match problem.loss {
-            Loss::Squared => {
-                let squares: f64 = pairs().map(|(p, y)| (p - y).powi(2)).sum();
-                let mean = pairs().map(|(_, y)| y).sum::<f64>() / rows;
-                let variance: f64 = pairs().map(|(_, y)| (y - mean).powi(2)).sum();
-                let r2 = (variance > 0.0).then(|| 1.0 - squares / variance);
-                Self::Regression { rmse: (squares / rows).sqrt(), r2 }
-            }
-            Loss::Logistic => {
-                let right = pairs().filter(|&(p, y)| (p > 0.0) == (y == 1.0)).count();
-                Self::Classification { accuracy: right as f64 / rows }
-            }
-        })
-    }
-
-    fn cell(&self) -> String {
-        match self {
-            Self::Regression { r2, .. } => {
-                r2.map_or_else(|| "-".to_owned(), |r2| format!("{r2:.4}"))
-            }
-            Self::Classification { accuracy } => format!("{:.2} %", 100.0 * accuracy),
-        }
+/// The one score that the table has room for.
+fn cell(metrics: &Metrics) -> String {
+    match *metrics {
+        Metrics::Numbers { r2, .. } => r2.map_or_else(|| "-".to_owned(), |r2| format!("{r2:.4}")),
+        Metrics::Classes { accuracy, .. } => format!("{:.2} %", 100.0 * accuracy),
     }
 }
 
@@ -103,7 +72,7 @@ struct JsonRun<'a> {
     at_edge: bool,
     loss: f64,
     validation_loss: f64,
-    test: &'a Scored,
+    test: &'a Metrics,
     seconds: f64,
     loss_history: Vec<(f64, f64)>,
     weights_bits: Vec<String>,
@@ -201,7 +170,7 @@ impl Comparison<'_> {
                 format!("{mark}{rate}"),
                 significant(trained.loss),
                 significant(validation),
-                scored.cell(),
+                cell(scored),
                 format!("{:.4}", trained.seconds_per_epoch * f64::from(trained.epochs)),
             ]);
         }

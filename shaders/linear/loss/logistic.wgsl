@@ -46,16 +46,21 @@ fn log_one_plus(e: Real) -> Real {
     return mul(sum, z);
 }
 
+// Where a label is 1.
+fn is_second(label: Real) -> vec4<bool> { return magnitude(label) != vec4<u32>(); }
+
 fn derivative(prediction: Real, label: Real) -> Real {
     let e = exp_negative(from_bits(magnitude(prediction)));
     let one = constant(0x3f800000u);
     let negative = to_bits(prediction) >= vec4<u32>(0x80000000u);
-    return sub(div(select(one, e, negative), add(one, e)), label);
+    let size = div(select(e, one, negative == is_second(label)), add(one, e));
+    return select(size, negate(size), is_second(label));
 }
 
 fn term(prediction: Real, label: Real) -> Real {
     let e = exp_negative(from_bits(magnitude(prediction)));
-    let positive = to_bits(prediction) < vec4<u32>(0x80000000u);
-    let linear = select(constant(0u), prediction, positive);
-    return sub(add(linear, log_one_plus(e)), mul(label, prediction));
+    let wrong = select(prediction, negate(prediction), is_second(label));
+    let positive = to_bits(wrong) < vec4<u32>(0x80000000u);
+    let linear = select(constant(0u), wrong, positive);
+    return add(linear, log_one_plus(e));
 }
