@@ -3,8 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::{
-    Adagrad, DownloadError, Gpu, GpuOptimizer, GpuVec, GradientGuard, GuardReport, NonFinite,
-    RuleError, StepError, VectorError, wgpu,
+    Adagrad, AnyRule, DownloadError, Gpu, GpuOptimizer, GpuVec, GradientGuard, GuardReport,
+    NonFinite, Rule, RuleError, RuleVisitor, StepError, VectorError, wgpu,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -80,6 +80,49 @@ fn an_initial_accumulator_fills_the_state() {
     let rule = Adagrad { initial_accumulator: 0.1, ..Adagrad::default() };
     let optimizer = GpuOptimizer::new(&gpu, rule, 7).unwrap();
     assert_eq!(optimizer.state(0).download_blocking(&gpu).unwrap(), [0.1; 7]);
+}
+
+/// For every choice of formula: the state starts from the rule's values, none of it may be a
+/// parameter or a gradient, and a device that cannot bind it is told so.
+#[test]
+fn every_rules_state_is_its_own() {
+    for rule in AnyRule::examples() {
+        rule.visit(State);
+    }
+}
+
+struct State;
+
+impl RuleVisitor for State {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let gpu = gpu();
+        let mut optimizer = GpuOptimizer::new(&gpu, rule, 7).unwrap();
+        let (params, grads) = (gpu.zeros(7).unwrap(), gpu.zeros(7).unwrap());
+        let initial = rule.initial_state();
+        let initial = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
+        let names = rule.state_names();
+        assert_eq!(optimizer.state_count(), names.len());
+        for (k, (&name, (_, &value))) in names.iter().zip(initial).enumerate() {
+            let state = optimizer.state(k).clone();
+            assert_eq!(state.download_blocking(&gpu).unwrap(), [value; 7], "{name}, {rule:?}");
+            let overlap = |first| StepError::Overlap { first, second: name, byte: 0 };
+            assert_eq!(optimizer.step(&params, &state), Err(overlap("grads")));
+            assert_eq!(optimizer.step(&state, &grads), Err(overlap("params")));
+        }
+        assert_eq!(optimizer.steps(), 0);
+        optimizer.step(&params, &grads).unwrap();
+
+        let needed = 2 + names.len() as u64;
+        let few = wgpu::Limits {
+            max_storage_buffers_per_shader_stage: needed as u32 - 1,
+            ..wgpu::Limits::default()
+        };
+        let error = GpuOptimizer::new(&noop(few), rule, 4).unwrap_err();
+        let limit = "max_storage_buffers_per_shader_stage";
+        assert_eq!(error, StepError::Limit { limit, needed, allowed: needed - 1 }, "{rule:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use wgpu_optim::numerics::Bound;
-use wgpu_optim::{AdapterKind, Gpu, GpuOptimizer, GpuRequest, RequestError, Rule, wgpu};
+use wgpu_optim::{AdapterKind, Gpu, GpuOptimizer, GpuRequest, Precision, RequestError, Rule, wgpu};
 
 use crate::reference::Reference;
 
@@ -96,6 +96,21 @@ impl Driver {
         assert_eq!(expected.len(), actual.len(), "{what}");
         for ((name, expected), actual) in expected.into_iter().zip(actual) {
             self.check_exact(&format!("{what}, {name}"), expected, actual);
+        }
+    }
+
+    /// [`Driver::check_native`] or [`Driver::check_exactly`], as the optimizer's precision is.
+    pub(crate) fn check<R: Rule>(
+        &self,
+        what: &str,
+        reference: &Reference<R>,
+        params: &[f32],
+        optimizer: &GpuOptimizer<R>,
+        gpu: &Gpu,
+    ) {
+        match optimizer.precision() {
+            Precision::Native => self.check_native(what, reference, params, optimizer, gpu),
+            Precision::Exact => self.check_exactly(what, reference, params, optimizer, gpu),
         }
     }
 

@@ -2,9 +2,12 @@
 
 #[path = "../golden/mod.rs"]
 mod files;
+#[path = "../golden/rules.rs"]
+mod rules;
 
-use files::{After, Arithmetic, Engine, Run, check, golden_files, regressions};
-use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, Precision};
+use files::{After, Arithmetic, Engine, Run, check, golden_files, gradients, regressions};
+use rules::{Stepper, compare_all};
+use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, Precision, Rule};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -63,6 +66,33 @@ impl Run for DeviceRun<'_> {
     }
 }
 
+impl Stepper for Device<'_> {
+    fn rounds_to_nearest(&self) -> bool {
+        self.arithmetic == Arithmetic::NEAREST
+    }
+
+    fn step<R: Rule>(
+        &self,
+        rule: R,
+        step: u64,
+        vectors: &[Vec<f32>],
+        grads: &[f32],
+    ) -> Vec<Vec<f32>> {
+        let Self { gpu, precision, .. } = *self;
+        let optimizer = GpuOptimizer::new(gpu, rule, grads.len()).unwrap();
+        let mut optimizer = optimizer.with_precision(precision);
+        optimizer.set_steps(step - 1);
+        for (k, state) in vectors[1..].iter().enumerate() {
+            gpu.write(optimizer.state(k), state).unwrap();
+        }
+        let params = gpu.upload(&vectors[0]).unwrap();
+        optimizer.step(&params, &gpu.upload(grads).unwrap()).unwrap();
+        let state = (0..optimizer.state_count()).map(|k| optimizer.state(k));
+        let all = [&params].into_iter().chain(state);
+        all.map(|vector| vector.download_blocking(gpu).unwrap()).collect()
+    }
+}
+
 fn parity(driver: &Driver, precision: Precision) {
     // lavapipe rounds correctly and keeps subnormals; SwiftShader flushes them.
     let nearest = precision == Precision::Exact || driver.name == "lavapipe";
@@ -78,4 +108,5 @@ fn parity(driver: &Driver, precision: Precision) {
     for (_, regression) in regressions::ALL {
         regression(&device);
     }
+    compare_all(&device);
 }

@@ -1,13 +1,13 @@
 //! Many tensors at once: the bits that each would have alone.
 
 use wgpu_optim::{
-    Adagrad, AnyRule, EpsilonPlacement, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup,
-    Precision, Rule, RuleVisitor, Sgd, WeightDecay, wgpu,
+    AnyRule, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup, Precision, Rule,
+    RuleVisitor, Sgd, wgpu,
 };
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, values};
+use crate::reference::{Reference, each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("groups: tensors of every length, wherever they lie", every_place),
@@ -21,28 +21,27 @@ pub(crate) const CHECKS: &[Check] = &[
 /// Lengths on both sides of a group of four, of a workgroup and of a block.
 const LENS: [usize; 14] = [1, 2, 3, 4, 5, 31, 64, 511, 512, 513, 1000, 4095, 4097, 33_000];
 
-/// Groups that differ in their numbers and in their formulas, in turn over `lens`.
-fn groups(lens: &[usize]) -> Vec<ParamGroup<Adagrad>> {
-    let base = Adagrad { learning_rate: 0.1, initial_accumulator: 0.01, ..Adagrad::default() };
-    let outside = EpsilonPlacement::OutsideRoot;
-    let rules = [
-        base,
-        Adagrad { learning_rate: 0.5, initial_accumulator: 0.0, epsilon: 1e-3, ..base },
-        Adagrad { epsilon_placement: outside, learning_rate_decay: 0.25, ..base },
-        Adagrad { weight_decay: WeightDecay::L2(0.03), maximize: true, ..base },
-    ];
-    let third = lens.len().div_ceil(rules.len());
-    let parts = lens.chunks(third).map(<[usize]>::to_vec);
+/// Groups that differ in their numbers, of which two have the same formula, over `lens`.
+fn groups<R: Rule>(lens: &[usize]) -> Vec<ParamGroup<R>> {
+    let examples = R::examples();
+    let last = examples.len() - 1;
+    let mut rules = [0, 0, last / 2, last].map(|index| examples[index]);
+    for (number, rule) in (1_u8..).zip(&mut rules) {
+        rule.set_learning_rate(rule.learning_rate() / f32::from(number));
+    }
+    let parts = lens.chunks(lens.len().div_ceil(rules.len())).map(<[usize]>::to_vec);
     rules.into_iter().zip(parts).map(|(rule, lens)| ParamGroup { rule, lens }).collect()
 }
 
 /// The lists of a run: what the device has, and what the CPU engine makes of it.
-struct Run {
+struct Run<R: Rule> {
     params: Vec<GpuVec>,
     grads: Vec<GpuVec>,
-    optimizer: GpuGroupOptimizer<Adagrad>,
+    optimizer: GpuGroupOptimizer<R>,
+    /// The state vectors that the rule of some group uses, as the optimizer numbers them.
+    state_names: Vec<&'static str>,
     gradients: Vec<Vec<f32>>,
-    references: Vec<Reference<Adagrad>>,
+    references: Vec<Reference<R>>,
 }
 
 /// Values of each tensor of a list, none like another's.
@@ -50,44 +49,68 @@ fn hosts(lens: &[usize], seed: u32) -> Vec<Vec<f32>> {
     (seed..).zip(lens).map(|(seed, &len)| values(len, seed, 5)).collect()
 }
 
-impl Run {
+impl<R: Rule> Run<R> {
     /// `lay` puts a list of values into device memory.
     fn new(
         gpu: &Gpu,
         precision: Precision,
-        lens: &[usize],
+        groups: &[ParamGroup<R>],
         lay: impl Fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>,
     ) -> Self {
-        let (hosts, gradients) = (hosts(lens, 1), hosts(lens, 1000));
-        let groups = groups(lens);
-        let rules = groups.iter().flat_map(|group| group.lens.iter().map(|_| group.rule));
+        let lens: Vec<_> = groups.iter().flat_map(|group| group.lens.clone()).collect();
+        let (hosts, gradients) = (hosts(&lens, 1), hosts(&lens, 1000));
+        let rules = rules(groups);
+        let used = |k: &usize| rules.iter().any(|rule| rule.uses_state(*k));
         Self {
-            references: rules.zip(&hosts).map(|(rule, host)| Reference::new(rule, host)).collect(),
             params: lay(gpu, &hosts),
             grads: lay(gpu, &gradients),
-            optimizer: GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(precision),
+            optimizer: GpuGroupOptimizer::new(gpu, groups).unwrap().with_precision(precision),
+            state_names: (0..R::STATE.len()).filter(used).map(|k| R::STATE[k]).collect(),
             gradients,
+            references: rules
+                .iter()
+                .zip(&hosts)
+                .map(|(r, host)| Reference::new(*r, host))
+                .collect(),
         }
     }
 
     fn step(&mut self) {
         self.optimizer.step(&self.params, &self.grads).unwrap();
+        self.step_references();
+    }
+
+    fn step_references(&mut self) {
         for (reference, gradient) in self.references.iter_mut().zip(&self.gradients) {
             reference.step(gradient);
         }
     }
 
+    /// The vector of a tensor that has this name.
+    fn vector(&self, tensor: usize, name: &str) -> &GpuVec {
+        match self.state_names.iter().position(|known| *known == name) {
+            Some(vector) => self.optimizer.state(tensor, vector),
+            None => &self.params[tensor],
+        }
+    }
+
     fn check(&self, driver: &Driver, gpu: &Gpu, what: &str) {
         for (index, reference) in self.references.iter().enumerate() {
-            let what = format!("{what}, tensor {index} of {} elements", reference.params.len());
-            let params = self.params[index].download_blocking(gpu).unwrap();
-            let state = self.optimizer.state(index, 0).download_blocking(gpu).unwrap();
-            driver.check_exact(&what, reference.optimizer.state(0), &state);
-            driver.check_exact(&what, &reference.params, &params);
+            let (len, rule) = (reference.params.len(), reference.optimizer.rule());
+            for (name, expected) in reference.vectors() {
+                let what = format!("{what}, tensor {index} of {len} elements, {name}, {rule:?}");
+                let found = self.vector(index, name).download_blocking(gpu).unwrap();
+                driver.check_exact(&what, expected, &found);
+            }
             let gradient = self.grads[index].download_blocking(gpu).unwrap();
             assert_eq!(gradient, self.gradients[index], "gradients are only read");
         }
     }
+}
+
+/// The rule of each tensor.
+fn rules<R: Rule>(groups: &[ParamGroup<R>]) -> Vec<R> {
+    groups.iter().flat_map(|group| group.lens.iter().map(|_| group.rule)).collect()
 }
 
 /// Where native results are the reference's bits, both precisions; elsewhere exact alone.
@@ -171,25 +194,77 @@ fn check_poison(gpu: &Gpu, vectors: &[GpuVec]) {
 
 type Lay = fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>;
 
-/// Every way in which tensors can lie, and that of the caller's with poison between.
+/// Every way in which tensors can lie; the first two in one buffer, the second the caller's with
+/// poison between.
 const LAYS: [(&str, Lay); 4] = [
     ("side by side", side_by_side),
+    ("scattered over one buffer", views),
     ("in buffers of their own", separate),
     ("in several buffers each", in_parts),
-    ("scattered over one buffer", views),
 ];
 
+/// A check that holds for any rule.
+#[derive(Clone, Copy)]
+struct OfRule<'a> {
+    driver: &'a Driver,
+    check: Kind,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    EveryPlace,
+    EveryFormula,
+    Alone,
+    LoweredLimits,
+    LearningRates,
+    InTurn,
+}
+
+impl RuleVisitor for OfRule<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { driver, check } = self;
+        match check {
+            Kind::EveryPlace => in_every_place::<R>(driver),
+            Kind::EveryFormula => {
+                let mut slower = rule;
+                slower.set_learning_rate(0.001);
+                step_groups(driver, &[rule, slower]);
+            }
+            Kind::Alone => as_alone::<R>(driver),
+            Kind::LoweredLimits => under_lowered_limits::<R>(driver),
+            Kind::LearningRates => by_learning_rates::<R>(driver),
+            Kind::InTurn => in_turn_of::<R>(driver),
+        }
+    }
+}
+
+fn each(driver: &Driver, check: Kind) {
+    for rule in each_rule() {
+        rule.visit(OfRule { driver, check });
+    }
+}
+
 fn every_place(driver: &Driver) {
+    each(driver, Kind::EveryPlace);
+}
+
+fn in_every_place<R: Rule>(driver: &Driver) {
     let gpu = driver.gpu();
+    let groups = groups::<R>(&LENS);
+    // All places with one rule, one buffer with the others: a kernel has a copy of the update for
+    // each pair of buffers, and takes as long to compile.
+    let places = if R::NAME == "adagrad" { LAYS.len() } else { 2 };
     for &precision in precisions(driver) {
-        for (what, lay) in LAYS {
-            let mut run = Run::new(gpu, precision, &LENS, lay);
+        for (what, lay) in LAYS.into_iter().take(places) {
+            let mut run = Run::new(gpu, precision, &groups, lay);
             for _ in 0..3 {
                 run.step();
             }
             run.check(driver, gpu, &format!("{what}, {precision}"));
         }
-        let mut run = Run::new(gpu, precision, &LENS, views);
+        let mut run = Run::new(gpu, precision, &groups, views);
         run.step();
         check_poison(gpu, &run.params);
         check_poison(gpu, &run.grads);
@@ -197,7 +272,7 @@ fn every_place(driver: &Driver) {
         let twice: Vec<_> = LENS.iter().chain(&LENS).copied().collect();
         for lay in [side_by_side, views] {
             let all = lay(gpu, &hosts(&twice, 1));
-            let mut run = Run::new(gpu, precision, &LENS, lay);
+            let mut run = Run::new(gpu, precision, &groups, lay);
             (run.params, run.grads) = (all[..14].to_vec(), all[14..].to_vec());
             run.gradients = hosts(&twice, 1)[14..].to_vec();
             run.step();
@@ -209,61 +284,36 @@ fn every_place(driver: &Driver) {
 /// Steps groups of two tensors each, and compares with each tensor's own optimizer.
 fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
     let gpu = driver.gpu();
-    let lens: Vec<usize> = rules.iter().flat_map(|_| [5, 513]).collect();
     let groups: Vec<_> =
         rules.iter().map(|&rule| ParamGroup { rule, lens: vec![5, 513] }).collect();
-    let (hosts, gradients) = (hosts(&lens, 1), hosts(&lens, 1000));
-    let (params, grads) = (side_by_side(gpu, &hosts), side_by_side(gpu, &gradients));
-    let mut optimizer =
-        GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(Precision::Exact);
-    for _ in 0..3 {
-        optimizer.step(&params, &grads).unwrap();
-    }
-    let used = |k: &usize| rules.iter().any(|rule| rule.uses_state(*k));
-    let names: Vec<_> = (0..R::STATE.len()).filter(used).map(|k| R::STATE[k]).collect();
-    for (index, (host, gradient)) in hosts.iter().zip(&gradients).enumerate() {
-        let mut reference = Reference::new(rules[index / 2], host);
+    for &precision in precisions(driver) {
+        let mut run = Run::new(gpu, precision, &groups, side_by_side);
         for _ in 0..3 {
-            reference.step(gradient);
+            run.step();
         }
-        for (name, expected) in reference.vectors() {
-            let actual = match names.iter().position(|known| *known == name) {
-                Some(vector) => optimizer.state(index, vector),
-                None => &params[index],
-            };
-            let what = format!("tensor {index}, {name}, {rules:?}");
-            driver.check_exact(&what, expected, &actual.download_blocking(gpu).unwrap());
-        }
-    }
-}
-
-struct Groups<'a>(&'a Driver);
-
-impl RuleVisitor for Groups<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let mut slower = rule;
-        slower.set_learning_rate(0.001);
-        step_groups(self.0, &[rule, slower]);
+        run.check(driver, gpu, &format!("{precision}"));
     }
 }
 
 fn every_rule(driver: &Driver) {
     for rule in AnyRule::examples() {
-        rule.visit(Groups(driver));
+        rule.visit(OfRule { driver, check: Kind::EveryFormula });
     }
     let plain = Sgd { learning_rate: 0.1, ..Sgd::default() };
     step_groups(driver, &[plain, Sgd { momentum: 0.9, ..plain }, plain]);
 }
 
 fn alone(driver: &Driver) {
+    each(driver, Kind::Alone);
+}
+
+fn as_alone<R: Rule>(driver: &Driver) {
     let gpu = driver.gpu();
-    let mut run = Run::new(gpu, Precision::Native, &LENS, side_by_side);
-    let rules =
-        groups(&LENS).into_iter().flat_map(|group| group.lens.into_iter().map(move |_| group.rule));
+    let groups = groups::<R>(&LENS);
+    let mut run = Run::new(gpu, Precision::Native, &groups, side_by_side);
     let own = separate(gpu, &hosts(&LENS, 1));
-    let mut optimizers: Vec<_> = rules
+    let mut optimizers: Vec<_> = rules(&groups)
+        .into_iter()
         .zip(&own)
         .map(|(rule, own)| GpuOptimizer::new(gpu, rule, own.len()).unwrap())
         .collect();
@@ -275,27 +325,34 @@ fn alone(driver: &Driver) {
     }
     for (index, (optimizer, own)) in optimizers.iter().zip(&own).enumerate() {
         let bits = |vector: &GpuVec| vector.download_blocking(gpu).unwrap();
-        driver.check_exact(
-            "state",
-            &bits(optimizer.state(0)),
-            &bits(run.optimizer.state(index, 0)),
-        );
+        for (k, name) in optimizer.rule().state_names().into_iter().enumerate() {
+            let of_all = bits(run.vector(index, name));
+            driver.check_exact(name, &bits(optimizer.state(k)), &of_all);
+        }
         driver.check_exact("params", &bits(own), &bits(&run.params[index]));
     }
 }
 
 fn lowered_limits(driver: &Driver) {
+    each(driver, Kind::LoweredLimits);
+}
+
+fn under_lowered_limits<R: Rule>(driver: &Driver) {
+    let groups = groups::<R>(&LENS);
+    let used = (0..R::STATE.len()).filter(|k| groups.iter().any(|group| group.rule.uses_state(*k)));
+    // The blocks, state, and one buffer each of parameters and gradients.
+    let storage_buffers = 3 + used.count() as u32;
     let gpu = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
         limits.max_buffer_size = 64 << 10;
-        limits.max_storage_buffers_per_shader_stage = 4;
+        limits.max_storage_buffers_per_shader_stage = storage_buffers;
         limits.max_compute_workgroups_per_dimension = 3;
         limits.max_compute_invocations_per_workgroup = 64;
         limits.max_compute_workgroup_size_x = 64;
         limits.max_compute_workgroup_size_y = 64;
     });
-    for (what, lay) in LAYS.into_iter().take(3) {
-        let mut run = Run::new(&gpu, Precision::Exact, &LENS, lay);
+    for (what, lay) in [LAYS[0], LAYS[2], LAYS[3]] {
+        let mut run = Run::new(&gpu, Precision::Exact, &groups, lay);
         for _ in 0..2 {
             run.step();
         }
@@ -305,8 +362,12 @@ fn lowered_limits(driver: &Driver) {
 }
 
 fn learning_rates(driver: &Driver) {
+    each(driver, Kind::LearningRates);
+}
+
+fn by_learning_rates<R: Rule>(driver: &Driver) {
     let gpu = driver.gpu();
-    let mut run = Run::new(gpu, Precision::Exact, &LENS, side_by_side);
+    let mut run = Run::new(gpu, Precision::Exact, &groups::<R>(&LENS), side_by_side);
     let of_group = |group: usize| (LENS.len().div_ceil(4) * group)..;
     // Twice, so that the second round takes the slots of the first.
     for _ in 0..2 {
@@ -319,9 +380,7 @@ fn learning_rates(driver: &Driver) {
             for index in own {
                 run.references[index].optimizer.set_learning_rate(rate).unwrap();
             }
-            for (reference, gradient) in run.references.iter_mut().zip(&run.gradients) {
-                reference.step(gradient);
-            }
+            run.step_references();
         }
         gpu.queue().submit([encoder.finish()]);
         gpu.wait_blocking().unwrap();
@@ -330,13 +389,18 @@ fn learning_rates(driver: &Driver) {
 }
 
 fn in_turn(driver: &Driver) {
+    each(driver, Kind::InTurn);
+}
+
+fn in_turn_of<R: Rule>(driver: &Driver) {
     let gpu = driver.gpu();
-    let mut run = Run::new(gpu, Precision::Exact, &LENS, side_by_side);
+    let groups = groups::<R>(&LENS);
+    let mut run = Run::new(gpu, Precision::Exact, &groups, side_by_side);
     let negated = |gradients: &[Vec<f32>]| -> Vec<Vec<f32>> {
         gradients.iter().map(|gradient| gradient.iter().map(|value| -value).collect()).collect()
     };
     // The same parameters throughout, so that the gradients alone tell one pair from the other.
-    let mut others = separate(gpu, &negated(&run.gradients));
+    let mut others = side_by_side(gpu, &negated(&run.gradients));
     for _ in 0..6 {
         run.step();
         std::mem::swap(&mut run.grads, &mut others);
@@ -346,10 +410,12 @@ fn in_turn(driver: &Driver) {
     run.step();
     // Another optimizer goes on from the state of the first.
     let mut resumed =
-        GpuGroupOptimizer::new(gpu, &groups(&LENS)).unwrap().with_precision(Precision::Exact);
-    for index in 0..LENS.len() {
-        let saved = run.optimizer.state(index, 0).download_blocking(gpu).unwrap();
-        gpu.write(resumed.state(index, 0), &saved).unwrap();
+        GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(Precision::Exact);
+    for tensor in 0..LENS.len() {
+        for vector in 0..run.state_names.len() {
+            let saved = run.optimizer.state(tensor, vector).download_blocking(gpu).unwrap();
+            gpu.write(resumed.state(tensor, vector), &saved).unwrap();
+        }
     }
     resumed.set_steps(run.optimizer.steps());
     run.optimizer = resumed;

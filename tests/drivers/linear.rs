@@ -7,7 +7,7 @@ use wgpu_optim::data::{Dataset, synthetic};
 use wgpu_optim::linear::{
     Engine, LinearModel, Loss, Penalty, Trained, Training, predict_blocking, train_blocking,
 };
-use wgpu_optim::{Adagrad, Gpu, Precision, Schedule};
+use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor, Schedule};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -15,6 +15,7 @@ use crate::reference::values;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("training at shapes of every kind", shapes),
+    ("training by every rule's every choice of formula", every_formula),
     ("a batch of 4096 rows and 10,000 features", large_batch),
     ("small models on both sides of what one dispatch takes", small_models),
     ("small models and windows under lowered limits", lowered_limits),
@@ -39,7 +40,11 @@ const RULE: Adagrad = Adagrad {
 };
 
 fn train(engine: Engine<'_>, data: &Dataset, training: &Training) -> Trained {
-    train_blocking(engine, RULE, data, training, |_| ControlFlow::Continue(())).unwrap()
+    train_by(RULE, engine, data, training)
+}
+
+fn train_by<R: Rule>(rule: R, engine: Engine<'_>, data: &Dataset, training: &Training) -> Trained {
+    train_blocking(engine, rule, data, training, |_| ControlFlow::Continue(())).unwrap()
 }
 
 fn native(gpu: &Gpu) -> Engine<'_> {
@@ -87,6 +92,43 @@ fn shapes(driver: &Driver) {
                 ..Training::default()
             };
             agree(driver, driver.gpu(), &data, &training);
+        }
+    }
+}
+
+fn every_formula(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        rule.visit(Formula(driver));
+    }
+}
+
+/// A small model, whose kernel has the rule's update in it, its rows on the device and streamed;
+/// and one for which the optimizer's own kernel steps.
+struct Formula<'a>(&'a Driver);
+
+impl RuleVisitor for Formula<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, mut rule: R) {
+        let Self(driver) = self;
+        // Small enough for those that climb.
+        rule.set_learning_rate(0.01);
+        for (rows, features, batch_size, gpu_memory) in
+            [(120, 7, 10, None), (120, 7, 10, Some(1000)), (33, 1100, 16, None)]
+        {
+            let data = synthetic(rows, features, 4).dataset;
+            let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
+            let expected = train_by(rule, Engine::Cpu, &data, &training);
+            for precision in [Precision::Native, Precision::Exact] {
+                if precision == Precision::Native && !driver.rounds_correctly() {
+                    continue;
+                }
+                let engine = Engine::Gpu { gpu: driver.gpu(), precision };
+                let actual = train_by(rule, engine, &data, &training);
+                let seconds_per_epoch = expected.seconds_per_epoch;
+                let what = format!("{rows}x{features}, {precision}, {rule:?} on {}", driver.name);
+                assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
+            }
         }
     }
 }

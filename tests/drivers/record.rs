@@ -1,12 +1,12 @@
 //! Steps recorded into the caller's encoder.
 
 use wgpu_optim::{
-    Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, Schedule, wgpu,
+    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, Schedule, wgpu,
 };
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::{Reference, by_state_count, values};
+use crate::reference::{Reference, by_state, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("N steps in one encoder with N learning rates", learning_rates),
@@ -14,6 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("encoders submitted out of turn and dropped ones", out_of_turn),
     ("a device wrapped from wgpu", wrapped),
     ("pairs of vectors in turn, and a change of precision", pairs_in_turn),
+    ("every rule's every choice of formula resumes from a saved state", resumed),
     ("uniforms that differ only in the sign of zero", signed_zero),
     ("a learning rate that is refused changes nothing", refused_learning_rate),
 ];
@@ -33,7 +34,7 @@ fn optimizer<R: Rule>(driver: &Driver, rule: R) -> GpuOptimizer<R> {
 }
 
 fn learning_rates(driver: &Driver) {
-    for rule in by_state_count() {
+    for rule in by_state() {
         rule.visit(LearningRates(driver));
     }
 }
@@ -69,7 +70,7 @@ impl RuleVisitor for LearningRates<'_> {
 
 /// Each recorded step has the rate that its number has, whenever it is submitted.
 fn schedules(driver: &Driver) {
-    for rule in by_state_count() {
+    for rule in by_state() {
         rule.visit(Scheduled(driver));
     }
 }
@@ -112,42 +113,60 @@ impl RuleVisitor for Scheduled<'_> {
     }
 }
 
-/// Uniforms belong to the encoder that they were recorded into, whenever it is submitted.
 fn out_of_turn(driver: &Driver) {
-    let gpu = driver.gpu();
-    let gradient = values(LEN, 2, 5);
-    let grads = gpu.upload(&gradient).unwrap();
-    let mut optimizer = optimizer(driver, Adagrad::default());
-    let first = gpu.upload(&vec![0.0; LEN]).unwrap();
-    let second = gpu.upload(&vec![0.0; LEN]).unwrap();
-    let (mut early, mut late) = (encoder(gpu), encoder(gpu));
-    optimizer.set_learning_rate(1.0).unwrap();
-    optimizer.record(&mut late, &second, &grads).unwrap();
-    optimizer.set_learning_rate(2.0).unwrap();
-    optimizer.record(&mut early, &first, &grads).unwrap();
-    // A dropped encoder gives its slot back, and one that was never submitted is not waited for.
-    let mut dropped = encoder(gpu);
-    optimizer.set_learning_rate(3.0).unwrap();
-    optimizer.record(&mut dropped, &first, &grads).unwrap();
-    drop(dropped);
-    gpu.queue().submit([early.finish()]);
-    optimizer.set_learning_rate(4.0).unwrap();
-    optimizer.step(&first, &grads).unwrap();
-    gpu.queue().submit([late.finish()]);
-
-    // The accumulator is shared: the order of submission is the order of the steps.
-    let mut reference = Reference::new(Adagrad::default(), &vec![0.0; LEN]);
-    for rate in [2.0, 4.0] {
-        reference.optimizer.set_learning_rate(rate).unwrap();
-        reference.step(&gradient);
+    for rule in by_state() {
+        rule.visit(OutOfTurn(driver));
     }
-    let stepped = first.download_blocking(gpu).unwrap();
-    driver.check_exact("submitted early", &reference.params, &stepped);
-    reference.params.fill(0.0);
-    reference.optimizer.set_learning_rate(1.0).unwrap();
-    reference.step(&gradient);
-    let stepped = second.download_blocking(gpu).unwrap();
-    driver.check_exact("submitted late", &reference.params, &stepped);
+}
+
+/// Uniforms belong to the encoder that they were recorded into, whenever it is submitted.
+struct OutOfTurn<'a>(&'a Driver);
+
+impl RuleVisitor for OutOfTurn<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self(driver) = self;
+        let gpu = driver.gpu();
+        let (start, gradient) = (vec![0.0; LEN], values(LEN, 2, 5));
+        let grads = gpu.upload(&gradient).unwrap();
+        let mut optimizer = optimizer(driver, rule);
+        let (first, second) = (gpu.upload(&start).unwrap(), gpu.upload(&start).unwrap());
+        let (mut early, mut late) = (encoder(gpu), encoder(gpu));
+        optimizer.set_learning_rate(1.0).unwrap();
+        optimizer.record(&mut late, &second, &grads).unwrap();
+        optimizer.set_learning_rate(2.0).unwrap();
+        optimizer.record(&mut early, &first, &grads).unwrap();
+        // A dropped encoder gives its slot back, and one that was never submitted is not waited
+        // for.
+        let mut dropped = encoder(gpu);
+        optimizer.set_learning_rate(3.0).unwrap();
+        optimizer.record(&mut dropped, &first, &grads).unwrap();
+        drop(dropped);
+        gpu.queue().submit([early.finish()]);
+        optimizer.set_learning_rate(4.0).unwrap();
+        optimizer.step(&first, &grads).unwrap();
+        gpu.queue().submit([late.finish()]);
+
+        // The state is shared: the order of submission is the order of the steps. But each has the
+        // number that it was recorded with.
+        let mut reference = Reference::new(rule, &start);
+        let mut step = |number: u64, params: &[f32]| {
+            reference.params.copy_from_slice(params);
+            reference.optimizer.set_steps(number - 1);
+            reference.optimizer.set_learning_rate(number as f32).unwrap();
+            reference.step(&gradient);
+            reference.params.clone()
+        };
+        let expected = step(2, &start);
+        let expected = step(4, &expected);
+        let what = format!("submitted early, {rule:?}");
+        driver.check_exact(&what, &expected, &first.download_blocking(gpu).unwrap());
+        step(1, &start);
+        let stepped = second.download_blocking(gpu).unwrap();
+        let what = format!("submitted late, {rule:?}");
+        driver.check_exactly(&what, &reference, &stepped, &optimizer, gpu);
+    }
 }
 
 /// The caller's own device and queue, wrapped twice: nothing is installed, nothing is shared.
@@ -158,25 +177,92 @@ fn wrapped(driver: &Driver) {
     crate::boundaries::agree(driver, &gpu, Adagrad::default(), 77, 2);
 }
 
-/// More pairs than bindings are kept, in an order that finds some and misses others.
 fn pairs_in_turn(driver: &Driver) {
-    let gpu = driver.gpu();
-    let mut optimizer = optimizer(driver, Adagrad::default());
-    let mut reference = Reference::new(Adagrad::default(), &vec![0.0; LEN]);
-    let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
-    let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();
-    let params = gpu.zeros(LEN).unwrap();
-    for index in [0, 1, 2, 0, 2, 1, 3, 4, 5, 0, 5, 1] {
-        if index == 3 {
-            optimizer = optimizer.with_precision(Precision::Exact);
-        }
-        optimizer.step(&params, &grads[index]).unwrap();
-        reference.step(&gradients[index]);
+    for rule in by_state() {
+        rule.visit(PairsInTurn(driver));
     }
-    optimizer.forget_bindings();
-    optimizer.step(&params, &grads[0]).unwrap();
-    reference.step(&gradients[0]);
-    driver.check_exact("pairs in turn", &reference.params, &params.download_blocking(gpu).unwrap());
+}
+
+/// More pairs than bindings are kept, in an order that finds some and misses others.
+struct PairsInTurn<'a>(&'a Driver);
+
+impl RuleVisitor for PairsInTurn<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self(driver) = self;
+        let gpu = driver.gpu();
+        let mut optimizer = optimizer(driver, rule);
+        let mut reference = Reference::new(rule, &vec![0.0; LEN]);
+        let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
+        let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();
+        let params = gpu.zeros(LEN).unwrap();
+        for index in [0, 1, 2, 0, 2, 1, 3, 4, 5, 0, 5, 1] {
+            if index == 3 {
+                optimizer = optimizer.with_precision(Precision::Exact);
+            }
+            optimizer.step(&params, &grads[index]).unwrap();
+            reference.step(&gradients[index]);
+        }
+        optimizer.forget_bindings();
+        optimizer.step(&params, &grads[0]).unwrap();
+        reference.step(&gradients[0]);
+        let stepped = params.download_blocking(gpu).unwrap();
+        driver.check_exactly("pairs in turn", &reference, &stepped, &optimizer, gpu);
+    }
+}
+
+fn resumed(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        rule.visit(Resumed(driver));
+    }
+}
+
+/// Parameters, state and the number of steps are all that there is: a run that changes its engine
+/// twice is the run of one.
+struct Resumed<'a>(&'a Driver);
+
+impl RuleVisitor for Resumed<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self(driver) = self;
+        let gpu = driver.gpu();
+        let host = values(LEN, 1, 5);
+        let gradients: Vec<_> = (0..6).map(|step| values(LEN, 10 + step, 5)).collect();
+        let mut whole = Reference::new(rule, &host);
+        gradients.iter().for_each(|gradient| whole.step(gradient));
+
+        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.zeros(LEN).unwrap());
+        let mut first = optimizer(driver, rule);
+        for gradient in &gradients[..2] {
+            gpu.write(&grads, gradient).unwrap();
+            first.step(&params, &grads).unwrap();
+        }
+        let mut on_host = CpuOptimizer::new(rule, LEN).unwrap();
+        on_host.set_steps(first.steps());
+        for k in 0..first.state_count() {
+            let saved = first.state(k).download_blocking(gpu).unwrap();
+            on_host.state_mut(k).copy_from_slice(&saved);
+        }
+        let mut x = params.download_blocking(gpu).unwrap();
+        for gradient in &gradients[2..4] {
+            on_host.step(&mut x, gradient).unwrap();
+        }
+        let mut last = optimizer(driver, rule);
+        last.set_steps(on_host.steps());
+        for k in 0..last.state_count() {
+            gpu.write(last.state(k), on_host.state(k)).unwrap();
+        }
+        gpu.write(&params, &x).unwrap();
+        for gradient in &gradients[4..] {
+            gpu.write(&grads, gradient).unwrap();
+            last.step(&params, &grads).unwrap();
+        }
+        let resumed = params.download_blocking(gpu).unwrap();
+        let what = format!("resumed, {rule:?}");
+        driver.check_exactly(&what, &whole, &resumed, &last, gpu);
+    }
 }
 
 /// -0 - 0 * 1 / 1 is -0, and -0 - (-0 * 1 / 1) is +0.

@@ -2,20 +2,34 @@
 
 use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
-use wgpu_optim::{AnyRule, CpuOptimizer, Rule};
+use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, NonFinite, Rule, RuleVisitor};
 
-/// Every choice of formula of the rules whose kernel goes through every boundary: the one with
-/// the fewest state vectors and the one with one.
-pub(crate) fn thorough() -> Vec<AnyRule> {
-    let thorough = ["sgd", "adagrad"];
-    AnyRule::examples().into_iter().filter(|rule| thorough.contains(&rule.name())).collect()
+/// Every rule with every set of state vectors that some choice of its formula has: none to three,
+/// and some of which a vector in the middle is missing.
+pub(crate) fn by_state() -> Vec<AnyRule> {
+    struct Names;
+    impl RuleVisitor for Names {
+        type Output = Vec<&'static str>;
+
+        fn visit<R: Rule>(self, rule: R) -> Self::Output {
+            rule.state_names()
+        }
+    }
+    let mut seen = Vec::new();
+    let is_new = |rule: &AnyRule| {
+        let key = (rule.name(), rule.visit(Names));
+        let new = !seen.contains(&key);
+        seen.push(key);
+        new
+    };
+    AnyRule::examples().into_iter().filter(is_new).collect()
 }
 
-/// One rule for each number of state vectors, 0 to 3.
-pub(crate) fn by_state_count() -> Vec<AnyRule> {
-    let mut rules = ["sgd", "adagrad", "adam", "adam"].map(|name| AnyRule::named(name).unwrap());
-    rules[3].set("amsgrad", "true").unwrap();
-    rules.to_vec()
+/// Every rule once, by its first choice of formula.
+pub(crate) fn each_rule() -> Vec<AnyRule> {
+    let mut rules = AnyRule::examples();
+    rules.dedup_by_key(|rule| rule.name());
+    rules
 }
 
 /// `len` numbers of either sign, their magnitudes spread over `2^-exponents..2^exponents`: a
@@ -70,7 +84,15 @@ impl<R: Rule> Reference<R> {
     }
 
     pub(crate) fn step(&mut self, grads: &[f32]) {
-        self.optimizer.step(&mut self.params, grads).unwrap();
+        let skipped = self.optimizer.report().skipped_steps;
+        match self.optimizer.step(&mut self.params, grads) {
+            // A device's host cannot know of it, and counts the step.
+            Err(CpuError::Gradient(_)) => self.optimizer.set_steps(self.optimizer.steps() + 1),
+            other => other.unwrap(),
+        }
+        if self.optimizer.report().skipped_steps > skipped {
+            return;
+        }
         let uniforms = self.optimizer.rule().uniforms(self.optimizer.steps());
         self.steps.push((uniforms, grads.to_vec()));
     }
@@ -83,13 +105,17 @@ impl<R: Rule> Reference<R> {
     }
 
     /// Parameter and state of one element on the exact trajectory, with the bound on what a native
-    /// device may have made of them.
+    /// device may have made of them. There is none where a guard has scaled gradients.
     pub(crate) fn running(&self, index: usize) -> Vec<Running<Wgsl>> {
         let rule = self.optimizer.rule();
         let initial = rule.initial_state();
         let mut x = Running::input(self.start[index]);
         let mut state = R::State::<Running<Wgsl>>::from_fn(|k| Running::input(initial.as_ref()[k]));
+        let skips_elements = self.optimizer.guard().non_finite == NonFinite::SkipElement;
         for (uniforms, grads) in &self.steps {
+            if skips_elements && !grads[index].is_finite() {
+                continue;
+            }
             x = rule.update(uniforms, x, Running::input(grads[index]), OwnSquare, &mut state);
         }
         let state = state.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));

@@ -8,7 +8,7 @@ use wgpu_optim::{
 use crate::Check;
 use crate::boundaries::{GUARD, guarded, unguarded};
 use crate::driver::Driver;
-use crate::reference::{by_state_count, mix, patterns, values};
+use crate::reference::{by_state, mix, patterns, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("rows: every rule, with indices that come again", every_rule),
@@ -112,7 +112,7 @@ fn every_rule(driver: &Driver) {
 fn widths(driver: &Driver) {
     let gpu = driver.gpu();
     for &precision in precisions(driver) {
-        for rule in by_state_count() {
+        for rule in by_state() {
             for (rows, width, count) in [(300, 1, 200), (50, 7, 33), (1, 5, 1), (40, 64, 25)] {
                 rule.visit(Agree { driver, gpu, precision, rows, width, count });
             }
@@ -170,7 +170,7 @@ fn parts(driver: &Driver) {
     });
     let gpu = &small;
     for &precision in precisions(driver) {
-        for rule in by_state_count() {
+        for rule in by_state() {
             // A table in parts; gradients too; rows longer than a binding; lists in parts.
             for (rows, width, count) in
                 [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (12, 1500, 9), (20_000, 1, 5000)]

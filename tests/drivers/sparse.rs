@@ -8,7 +8,7 @@ use wgpu_optim::linear::{
     Data, EarlyStop, Engine, Examples, LinearModel, Loss, Penalty, Trained, Training,
     predict_sparse_blocking, train_blocking,
 };
-use wgpu_optim::{Adagrad, Gpu, Precision};
+use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -16,6 +16,7 @@ use crate::reference::values;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("sparse: training at shapes of every kind", shapes),
+    ("sparse: training by every rule's every choice of formula", every_formula),
     ("sparse: more than a submission holds", many_submissions),
     ("sparse: predictions", predictions),
     ("progressive losses, dense, streamed and sparse", progressive),
@@ -46,17 +47,30 @@ fn sparse(rows: usize, columns: usize, most: usize) -> SparseDataset {
 }
 
 fn train(engine: Engine<'_>, data: Examples<'_>, training: &Training) -> Trained {
-    train_blocking(engine, rule(), data, training, |_| ControlFlow::Continue(())).unwrap()
+    train_by(rule(), engine, data, training)
+}
+
+fn train_by<R: Rule>(
+    rule: R,
+    engine: Engine<'_>,
+    data: Examples<'_>,
+    training: &Training,
+) -> Trained {
+    train_blocking(engine, rule, data, training, |_| ControlFlow::Continue(())).unwrap()
 }
 
 /// All that comes out has the same bits on the CPU and, in exact precision, on the device; in
 /// native precision where the driver rounds correctly.
 fn agree(driver: &Driver, gpu: &Gpu, data: Examples<'_>, training: &Training) {
-    let expected = train(Engine::Cpu, data, training);
+    agree_by(rule(), driver, gpu, data, training);
+}
+
+fn agree_by<R: Rule>(rule: R, driver: &Driver, gpu: &Gpu, data: Examples<'_>, training: &Training) {
+    let expected = train_by(rule, Engine::Cpu, data, training);
     for precision in [Precision::Native, Precision::Exact] {
         if precision == Precision::Exact || driver.rounds_correctly() {
-            let actual = train(Engine::Gpu { gpu, precision }, data, training);
-            let what = format!("{precision} {training:?} on {}", driver.name);
+            let actual = train_by(rule, Engine::Gpu { gpu, precision }, data, training);
+            let what = format!("{precision} {training:?} {rule:?} on {}", driver.name);
             let seconds_per_epoch = expected.seconds_per_epoch;
             assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
         }
@@ -79,6 +93,27 @@ fn shapes(driver: &Driver) {
                 Training { loss, penalty, batch_size, evaluate_every: 70, ..Training::default() };
             agree(driver, driver.gpu(), (&data).into(), &training);
         }
+    }
+}
+
+fn every_formula(driver: &Driver) {
+    for rule in AnyRule::examples() {
+        rule.visit(Formula(driver));
+    }
+}
+
+/// Rows of 50 features, of which each batch has some.
+struct Formula<'a>(&'a Driver);
+
+impl RuleVisitor for Formula<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, mut rule: R) {
+        // Small enough for those that climb.
+        rule.set_learning_rate(0.01);
+        let data = sparse(120, 50, 9);
+        let training = Training { batch_size: 10, epochs: 2, ..Training::default() };
+        agree_by(rule, self.0, self.0.gpu(), (&data).into(), &training);
     }
 }
 
