@@ -10,6 +10,8 @@
 
 #[path = "golden/gradients.rs"]
 mod gradients;
+#[path = "golden/row_wise.rs"]
+mod row_wise;
 #[path = "golden/rules.rs"]
 mod rules;
 

@@ -34,7 +34,7 @@ pub(crate) trait Stepper {
 /// A framework: at most twice as many roundings of each kind as ours, whose root is at most 2.8
 /// units of 2^-24 off where it is not exact, and whose hyper-parameters are rounded elsewhere.
 #[derive(Clone, Copy, Debug, Default)]
-struct Framework;
+pub(crate) struct Framework;
 
 impl Rounding for Framework {
     const SUM: f64 = 1.0;

@@ -2,32 +2,14 @@
 //! ours. Both lie within their running error bound of the exact step (tests/golden/README.md), so that
 //! they differ by at most the sum. TorchRec's sum of a row's squares is in an order of its own: the
 //! bound of adding them one by one is that of any order, since all are positive.
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
-
-#[path = "golden/gradients.rs"]
-mod gradients;
-
 use std::collections::BTreeMap;
 
 use wgpu_optim::numerics::{Nearest, Rounding, Running};
 use wgpu_optim::rules::MeanSquare;
 use wgpu_optim::{Adagrad, CpuOptimizer, Rule};
 
-/// As in tests/golden_rules.rs: at most twice as many roundings of each kind as ours.
-#[derive(Clone, Copy, Debug, Default)]
-struct Framework;
-
-impl Rounding for Framework {
-    const SUM: f64 = 1.0;
-    const PRODUCT: f64 = 1.0;
-    const QUOTIENT: f64 = 1.0;
-    const ROOT: f64 = 2.0;
-    const FLUSHES: bool = true;
-
-    fn scalar() -> f64 {
-        1.0
-    }
-}
+use super::gradients;
+use super::rules::Framework;
 
 struct Case {
     rows: usize,
@@ -124,7 +106,7 @@ fn compare(case: &Case, step: u64, gradients: &[f32]) -> f64 {
 
 #[test]
 fn torchrec() {
-    let (seed, compared, cases) = parse(include_str!("golden/torchrec.txt"));
+    let (seed, compared, cases) = parse(include_str!("torchrec.txt"));
     assert_eq!((cases.len(), compared.len()), (6, 4), "the file has been cut");
     for case in &cases {
         for &step in &compared {
