@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView1, ArrayViewMut1};
 
-/// Mean and standard deviation of a column, by which it is standardised to 0 and 1.
+/// Mean and standard deviation of a column, by which it is standardized to 0 and 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColumnScale {
     /// The mean, in the column's units.
@@ -44,7 +44,7 @@ impl ColumnScale {
         });
     }
 
-    /// The value, in the column's units, of a standardised one.
+    /// The value, in the column's units, of a standardized one.
     #[must_use]
     pub fn restore(&self, standardized: f32) -> f64 {
         self.mean + self.deviation * f64::from(standardized)

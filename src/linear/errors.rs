@@ -11,7 +11,8 @@ pub enum TrainError {
     /// The loss grew out of all bounds.
     #[error(
         "training diverged in epoch {epoch}: the loss is {loss:e}; \
-         the learning rate may be too high, or a column may need to be standardised"
+         the learning rate may be too high, a column may need to be standardized, or \
+         epsilon be above 0"
     )]
     Diverged {
         /// The epoch, counted from 1.

@@ -44,6 +44,8 @@ struct Entrant {
 /// A rule and all runs by it.
 pub(crate) struct Entry {
     pub(crate) label: String,
+    /// Where it is among the rules of `--optimizers`: it keeps its colour, however it does.
+    number: usize,
     trials: Trials<Trained>,
     /// Which of them is the best, with its score on the test rows; none if all diverged.
     best: Option<(usize, Metrics)>,
@@ -72,8 +74,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
         display: Trying::new(args.quiet),
     };
     let mut entries = Vec::new();
-    for entrant in &entrants {
-        entries.push(bench.entry(entrant, &args.learning_rates)?);
+    for (number, entrant) in entrants.iter().enumerate() {
+        entries.push(bench.entry(number, entrant, &args.learning_rates)?);
     }
     bench.display.finish();
     if entries.iter().all(|entry| entry.best.is_none()) {
@@ -154,7 +156,7 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     /// Finds the best learning rate of a rule, and how well it does on the test rows.
-    fn entry(&self, entrant: &Entrant, rates: &Rates) -> Result<Entry, Error> {
+    fn entry(&self, number: usize, entrant: &Entrant, rates: &Rates) -> Result<Entry, Error> {
         let run = |learning_rate| self.run(entrant, learning_rate);
         let trials = match rates {
             Rates::Auto => Trials::around(entrant.own_rate, run)?,
@@ -168,7 +170,7 @@ impl Bench<'_> {
             Some((best, trained)) => Some((best, scored(&trained.model, self.problem)?)),
             None => None,
         };
-        Ok(Entry { label: entrant.label.clone(), trials, best })
+        Ok(Entry { label: entrant.label.clone(), number, trials, best })
     }
 
     /// Trains; none if the run diverges.
@@ -272,6 +274,7 @@ fn draw_losses(file: &PlotFile, comparison: &Comparison<'_>) -> Result<(), Error
     let runs = comparison.entries.iter().filter_map(|entry| Some((entry, entry.run()?.2)));
     let curves = runs.map(|(entry, trained)| Curve {
         label: entry.title(),
+        look: entry.number,
         points: trained.history.iter().map(|point| (point.epoch, point.loss)).collect(),
         marked: false,
     });
@@ -288,7 +291,7 @@ fn draw_rarity(file: &PlotFile, comparison: &Comparison<'_>) -> Result<(), Error
     let curves = comparison.entries.iter().filter_map(|entry| {
         let groups = comparison.groups(entry)?;
         let points = groups.iter().map(|group| (group.occurrences, group.error)).collect();
-        Some(Curve { label: entry.title(), points, marked: true })
+        Some(Curve { label: entry.title(), look: entry.number, points, marked: true })
     });
     file.write(&Curves {
         title: "Error of the weights by how often a feature occurs".to_owned(),

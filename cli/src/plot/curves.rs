@@ -24,10 +24,10 @@ const COLORS: [RGBColor; 8] = [
 /// Lengths of dashes and of the gaps between them; the first is a solid line.
 const DASHES: [(u32, u32); 4] = [(0, 0), (10, 5), (3, 4), (16, 4)];
 
-const LEGEND_WIDTH: u32 = 240;
+const LEGEND_WIDTH: u32 = 270;
 const LEGEND_LINE: i32 = 26;
 /// A longer text is cut in its middle: the rule is at its start, the learning rate at its end.
-const LEGEND_CHARACTERS: usize = 24;
+const LEGEND_CHARACTERS: usize = 30;
 /// A positive axis that spans this many times its least value is logarithmic.
 const WIDE: f64 = 10.0;
 
@@ -44,6 +44,8 @@ pub(crate) enum Scale {
 /// One curve.
 pub(crate) struct Curve {
     pub(crate) label: String,
+    /// Which colour and dashes it has.
+    pub(crate) look: usize,
     pub(crate) points: Vec<(f64, f64)>,
     /// Whether there is a dot at each point.
     pub(crate) marked: bool,
@@ -61,7 +63,7 @@ pub(crate) struct Curves {
 }
 
 /// The look of curve number `index`.
-pub(super) fn look(index: usize) -> (ShapeStyle, (u32, u32)) {
+fn look(index: usize) -> (ShapeStyle, (u32, u32)) {
     (COLORS[index % COLORS.len()].stroke_width(2), DASHES[index % DASHES.len()])
 }
 
@@ -102,8 +104,7 @@ impl Picture for Curves {
                 self.chart(&chart, x.clone().log_scale(), y.clone().log_scale(), &x, &y)
             }
         }?;
-        let labels: Vec<&str> = self.curves.iter().map(|curve| curve.label.as_str()).collect();
-        draw_legend(&legend, &labels, self.baseline.map(|(_, label)| label))
+        draw_legend(&legend, &self.curves, self.baseline.map(|(_, label)| label))
     }
 }
 
@@ -142,8 +143,8 @@ impl Curves {
             let ends = [(x_range.start, value), (x_range.end, value)];
             chart.draw_series(LineSeries::new(ends, FAINT.stroke_width(2)))?;
         }
-        for (index, curve) in self.curves.iter().enumerate() {
-            let (style, dashes) = look(index);
+        for curve in &self.curves {
+            let (style, dashes) = look(curve.look);
             let points = || curve.points.iter().copied();
             match dashes {
                 (0, _) => chart.draw_series(LineSeries::new(points(), style))?,
@@ -161,15 +162,15 @@ impl Curves {
 }
 
 /// A column of lines with their labels, and one for the baseline.
-pub(super) fn draw_legend<B: DrawingBackend>(
+fn draw_legend<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
-    labels: &[&str],
+    curves: &[Curve],
     baseline: Option<&str>,
 ) -> DrawResult
 where
     B::ErrorType: 'static,
 {
-    let looks = (0..labels.len()).map(look).zip(labels.iter().copied());
+    let looks = curves.iter().map(|curve| (look(curve.look), curve.label.as_str()));
     let baseline = baseline.map(|label| ((FAINT.stroke_width(2), (0, 0)), label));
     for (((style, (dash, gap)), label), row) in looks.chain(baseline).zip(0..) {
         let y = 70 + LEGEND_LINE * row;
@@ -210,7 +211,7 @@ mod tests {
     fn long_labels_are_cut() {
         assert_eq!(shortened("adagrad at 0.1"), "adagrad at 0.1");
         let long = shortened("sgd:momentum=0.9:nesterov=true at 0.5");
-        assert_eq!(long, "sgd:momentum…true at 0.5");
+        assert_eq!(long, "sgd:momentum=0.…v=true at 0.5");
         assert_eq!(long.chars().count(), LEGEND_CHARACTERS);
     }
 }
