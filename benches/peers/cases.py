@@ -107,7 +107,7 @@ def sparse_cases(files, quick):
             [file],
             [Peer("scikit-learn SGDClassifier", "sparse.py", [file], 1.0)],
             # Of the rows, the share that is classified right: other rules, and other shuffles.
-            0.1 if quick else 0.02,
+            0.2 if quick else 0.02,
             ["epoch", "whole"],
             "fit.py",
         )
