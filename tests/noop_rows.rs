@@ -1,9 +1,11 @@
 //! The noop tier of steps over rows: what is refused, and that nothing has changed then.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use wgpu_optim::numerics::Real;
+use wgpu_optim::rules::Square;
 use wgpu_optim::{
     Adagrad, Adam, CpuError, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, NonFinite,
-    RmsProp, RuleError, Sgd, StepError, WeightDecay, wgpu,
+    RmsProp, Rule, RuleError, Sgd, StepError, WeightDecay, wgpu,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -95,6 +97,96 @@ fn too_few_storage_buffers_are_named() {
     optimizer.step(&params, &grads).unwrap();
 }
 
+/// What the kernel of means needs: eight invocations a row, and 64 partial sums of 16 bytes.
+#[test]
+fn workgroups_too_small_for_means_are_named() {
+    let enough = wgpu::Limits::default();
+    let few = wgpu::Limits { max_compute_invocations_per_workgroup: 7, ..enough.clone() };
+    let narrow = wgpu::Limits { max_compute_workgroup_size_x: 7, ..enough.clone() };
+    let small = wgpu::Limits { max_compute_workgroup_storage_size: 1008, ..enough };
+    for (limits, limit, needed, allowed) in [
+        (few, "max_compute_invocations_per_workgroup", 8, 7),
+        (narrow, "max_compute_workgroup_size_x", 8, 7),
+        (small, "max_compute_workgroup_storage_size", 1024, 1008),
+    ] {
+        let gpu = noop(limits);
+        let (params, grads) = (gpu.zeros(12).unwrap(), gpu.zeros(2).unwrap());
+        let mut optimizer = GpuOptimizer::row_wise(&gpu, Adagrad::default(), 6, 2).unwrap();
+        let expected = StepError::Limit { limit, needed, allowed };
+        assert_eq!(optimizer.step_rows(&params, &grads, &[3]), Err(expected));
+        assert_eq!(optimizer.steps(), 0);
+        let mut own = GpuOptimizer::new(&gpu, Adagrad::default(), 12).unwrap();
+        own.step_rows(&params, &grads, &[3]).unwrap();
+    }
+}
+
+/// A rule of a caller's, with as much state as there may be, all of which rows can share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Shares;
+
+impl Rule for Shares {
+    const NAME: &'static str = "shares";
+    const STATE: &'static [&'static str] = &["a", "b", "c"];
+    const SHADER: &'static str = "
+        struct Hyper { unused: vec4<u32>, }
+        fn update(hyper: Hyper, x: Real, gradient: Real, state: ptr<function, State>) -> Real {
+            (*state).a = add((*state).a, square(gradient));
+            (*state).b = add((*state).b, (*state).a);
+            (*state).c = add((*state).c, (*state).b);
+            return sub(x, gradient);
+        }";
+
+    type State<T: Real> = [T; 3];
+    type Uniforms = [u32; 4];
+
+    fn can_share(&self, _: usize) -> bool {
+        true
+    }
+
+    fn initial_state(&self) -> [f32; 3] {
+        [0.0; 3]
+    }
+
+    fn learning_rate(&self) -> f32 {
+        1.0
+    }
+
+    fn set_learning_rate(&mut self, _: f32) {}
+
+    fn uniforms_at(&self, _: u64, _: f64) -> [u32; 4] {
+        [0; 4]
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
+
+    fn update<T: Real>(
+        &self,
+        _: &[u32; 4],
+        x: T,
+        gradient: T,
+        square: impl Square<T>,
+        [a, b, c]: &mut [T; 3],
+    ) -> T {
+        *a = *a + square.of(gradient);
+        *b = *b + *a;
+        *c = *c + *b;
+        x - gradient
+    }
+}
+
+/// Of 340 rows named the list has 1022 words, of the 1024 of a binding, and what they share 1360.
+#[test]
+fn what_rows_share_fits_its_binding() {
+    let limits = wgpu::Limits { max_storage_buffer_binding_size: 4096, ..Default::default() };
+    let gpu = noop(limits);
+    let (params, grads) = (gpu.zeros(800).unwrap(), gpu.zeros(680).unwrap());
+    let mut optimizer = GpuOptimizer::row_wise(&gpu, Shares, 400, 2).unwrap();
+    optimizer.step_rows(&params, &grads, &Vec::from_iter(0..340)).unwrap();
+    assert_eq!(optimizer.steps(), 1);
+}
+
 /// Optimizers whose rows share accumulators: what they refuse, in the same words on both engines.
 #[test]
 fn a_row_wise_optimizer_takes_rows_of_its_length_only() {
@@ -137,7 +229,9 @@ fn rules_without_shared_state_cannot_be_row_wise() {
     let on_cpu = CpuOptimizer::row_wise(decayed, 6, 2).err();
     assert_eq!(on_cpu, Some(CpuError::Rule(RuleError::NotRowWise { rule: "adagrad" })));
     let no_width = GpuOptimizer::row_wise(&gpu, Adagrad::default(), 6, 0).err();
-    assert_eq!(no_width, Some(StepError::RowWise { width: 0 }));
+    assert_eq!(no_width, Some(StepError::EmptyRow));
+    let on_cpu = CpuOptimizer::row_wise(Adagrad::default(), 6, 0).err();
+    assert_eq!(on_cpu, Some(CpuError::EmptyRow));
     assert!(CpuOptimizer::row_wise(Adagrad::default(), usize::MAX, 2).is_err());
     assert!(GpuOptimizer::row_wise(&gpu, Adagrad::default(), usize::MAX, 2).is_err());
 }

@@ -1,4 +1,4 @@
-//! Progress bars, on standard error and only before a terminal.
+//! How far a run is, on standard error: bars, only before a terminal, and lines that stay.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};
@@ -15,8 +15,8 @@ use crate::report::significant;
 pub(crate) struct Display {
     bar: ProgressBar,
     quiet: bool,
-    /// The newest mean of losses before learning that has been told.
-    told: Cell<Option<LossPoint>>,
+    /// Up to which epoch the mean of losses before learning has been told.
+    told: Cell<Option<f64>>,
 }
 
 impl Display {
@@ -33,7 +33,7 @@ impl Display {
         self.bar.set_position(progress.examples);
         self.bar.set_message(format!("epoch {:.1}  loss {:.6}", progress.epoch, progress.loss));
         if let Some(mean) = progress.progressive
-            && self.told.get() != Some(mean)
+            && self.told.get() != Some(mean.epoch)
         {
             self.tell(progress.examples, mean);
         }
@@ -42,7 +42,7 @@ impl Display {
 
     /// A line of the losses that rows had before they were learned from, above the bar if there is one.
     fn tell(&self, rows: u64, mean: LossPoint) {
-        let first = self.told.replace(Some(mean)).is_none();
+        let first = self.told.replace(Some(mean.epoch)).is_none();
         if self.quiet {
             return;
         }

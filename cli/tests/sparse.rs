@@ -120,6 +120,19 @@ fn classes_of_a_table_may_have_names() {
     assert!(first.ends_with(",\"yes, sir\"") && first.parse::<f64>().is_err(), "{answers}");
 }
 
+/// Weights overflow at the second row: from the fourth on the mean is not a number, and each is told
+/// once all the same, until the loss at the end is found to have diverged.
+#[test]
+fn means_that_are_no_numbers_are_told_once() {
+    let place = Folder::new();
+    place.file("far.svm", "1 1:1e18\n".repeat(64));
+    let fit = ["fit", "far.svm", "--device", "cpu", "--optimizer", "sgd", "--learning-rate", "1"];
+    let once = ["--batch-size", "1", "--epochs", "1", "--validation", "progressive"];
+    let told = text(&place.run(&[&fit[..], &once].concat()).stderr);
+    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{told}");
+}
+
 #[test]
 fn held_out_rows_are_scored_and_not_learned_from() {
     let place = Folder::new();

@@ -61,6 +61,9 @@ pub enum CpuError {
         /// The optimizer's length of a row, in elements.
         width: usize,
     },
+    /// A row-wise optimizer was to have rows without parameters.
+    #[error("rows of 0 parameters have nothing to share: give a width of at least 1")]
+    EmptyRow,
     /// A step over rows does not look at a guard.
     #[error("a step over rows takes no guard: use an optimizer without one")]
     GuardedRows,

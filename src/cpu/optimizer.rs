@@ -82,7 +82,7 @@ impl<R: Rule> CpuOptimizer<R> {
     ///
     /// # Errors
     /// As [`CpuOptimizer::new`]; [`CpuError::Rule`] too if rows can share nothing of the rule's state,
-    /// and [`CpuError::RowWise`] if `width` is 0.
+    /// and [`CpuError::EmptyRow`] if `width` is 0.
     pub fn row_wise(rule: R, rows: usize, width: usize) -> Result<Self, CpuError> {
         check_row_wise(&rule)?;
         let len = rows.checked_mul(width).ok_or(CpuError::OutOfMemory { len: usize::MAX })?;
@@ -93,7 +93,7 @@ impl<R: Rule> CpuOptimizer<R> {
         const { check_state::<R>() };
         rule.validate()?;
         let rows = match row_wise {
-            Some(0) => return Err(CpuError::RowWise { width: 0 }),
+            Some(0) => return Err(CpuError::EmptyRow),
             Some(width) => len / width,
             None => len,
         };
@@ -154,8 +154,8 @@ impl<R: Rule> CpuOptimizer<R> {
     /// are only read.
     ///
     /// # Errors
-    /// [`CpuError::Length`], or [`CpuError::RowWise`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
-    /// it; nothing but its report has changed then.
+    /// [`CpuError::Length`], or [`CpuError::RowWise`]; nothing has changed then.
+    /// [`CpuError::Gradient`] if a guard asks for it; nothing but its report has changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
         if let Some(width) = self.row_wise {
             return Err(CpuError::RowWise { width });

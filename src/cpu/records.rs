@@ -3,7 +3,7 @@
 use super::error::CpuError;
 use super::optimizer::filled;
 use super::sweep::{Slices, Treatment, sweep};
-use crate::rules::{Rule, Schedule, scheduled, state_vectors};
+use crate::rules::{Rule, Schedule, check_state, scheduled, state_vectors};
 
 /// Parameters with their state. Those of one element lie side by side, so that a step fetches one
 /// place of memory for each element that it reaches, and not one for each vector.
@@ -22,6 +22,7 @@ pub(crate) struct Records<R: Rule> {
 impl<R: Rule> Records<R> {
     /// Records of these parameters, their state at the rule's initial values.
     pub(crate) fn new(rule: R, params: &[f32], schedule: Schedule) -> Result<Self, CpuError> {
+        const { check_state::<R>() };
         rule.validate()?;
         schedule.validate()?;
         let used: Vec<f32> = state_vectors(&rule).iter().map(|vector| vector.initial).collect();

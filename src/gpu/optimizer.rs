@@ -79,16 +79,16 @@ impl<R: Rule> GpuOptimizer<R> {
     /// An optimizer for a table of `rows` rows of `width` parameters, to be stepped by
     /// [`GpuOptimizer::step_rows`], whose rows have one accumulator each, as
     /// [`crate::CpuOptimizer::row_wise`] has it; in exact precision with the same bits. A state vector
-    /// that rows share has `rows` elements and not `rows * width`. A step is two dispatches, of which
-    /// the first finds the mean squares.
+    /// that rows share has `rows` elements and not `rows * width`. A dispatch goes before those of a
+    /// step, and finds the mean squares.
     ///
     /// # Errors
     /// As [`GpuOptimizer::new`]; [`StepError::Rule`] too if rows can share nothing of the rule's state,
-    /// and [`StepError::RowWise`] if `width` is 0.
+    /// and [`StepError::EmptyRow`] if `width` is 0.
     pub fn row_wise(gpu: &Gpu, rule: R, rows: usize, width: usize) -> Result<Self, StepError> {
         check_row_wise(&rule)?;
         if width == 0 {
-            return Err(StepError::RowWise { width });
+            return Err(StepError::EmptyRow);
         }
         // More elements than can be counted are more than any device has memory for.
         let too_many = StepError::State(VectorError::OutOfMemory { bytes: u64::MAX });

@@ -168,8 +168,9 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
         let rows = &batch.rows;
         if !self.window.holds(rows) {
             // No batch waits: the window before was complete.
-            std::mem::swap(&mut self.window, &mut self.next);
-            if !self.window.holds(rows) {
+            if self.next.holds(rows) {
+                std::mem::swap(&mut self.window, &mut self.next);
+            } else {
                 self.window.fill(self.data, order, rows.start, self.batch_size);
             }
             self.waiting = rows.start..rows.start;
@@ -255,5 +256,106 @@ fn each_row(first: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + Syn
         values.par_chunks_mut(ROWS_PER_TASK).enumerate().for_each(fill);
     } else {
         fill((0, values));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow;
+
+    use ndarray::Array1;
+
+    use super::*;
+    use crate::data::{epoch_order, initial_weights};
+    use crate::linear::{Engine, Examples, train_blocking};
+    use crate::{Adagrad, CpuOptimizer};
+
+    /// 700 rows of up to 160 of 3000 features: several windows of several batches each.
+    fn data() -> SparseDataset {
+        let (mut starts, mut entries) = (vec![0], Vec::new());
+        for row in 0..700_u32 {
+            let first = row.wrapping_mul(2_654_435_761) >> 20;
+            entries.extend((0..row * 37 % 161).map(|k| first % 100 + 18 * k));
+            starts.push(entries.len());
+        }
+        let values = (0..entries.len()).map(|at| (at * 7 % 23) as f32 / 16.0 - 0.5).collect();
+        let target = Array1::from_iter((0..700).map(|row| (row % 3 == 0) as u8 as f32));
+        SparseDataset::new(3000, starts, entries, values, target).unwrap()
+    }
+
+    fn prediction(data: &SparseDataset, row: u32, parameters: &[f32]) -> f32 {
+        let (columns, values) = data.row(row as usize);
+        let mut sums = [0.0; 4];
+        for (k, (&column, value)) in columns.iter().zip(values).enumerate() {
+            sums[k % 4] += value * parameters[column as usize];
+        }
+        (sums[0] + sums[2]) + (sums[1] + sums[3]) + parameters[3000]
+    }
+
+    /// The definition, batch by batch: parameters at the end, and losses before learning.
+    fn trained(data: &SparseDataset, rule: Adagrad, training: &Training) -> (Vec<f32>, Vec<f32>) {
+        let loss = training.loss;
+        let mut parameters = [initial_weights(3000, training.seed), vec![0.0]].concat();
+        let mut optimizer = CpuOptimizer::new(rule, 3001).unwrap();
+        let mut before = Vec::new();
+        for epoch in 0..training.epochs {
+            for batch in epoch_order(700, training.seed, epoch).chunks(training.batch_size) {
+                let mut sums = vec![None; 3001];
+                for &row in batch {
+                    let (columns, values) = data.row(row as usize);
+                    let target = data.target()[row as usize];
+                    let predicted = prediction(data, row, &parameters);
+                    before.push(loss.term(predicted, target));
+                    let residual = loss.derivative(predicted, target);
+                    for (&column, value) in columns.iter().zip(values).chain([(&3000, &1.0)]) {
+                        *sums[column as usize].get_or_insert(0.0) += residual * value;
+                    }
+                }
+                let found = (0..).zip(sums).filter_map(|(column, sum)| Some((column, sum?)));
+                let (elements, grads): (Vec<u32>, Vec<f32>) =
+                    found.map(|(column, sum)| (column, sum / batch.len() as f32)).unzip();
+                optimizer.step_rows(&mut parameters, &grads, &elements).unwrap();
+            }
+        }
+        (parameters, before)
+    }
+
+    /// Whatever is asked between the batches of a window.
+    #[test]
+    fn windows_train_as_batches_alone_do() {
+        let data = data();
+        let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
+        for (batch_size, evaluate_every, progressive) in
+            [(64, 150, true), (64, 0, false), (1, 0, false), (10, 333, true), (1000, 0, true)]
+        {
+            let training = Training {
+                loss: Loss::Logistic,
+                epochs: 3,
+                batch_size,
+                evaluate_every,
+                progressive,
+                ..Training::default()
+            };
+            let (parameters, before) = trained(&data, rule, &training);
+            let mut told = Vec::new();
+            let found =
+                train_blocking(Engine::Cpu, rule, Examples::from(&data), &training, |now| {
+                    told.push(now.progressive);
+                    ControlFlow::Continue(())
+                });
+            let found = found.unwrap();
+            assert_eq!(found.model.parameters(), parameters, "{training:?}");
+            if progressive {
+                let mean = |rows: usize| {
+                    before[..rows].iter().map(|&term| f64::from(term)).sum::<f64>() / rows as f64
+                };
+                let rows = (0..12).map(|power| 1 << power).chain([2100]);
+                let expected: Vec<_> = rows.map(mean).collect();
+                let means: Vec<_> = found.progressive.iter().map(|point| point.loss).collect();
+                assert_eq!(means, expected, "{training:?}");
+                told.dedup();
+                assert!(told[0].is_none() && told[1..].iter().flatten().eq(&found.progressive));
+            }
+        }
     }
 }

@@ -48,8 +48,9 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     ///
     /// `Real` is four numbers and `Scalar` one; the arithmetic is `add`, `sub`, `mul`, `div`,
     /// `square_root`, `maximum`, `negate` and `splat`, since operators would not be exact, and
-    /// `square` gives what stands for the gradient's square, as [`Square`] does. `State` has one member of type `Real` for each name in [`Rule::STATE`]; those that the rule does
-    /// not use are 0, and lost.
+    /// `square` gives what stands for the gradient's square, as [`Square`] does. `State` has one
+    /// member of type `Real` for each name in [`Rule::STATE`]; those that the rule does not use are
+    /// 0, and lost.
     const SHADER: &'static str;
     /// The hyper-parameters by name.
     const SETTINGS: &'static [Setting<Self>] = &[];
@@ -126,8 +127,8 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     }
 
     /// Whether state vector number `index` may be one value for a row of parameters
-    /// ([`crate::CpuOptimizer::row_wise`]): whether `update` makes it from itself and the gradient's
-    /// `square`, and from nothing else.
+    /// ([`crate::CpuOptimizer::row_wise`]): whether `update` makes it from the gradient's `square`,
+    /// itself and other such vectors, and from nothing else.
     #[inline(always)]
     fn can_share(&self, index: usize) -> bool {
         let _ = index;

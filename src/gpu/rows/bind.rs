@@ -6,7 +6,7 @@ use super::super::optimizer::{BoundDispatch, GpuOptimizer};
 use super::super::plan::{Access, Binding, Dispatch, DispatchLimits, Span, plan};
 use super::super::scope::caught;
 use super::super::vector::GpuVec;
-use super::dispatches::{JOB_WORDS, MEAN_LANES, RowsDispatch, Work, dispatches};
+use super::dispatches::{JOB_WORDS, MEAN_LANES, MEAN_WORKGROUP, RowsDispatch, Work, dispatches};
 use super::kernel::{Kernel, RowsVariant, bind, pipeline, shared_words};
 use super::lists::{List, runs};
 use super::memory::{ListGuard, RowsMemory};
@@ -28,9 +28,6 @@ struct Pass<'a> {
     shared: Option<&'a GpuVec>,
 }
 
-/// Invocations of a workgroup that finds means, at the most: `partials` in shaders/rows/mean.wgsl.
-const MEAN_WORKGROUP: u32 = 64;
-
 impl RowsMemory {
     /// Uploads the lists of the rows named and binds the dispatches over them.
     pub(super) fn bind<R: Rule>(
@@ -49,13 +46,15 @@ impl RowsMemory {
         let binder = Binder::new(optimizer);
         let in_parts = binder.parts(&[row_gradients]).len() > 1;
         let width = self.named.width;
-        // The mean of a row wants its sums in one binding.
-        let most_rows = match optimizer.row_wise.is_some() && in_parts {
-            true => most / width,
-            false => usize::MAX,
+        // What rows share lies in one buffer and one binding, and so do the sums that means are of.
+        let per_row = match (optimizer.row_wise, in_parts) {
+            (Some(_), true) => shared_words(&optimizer.rule).max(width),
+            (Some(_), false) => shared_words(&optimizer.rule),
+            (None, _) => 0,
         };
+        let most_rows = (most / 4 * 4).checked_div(per_row).unwrap_or(usize::MAX);
         if most_rows == 0 {
-            return Err(too_long(width));
+            return Err(too_long(per_row));
         }
         let runs = runs(&self.named, most, most_rows).map_err(too_long)?;
         let mut commands = RowsCommands { dispatches: Vec::new(), guards: Vec::new() };

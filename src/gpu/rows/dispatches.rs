@@ -9,6 +9,10 @@ use super::lists::List;
 /// Invocations that find the mean square of one row together; `lanes` in shaders/rows/mean.wgsl.
 pub(super) const MEAN_LANES: u32 = 8;
 
+/// Invocations of a workgroup that finds means, at the most: `partials` in shaders/rows/mean.wgsl, of
+/// 16 bytes each.
+pub(super) const MEAN_WORKGROUP: u32 = 64;
+
 /// What the dispatches over a list are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {

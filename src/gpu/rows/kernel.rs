@@ -150,9 +150,11 @@ pub(super) fn pipeline<R: Rule>(
     let mut constants = if sums { Vec::new() } else { rule.constants() };
     constants.push(("workgroup_size", f64::from(workgroup_size)));
     let label = format!("step over rows {name} {variant:?}");
-    // With the text of the shader: two rules may have one name.
+    // With the text of the shader: two rules may have one name. With what rows share: a step reads it.
     let text = if sums { "" } else { R::SHADER };
-    let key = format!("{label} {constants:?} {state:?} {text}");
+    let means = RowsVariant { kernel: Kernel::Mean, ..variant };
+    let shared = if sums { Vec::new() } else { means.vectors(rule) };
+    let key = format!("{label} {constants:?} {state:?} {shared:?} {text}");
     let uniforms = gpu.slots().layout(gpu.device())?;
     gpu.pipeline(&key, |device| {
         let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {

@@ -19,7 +19,7 @@ use super::scope::caught;
 use super::vector::GpuVec;
 use crate::rules::{NamedRows, RowsError, Rule};
 use bind::RowsCommands;
-use dispatches::MEAN_LANES;
+use dispatches::{MEAN_LANES, MEAN_WORKGROUP};
 
 pub(super) use memory::RowsMemory;
 
@@ -54,8 +54,8 @@ impl<R: Rule> GpuOptimizer<R> {
     ///
     /// # Errors
     /// [`StepError`], among them [`StepError::RowWidth`], [`StepError::RowIndex`],
-    /// [`StepError::RowCount`], [`StepError::RowWise`], and [`StepError::GuardedRows`] with a guard; nothing has changed
-    /// then. Without indices there is nothing to call this with, as a vector is never empty.
+    /// [`StepError::RowCount`], [`StepError::RowWise`], and [`StepError::GuardedRows`] with a guard;
+    /// nothing has changed then. Without indices there is nothing to call this with, as a vector is never empty.
     pub fn step_rows(
         &mut self,
         params: &GpuVec,
@@ -146,7 +146,11 @@ impl<R: Rule> GpuOptimizer<R> {
         // Job aside: the list, parameters, gradients, state; what rows share counts as one.
         let vectors = self.row_state(false).count() + usize::from(self.row_wise.is_some());
         let buffers = 3 + vectors.max(self.row_state(true).count()) as u64;
-        let lanes = if self.row_wise.is_some() { MEAN_LANES } else { 1 };
+        // The kernel that finds means: whole rows in a workgroup, and its partial sums.
+        let (lanes, bytes) = match self.row_wise {
+            Some(_) => (u64::from(MEAN_LANES), u64::from(16 * MEAN_WORKGROUP)),
+            None => (1, 0),
+        };
         for (limit, needed, allowed) in [
             (
                 "max_storage_buffers_per_shader_stage",
@@ -155,8 +159,14 @@ impl<R: Rule> GpuOptimizer<R> {
             ),
             (
                 "max_compute_invocations_per_workgroup",
-                u64::from(lanes),
+                lanes,
                 limits.max_compute_invocations_per_workgroup,
+            ),
+            ("max_compute_workgroup_size_x", lanes, limits.max_compute_workgroup_size_x),
+            (
+                "max_compute_workgroup_storage_size",
+                bytes,
+                limits.max_compute_workgroup_storage_size,
             ),
         ] {
             if needed > u64::from(allowed) {
