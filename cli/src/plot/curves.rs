@@ -211,7 +211,7 @@ mod tests {
     fn long_labels_are_cut() {
         assert_eq!(shortened("adagrad at 0.1"), "adagrad at 0.1");
         let long = shortened("sgd:momentum=0.9:nesterov=true at 0.5");
-        assert_eq!(long, "sgd:momentum=0.…v=true at 0.5");
+        assert_eq!(long, "sgd:momentum=0.…ov=true at 0.5");
         assert_eq!(long.chars().count(), LEGEND_CHARACTERS);
     }
 }
