@@ -123,7 +123,8 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> Record<F> {
             return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
         }
         if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
-            self.mean_so_far()?;
+            // There is nothing left to break off.
+            let _ = self.mean_so_far();
         }
         Ok(Trained {
             model,

@@ -279,7 +279,7 @@ mod tests {
             starts.push(entries.len());
         }
         let values = (0..entries.len()).map(|at| (at * 7 % 23) as f32 / 16.0 - 0.5).collect();
-        let target = Array1::from_iter((0..700).map(|row| (row % 3 == 0) as u8 as f32));
+        let target = Array1::from_iter((0..700_u16).map(|row| f32::from(u8::from(row % 3 == 0))));
         SparseDataset::new(3000, starts, entries, values, target).unwrap()
     }
 

@@ -2,6 +2,8 @@
 //! ours. Both lie within their running error bound of the exact step (tests/golden/README.md), so that
 //! they differ by at most the sum. TorchRec's sum of a row's squares is in an order of its own: the
 //! bound of adding them one by one is that of any order, since all are positive.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 use std::collections::BTreeMap;
 
 use wgpu_optim::numerics::{Nearest, Rounding, Running};
@@ -69,8 +71,8 @@ fn bounds<A: Rounding>(
     all
 }
 
-/// Compares one step of one case; tells the largest part of a bound that is used.
-fn compare(case: &Case, step: u64, gradients: &[f32]) -> f64 {
+/// Compares one step of one case.
+fn compare(case: &Case, step: u64, gradients: &[f32]) {
     let Case { rows, width, rule, vectors } = case;
     let theirs = |name: &str, step| &vectors[&(name.to_owned(), step)];
     let mut optimizer = CpuOptimizer::row_wise(*rule, *rows, *width).unwrap();
@@ -81,7 +83,6 @@ fn compare(case: &Case, step: u64, gradients: &[f32]) -> f64 {
     let indices: Vec<u32> = (0..*rows as u32).collect();
     optimizer.step_rows(&mut x, gradients, &indices).unwrap();
 
-    let mut worst = 0.0_f64;
     for row in 0..*rows {
         let own = row * width..(row + 1) * width;
         let input = (&before.0[own.clone()], &gradients[own.clone()], before.1[row]);
@@ -95,13 +96,11 @@ fn compare(case: &Case, step: u64, gradients: &[f32]) -> f64 {
             let allowed = a.error().unwrap() + b.error().unwrap();
             let off = (f64::from(*ours) - f64::from(*found)).abs();
             assert!(off <= allowed, "step {step}, row {row}, {column}: {ours:e}, theirs {found:e}");
-            worst = worst.max(off / allowed);
         }
         // The bound is no empty one: relative to what the step adds to the accumulator.
         let sum = allowed[*width].error().unwrap() + theirs_allowed[*width].error().unwrap();
         assert!(sum < 1e-5 * f64::from(optimizer.state(0)[row]), "{sum:e}");
     }
-    worst
 }
 
 #[test]
@@ -111,8 +110,7 @@ fn torchrec() {
     for case in &cases {
         for &step in &compared {
             let gradients = gradients::moderate(seed, step, case.rows * case.width);
-            let used = compare(case, step, &gradients);
-            assert!(used <= 1.0);
+            compare(case, step, &gradients);
         }
     }
 }
