@@ -1,7 +1,7 @@
 // Partial gradients of a batch: `partials[run][j] += sum over the run's rows of
 // residuals[i] * table[i][j]`, ascending, for four columns an invocation. The batch is cut into
-// runs of ceil(batch_rows / 32) rows; a dispatch adds the rows that lie in its table. Twin:
-// `Run` in src/linear/cpu.rs.
+// runs of ceil(batch_rows / 32) rows; a dispatch adds, of each, at most `most_rows` from `job.skip` on
+// that lie in its table. Twin: `Run` in src/linear/cpu.rs.
 //
 // Shapes: table rows x column_groups; order one row number a position; residuals one value a
 // position of the batch; partials 32 x groups.
@@ -10,6 +10,8 @@
 @group(0) @binding(1) var<storage, read> order: array<u32>;
 @group(0) @binding(2) var<storage, read> residuals: array<Scalar>;
 @group(0) @binding(3) var<storage, read_write> partials: array<Real>;
+
+const most_rows: u32 = 32768u;
 
 @compute @workgroup_size(workgroup_size)
 fn accumulate(
@@ -22,8 +24,9 @@ fn accumulate(
     if (run >= run_count) { return; }
     let column = job.group_first + index % job.groups;
     let run_length = (job.batch_rows + run_count - 1u) / run_count;
-    let begin = max(run * run_length, job.first);
-    let end = min((run + 1u) * run_length, job.first + job.rows);
+    let skipped = run * run_length + job.skip;
+    let begin = max(skipped, job.first);
+    let end = min(min(skipped + most_rows, (run + 1u) * run_length), job.first + job.rows);
 
     var sum = from_bits(vec4<u32>());
     if (job.fresh == 0u) { sum = partials[index]; }

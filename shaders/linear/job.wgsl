@@ -22,7 +22,7 @@ struct Job {
     divisor: Scalar,    // rows of the whole batch, as a number
     l1: Scalar,         // penalties on the weights
     l2: Scalar,
-    padding: u32,
+    skip: u32,          // rows of each run that the dispatches before have added up
 }
 
 @group(1) @binding(0) var<uniform> job: Job;

@@ -72,6 +72,19 @@ pub enum TrainError {
         /// The device's largest binding, in bytes.
         binding: u64,
     },
+    /// A sum that one invocation of a kernel would have to be too long about.
+    #[error(
+        "{found} {what} are more than a GPU adds up one by one, which is {most}: use smaller batches, \
+         or the CPU engine"
+    )]
+    Terms {
+        /// What is added up.
+        what: &'static str,
+        /// How many there are.
+        found: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// The device's limits are too low for the gradient's kernels.
     #[error("the device allows {limit} of {allowed}, but the gradient needs {needed}")]
     Limit {

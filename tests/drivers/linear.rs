@@ -19,6 +19,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("a batch of 4096 rows and 10,000 features", large_batch),
     ("small models on both sides of what one dispatch takes", small_models),
     ("small models and windows under lowered limits", lowered_limits),
+    ("more turns of loops than a driver allows", many_turns),
     ("rows in several tables, batches in several pieces", several_tables),
     ("the logistic loss and penalties", logistic),
     ("rows streamed through windows of every kind", streamed),
@@ -163,6 +164,26 @@ fn small_models(driver: &Driver) {
         let schedule = Schedule::Exponential { factor: 0.999 };
         let training = Training { batch_size, evaluate_every: 0, schedule, ..Training::default() };
         agree(driver, driver.gpu(), &data, &training);
+    }
+}
+
+/// lavapipe ends the loops of an invocation after 65,535 turns. One invocation would take more: for the
+/// batches of 16 rows and of one, if they were all in one dispatch; for its run of a batch of two million
+/// rows, 65,625 of them, if it added them up at once.
+fn many_turns(driver: &Driver) {
+    for (rows, features, batch_size) in [(5000, 300, 16), (100, 900, 1)] {
+        let data = synthetic(rows, features, 6).dataset;
+        let training = Training { batch_size, epochs: 1, evaluate_every: 0, ..Training::default() };
+        agree(driver, driver.gpu(), &data, &training);
+    }
+    let batch_size = 2_100_000;
+    let feature = Array2::from_shape_fn((batch_size, 1), |(row, _)| (row % 251) as f32 / 251.0);
+    let target = Array1::from_shape_fn(batch_size, |row| (row % 17) as f32 / 17.0);
+    let data = Dataset::new(feature, target).unwrap();
+    let training = Training { batch_size, epochs: 1, evaluate_every: 0, ..Training::default() };
+    if driver.rounds_correctly() {
+        let on = |engine| train(engine, &data, &training).model;
+        assert_eq!(on(native(driver.gpu())), on(Engine::Cpu), "{}", driver.name);
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::Array1;
 use wgpu_optim::data::{SparseDataset, synthetic};
 use wgpu_optim::linear::{
-    Data, EarlyStop, Engine, Examples, LinearModel, Loss, Penalty, Trained, Training,
+    Data, EarlyStop, Engine, Examples, LinearModel, Loss, Penalty, TrainError, Trained, Training,
     predict_sparse_blocking, train_blocking,
 };
 use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor};
@@ -18,6 +18,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("sparse: training at shapes of every kind", shapes),
     ("sparse: training by every rule's every choice of formula", every_formula),
     ("sparse: more than a submission holds", many_submissions),
+    ("sparse: sums of many terms", many_terms),
     ("sparse: predictions", predictions),
     ("progressive losses, dense, streamed and sparse", progressive),
     ("early stopping gives the best epoch's model", early_stop),
@@ -124,6 +125,36 @@ fn many_submissions(driver: &Driver) {
     let training =
         Training { batch_size: 4000, epochs: 1, evaluate_every: 0, ..Training::default() };
     agree(driver, &small, (&data).into(), &training);
+}
+
+/// lavapipe ends the loops of an invocation after 65,535 turns: of a column that occurs in 30,000 rows of
+/// a batch, and of a row of 60,000 features, each term can have two. A batch of rows that are too
+/// many for one each is refused.
+fn many_terms(driver: &Driver) {
+    let rows = 30_000;
+    let narrow = sparse(rows, 3, 3);
+    let training =
+        Training { batch_size: rows, epochs: 1, evaluate_every: 0, ..Training::default() };
+    agree(driver, driver.gpu(), (&narrow).into(), &training);
+
+    let columns = 60_000;
+    let (starts, entries) = (vec![0, columns, columns], (0..columns as u32).collect());
+    let target = Array1::from(vec![1.0, 0.0]);
+    let kept = values(columns, 5, 1).into_iter().map(|value| value / 8192.0).collect();
+    let wide = SparseDataset::new(columns, starts, entries, kept, target).unwrap();
+    agree(driver, driver.gpu(), (&wide).into(), &training);
+
+    let most = 65_534;
+    let empty = Array1::from(vec![0.5; most + 1]);
+    let many = SparseDataset::new(1, vec![0; most + 2], vec![], vec![], empty).unwrap();
+    let engine = Engine::Gpu { gpu: driver.gpu(), precision: Precision::Native };
+    let on = |batch_size| {
+        let training = Training { batch_size, ..training.clone() };
+        train_blocking(engine, rule(), &many, &training, |_| ControlFlow::Continue(()))
+    };
+    let refused = TrainError::Terms { what: "rows of a batch", found: most + 1, most };
+    assert_eq!(on(most + 1).unwrap_err(), refused);
+    assert!(on(most).is_ok());
 }
 
 fn predictions(driver: &Driver) {

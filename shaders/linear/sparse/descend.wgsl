@@ -39,16 +39,17 @@ fn sparse_descend(
     }
     let longest = max(max(counts.x, counts.y), max(counts.z, counts.w));
     var sum = from_bits(vec4<u32>());
+    // No loop within, since turns are counted (src/linear/gpu/kernels.rs).
     for (var at = 0u; at < longest; at += 2u) {
+        let places = begins + at;
+        let present = vec4<u32>(at) < counts;
         // Absent occurrences are +0 times +0.
         var values = vec4<u32>();
         var factors = from_bits(vec4<u32>());
-        for (var k = 0u; k < live; k++) {
-            if (at < counts[k]) {
-                factors[k] = residuals[words[begins[k] + at]];
-                values[k] = words[begins[k] + at + 1u];
-            }
-        }
+        if (present.x) { factors.x = residuals[words[places.x]]; values.x = words[places.x + 1u]; }
+        if (present.y) { factors.y = residuals[words[places.y]]; values.y = words[places.y + 1u]; }
+        if (present.z) { factors.z = residuals[words[places.z]]; values.z = words[places.z + 1u]; }
+        if (present.w) { factors.w = residuals[words[places.w]]; values.w = words[places.w + 1u]; }
         sum = add(sum, mul(factors, from_bits(values)));
     }
 

@@ -21,17 +21,17 @@ fn sparse_residual(
     let record = job.row_first + 3u * row;
     let end = words[record + 1u];
     var sum = from_bits(vec4<u32>());
+    // No loop within, since turns are counted (src/linear/gpu/kernels.rs).
     for (var first = words[record]; first < end; first += 8u) {
+        let places = first + vec4<u32>(0u, 2u, 4u, 6u);
+        let present = places < vec4<u32>(end);
         // Absent entries are +0 times +0.
         var values = vec4<u32>();
         var weights = from_bits(vec4<u32>());
-        for (var k = 0u; k < 4u; k++) {
-            let at = first + 2u * k;
-            if (at < end) {
-                weights[k] = parameters[words[at]];
-                values[k] = words[at + 1u];
-            }
-        }
+        if (present.x) { weights.x = parameters[words[places.x]]; values.x = words[places.x + 1u]; }
+        if (present.y) { weights.y = parameters[words[places.y]]; values.y = words[places.y + 1u]; }
+        if (present.z) { weights.z = parameters[words[places.z]]; values.z = words[places.z + 1u]; }
+        if (present.w) { weights.w = parameters[words[places.w]]; values.w = words[places.w + 1u]; }
         sum = add(sum, mul(from_bits(values), weights));
     }
     sum = add(sum, sum.zwzw);

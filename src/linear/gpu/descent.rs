@@ -5,11 +5,12 @@ use std::ops::Range;
 
 use super::super::errors::TrainError;
 use super::super::loss::Loss;
+use super::super::order::RUNS;
 use super::super::training::Training;
 use super::commands::Operation;
 use super::gradient::GpuGradient;
 use super::job::Job;
-use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL};
+use super::kernels::{Compiled, JOB, MOST_TURNS, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE};
 use super::uniforms::StepUniforms;
 use crate::gpu::{Gpu, GpuOptimizer, OWN_SQUARE, StateNames, arithmetic, expand_state};
 use crate::numerics::Precision;
@@ -25,7 +26,8 @@ const FIRST_STATE_BINDING: u32 = 5;
 /// The most multiplications of a batch for which one workgroup is faster than several dispatches.
 const BATCH_WORK: usize = 1 << 14;
 /// The most multiplications and batches of a dispatch: one workgroup does tens of millions and some
-/// thousands a second on the slowest device, and no watchdog may take it for hung.
+/// thousands a second on the slowest device, and no watchdog may take it for hung. Of wide models
+/// fewer batches have all the turns of loops that there may be: see [`most_batches`].
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
 
@@ -57,6 +59,23 @@ fn source<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> String {
         &harness,
     ];
     parts.join("\n")
+}
+
+/// How many batches of so many rows one dispatch may have: the loops of `descend.wgsl` take no more
+/// than [`MOST_TURNS`] for them.
+fn most_batches(batch_rows: u32, column_groups: u32) -> u32 {
+    // A loop of n turns takes one more to find that it is over.
+    let looped = |turns: u32, inside: u32| turns * (1 + inside) + 1;
+    // Of a tree over so many partial sums: a turn for each half, and those within.
+    let tree = |sums: u32| looped(sums.ilog2(), 1) + sums - 1;
+    let predict = looped(column_groups, 0) + tree(8);
+    let run_length = batch_rows.div_ceil(RUNS as u32);
+    let sums = (8 * RUNS as u32).div_ceil(WORKGROUP_SIZE); // of a block of eight groups
+    let block = looped(sums, looped(run_length, 0)) + tree(RUNS as u32);
+    let batch = looped(batch_rows.div_ceil(WORKGROUP_SIZE), predict)
+        + looped(column_groups.div_ceil(8), block);
+    let parameters = looped(column_groups.div_ceil(WORKGROUP_SIZE), 0);
+    ((MOST_TURNS - 2 * parameters - 1) / (1 + batch)).clamp(1, DISPATCH_BATCHES)
 }
 
 /// For each binding, whether the kernel of a rule with so many state vectors writes it.
@@ -124,7 +143,8 @@ impl<R: Rule> Descent<R> {
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
-            let small = work <= DISPATCH_WORK && job.batches < DISPATCH_BATCHES;
+            let most = most_batches(batch_rows, self.job.column_groups);
+            let small = work <= DISPATCH_WORK && job.batches < most;
             if job.batch_rows == batch_rows && next == row_first && small {
                 job.batches += 1;
                 return None;
@@ -194,6 +214,18 @@ mod tests {
             .map(|(_, global)| layouter[global.ty].size)
             .sum::<u32>();
         assert_eq!(workgroup, WORKGROUP_BYTES);
+    }
+
+    /// By hand, of one row and one group: 2 turns for the group and 4 + 3 + 7 for the tree of 8, in 1 + 1
+    /// for the row; a block of 4 sums of 2 turns each, 4 * 3 + 1, and 6 + 5 + 31 for the tree of 32, in
+    /// 1 + 1; 70 and 1 for the batch; and 2 * 2 + 1 for weights that come and go.
+    #[test]
+    fn wide_models_have_fewer_batches_a_dispatch() {
+        let turns = 1 + (1 + 2 + 14) + 1 + (1 + 13 + 42) + 1;
+        assert_eq!(most_batches(1, 1), DISPATCH_BATCHES.min((MOST_TURNS - 5) / turns));
+        assert_eq!(most_batches(10, 2), DISPATCH_BATCHES);
+        assert!((20..60).contains(&most_batches(16, MOST_GROUPS)));
+        assert!((1..DISPATCH_BATCHES).contains(&most_batches(MOST_ROWS as u32, 4)));
     }
 
     /// The kernel of any rule.

@@ -4,20 +4,22 @@
 use std::ops::Range;
 
 use super::super::errors::TrainError;
-use super::super::order::{BLOCK, RUNS};
+use super::super::order::{BLOCK, RUNS, run_length};
 use super::super::penalty::Penalty;
 use super::super::training::Training;
 use super::commands::Operation;
 use super::job::Job;
-use super::kernels::{Kernel, Kernels, ROW_WIDTH};
+use super::kernels::{Kernel, Kernels, MOST_TURNS, ROW_WIDTH};
 use super::sum::Sum;
 use super::table::{Rows, Shape, Table};
 use crate::gpu::{Gpu, StepError, caught};
 use crate::numerics::Precision;
 
-/// The most rows whose share of a gradient one dispatch adds up: an invocation goes through a
-/// thirty-second of them, and no driver may take it for hung.
-const ACCUMULATED_ROWS: u32 = 1 << 20;
+/// The most rows of a run that one dispatch adds up: an invocation goes through them one by one, so
+/// that no driver takes it for hung, or ends its loop ([`MOST_TURNS`]). `most_rows` of
+/// `shaders/linear/accumulate.wgsl`.
+const RUN_ROWS: u32 = 1 << 15;
+const _: () = assert!(RUN_ROWS < MOST_TURNS);
 
 /// All that the gradients and losses of one dataset need on a device.
 #[derive(Debug)]
@@ -192,9 +194,9 @@ impl GpuGradient {
         };
         for group_first in (0..self.shape.column_groups).step_by(self.block_groups as usize) {
             for (number, (index, job)) in parts.iter().enumerate() {
-                for cut in cuts(job, ACCUMULATED_ROWS) {
-                    let fresh = u32::from(number == 0 && cut.first == job.first);
-                    let job = Job { group_first, fresh, ..cut };
+                for share in shares(*job) {
+                    let fresh = u32::from(number == 0 && share.skip == 0);
+                    let job = Job { group_first, fresh, ..share };
                     operations.push(self.accumulate(&self.groups.accumulate[*index], job));
                 }
             }
@@ -224,17 +226,15 @@ impl GpuGradient {
 
     /// The dispatches from the window's first rows, which are those at `rows` of a batch of
     /// `batch_rows`, to what they add to the gradient.
-    pub(super) fn batch_part(&self, rows: &Range<usize>, batch_rows: u32) -> [Operation; 2] {
-        let job = Job {
-            first: rows.start as u32, // both at most the number of rows, a u32
-            batch_rows,
-            fresh: u32::from(rows.start == 0),
-            ..self.job(rows.len() as u32)
+    pub(super) fn batch_part(&self, rows: &Range<usize>, batch_rows: u32) -> Vec<Operation> {
+        let first = rows.start as u32; // both at most the number of rows, a u32
+        let job = Job { first, batch_rows, ..self.job(rows.len() as u32) };
+        let accumulate = |share: Job| {
+            let fresh = u32::from(first == 0 && share.skip == 0);
+            self.accumulate(&self.groups.accumulate[0], Job { fresh, ..share })
         };
-        [
-            self.residual(&self.groups.residual[0], job),
-            self.accumulate(&self.groups.accumulate[0], job),
-        ]
+        let residual = self.residual(&self.groups.residual[0], job);
+        [residual].into_iter().chain(shares(job).map(accumulate)).collect()
     }
 
     fn residual(&self, bind_group: &wgpu::BindGroup, job: Job) -> Operation {
@@ -299,15 +299,18 @@ impl GpuGradient {
     }
 }
 
-/// A job over rows as several over at most `most` of them each.
-fn cuts(job: &Job, most: u32) -> impl Iterator<Item = Job> {
-    (0..job.rows).step_by(most as usize).map(move |skip| Job {
-        rows: most.min(job.rows - skip),
-        first: job.first + skip,
-        // Ordered rows are found by their position.
-        row_first: if job.ordered == 0 { job.row_first + skip } else { job.row_first },
-        ..*job
-    })
+/// A job of adding up rows as several over at most [`RUN_ROWS`] of each run, in their order; those
+/// without rows left out.
+fn shares(job: Job) -> impl Iterator<Item = Job> {
+    let length = run_length(job.batch_rows as usize) as u32;
+    let has_rows = move |job: &Job| {
+        let begin = |run: u32| (run * length + job.skip).max(job.first);
+        let end =
+            |run: u32| (run * length + length.min(job.skip + RUN_ROWS)).min(job.first + job.rows);
+        (0..RUNS as u32).any(|run| begin(run) < end(run))
+    };
+    let skips = (0..length).step_by(RUN_ROWS as usize);
+    skips.map(move |skip| Job { skip, ..job }).filter(has_rows)
 }
 
 /// Whether the largest dispatch fits in the device's grid, and what is bound whole in a binding.
@@ -354,11 +357,17 @@ pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer
 mod tests {
     use super::*;
 
+    /// Runs of 70,000 rows, cut at 32,768 and 65,536. Run 1 ends at 140,000, and its first cut is at
+    /// 102,768: one part begins before it, the other behind it.
     #[test]
-    fn a_job_is_cut_into_jobs_that_cover_its_rows_once() {
-        let job = Job { rows: 10, first: 100, row_first: 7, ..Job::default() };
-        let cut = |job| cuts(&job, 4).map(|j| (j.first, j.rows, j.row_first)).collect::<Vec<_>>();
-        assert_eq!(cut(job), [(100, 4, 7), (104, 4, 11), (108, 2, 15)]);
-        assert_eq!(cut(Job { ordered: 1, ..job }), [(100, 4, 7), (104, 4, 7), (108, 2, 7)]);
+    fn every_row_of_a_run_is_added_up_once() {
+        let batch = Job { rows: 32 * 70_000, batch_rows: 32 * 70_000, ..Job::default() };
+        let skips = |job| shares(job).map(|share| share.skip).collect::<Vec<_>>();
+        assert_eq!(skips(batch), [0, 32_768, 65_536]);
+        assert_eq!(skips(Job { first: 100_000, rows: 40_000, ..batch }), [0, 32_768, 65_536]);
+        assert_eq!(skips(Job { first: 110_000, rows: 30_000, ..batch }), [32_768, 65_536]);
+        assert_eq!(skips(Job { rows: 5, batch_rows: 5, ..Job::default() }), [0]);
+        let text = include_str!("../../../shaders/linear/accumulate.wgsl");
+        assert!(text.contains(&format!("const most_rows: u32 = {RUN_ROWS}u;")));
     }
 }

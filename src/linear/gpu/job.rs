@@ -23,7 +23,7 @@ pub(super) struct Job {
     pub(super) divisor: f32,
     pub(super) l1: f32,
     pub(super) l2: f32,
-    pub(super) padding: u32,
+    pub(super) skip: u32,
 }
 
 /// The most dispatches of one submission.

@@ -65,7 +65,7 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
         ("divisor", offset_of!(Job, divisor)),
         ("l1", offset_of!(Job, l1)),
         ("l2", offset_of!(Job, l2)),
-        ("padding", offset_of!(Job, padding)),
+        ("skip", offset_of!(Job, skip)),
     ];
     assert_eq!((found, *span as usize), (ours.to_vec(), size_of::<Job>()));
 }

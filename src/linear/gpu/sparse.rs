@@ -12,7 +12,7 @@ use super::super::worker::Worker;
 use super::commands::{Commands, Operation};
 use super::gradient::{Kept, storage};
 use super::job::Job;
-use super::kernels::{Compiled, JOB, Kernel, PENALTY, WORKGROUP_SIZE};
+use super::kernels::{Compiled, JOB, Kernel, MOST_TURNS, PENALTY, WORKGROUP_SIZE};
 use super::losses::Losses;
 use super::sparse_batch::{Records, Words};
 use super::sum::Sum;
@@ -29,6 +29,10 @@ use crate::rules::Rule;
 const WINDOW_WORDS: usize = 4 << 20;
 /// Words that rows without a step add at most before they are handed over.
 const ROWS_AT_ONCE: usize = 1 << 12;
+/// The most rows of a batch, whose terms of a gradient an invocation adds up one a turn, and features of
+/// a row, whose terms of its prediction are four a turn.
+const MOST_BATCH_ROWS: usize = MOST_TURNS as usize - 1;
+const MOST_ROW_FEATURES: usize = 4 * MOST_BATCH_ROWS;
 /// The binding of the first state vector.
 const FIRST_STATE_BINDING: u32 = 4;
 /// Dispatches of one batch at most: losses before, residuals, the step.
@@ -73,6 +77,14 @@ impl<'a> Rows<'a> {
         // Any rows may meet in a batch: it has at most the entries of the longest ones.
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
+        for (what, found, most) in [
+            ("rows of a batch", batch_size, MOST_BATCH_ROWS),
+            ("features of a row", lens[0], MOST_ROW_FEATURES),
+        ] {
+            if found > most {
+                return Err(TrainError::Terms { what, found, most });
+            }
+        }
         let largest = Words::most(batch_size, lens.iter().take(batch_size).sum());
         let window_words = (WINDOW_WORDS as u64).min(binding / 4).max(largest as u64);
         let (needed, allowed) = (4 * window_words, binding);
