@@ -19,8 +19,8 @@ struct Job {
     table_len: u32,
     grads_first: u32,
     grads_len: u32,
+    skip: u32,
     width_as_real: Scalar,
-    shared_start: u32,
     grads_start: u32,
     STATE_start: u32,
 }
@@ -46,9 +46,13 @@ fn gradient(record: u32, column: u32) -> Real {
     let live = min(4u, job.width - column);
     var sum: Real;
     for (var at = lists[record + 1u]; at < lists[record + 3u]; at++) {
+        // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
         let first = job.grads_start + lists[at] + column;
         var term: Real;
-        for (var k = 0u; k < live; k++) { term[k] = grads[first + k]; }
+        term.x = grads[first];
+        if (live > 1u) { term.y = grads[first + 1u]; }
+        if (live > 2u) { term.z = grads[first + 2u]; }
+        if (live > 3u) { term.w = grads[first + 3u]; }
         if (at == lists[record + 1u]) { sum = term; } else { sum = add(sum, term); }
     }
     return sum;
@@ -85,7 +89,7 @@ fn step(
 
     let row = lists[record] - job.table_first;
     if (row >= job.table_len) { return; }
-    let shared_first = job.shared_start + SHARED_WORDSu * (record / 2u);
+    let shared_first = SHARED_WORDSu * (record / 2u);
     shared_by_row[shared_first] = mean_square.x;
     var state: State;
     state.STATE = splat(STATE[job.STATE_start + row]);

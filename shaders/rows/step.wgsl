@@ -20,6 +20,7 @@ struct Job {
     table_len: u32,
     grads_first: u32,
     grads_len: u32,
+    skip: u32,
     params_start: u32,
     grads_start: u32,
     STATE_start: u32,

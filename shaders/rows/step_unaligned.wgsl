@@ -15,6 +15,7 @@ struct Job {
     table_len: u32,
     grads_first: u32,
     grads_len: u32,
+    skip: u32,
     params_start: u32,
     grads_start: u32,
     STATE_start: u32,
@@ -32,6 +33,8 @@ struct State {
 @group(1) @binding(0) var<uniform> hyper: Hyper;
 
 override workgroup_size: u32;
+
+const columns = vec4<u32>(0u, 1u, 2u, 3u);
 
 @compute @workgroup_size(workgroup_size)
 fn step(
@@ -61,10 +64,13 @@ fn step(
     }
     for (var at = begin + 1u; at < end; at++) {
         let next = lists[at] + column - job.grads_first;
+        // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
+        let present = next + columns < vec4<u32>(job.grads_len);
         var term: Real;
-        for (var k = 0u; k < live; k++) {
-            if (next + k < job.grads_len) { term[k] = grads[job.grads_start + next + k]; }
-        }
+        if (present.x) { term.x = grads[job.grads_start + next]; }
+        if (present.y && live > 1u) { term.y = grads[job.grads_start + next + 1u]; }
+        if (present.z && live > 2u) { term.z = grads[job.grads_start + next + 2u]; }
+        if (present.w && live > 3u) { term.w = grads[job.grads_start + next + 3u]; }
         gradient = add(gradient, term);
     }
     x = update(hyper, x, gradient, &state);

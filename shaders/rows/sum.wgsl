@@ -1,6 +1,7 @@
 // The sums of the gradients of each row named, in the order in which they came, for row gradients
-// that no one binding holds: a dispatch adds what lies in one part of them, and those of later
-// parts go on from there. Where the first occurrence lies in this part, the sum begins with it.
+// that no one binding holds, and for rows that are named too often for one loop. A dispatch adds what
+// lies in one part of the gradients, at most `most_terms` for a row from its occurrence number
+// `job.skip` on, and later ones go on from there. A sum begins with the first occurrence.
 //
 // Shapes: `sums` is a part of a vector of one row for each row named, `grads` a part of the row
 // gradients. `job` and `lists` are those of step_unaligned.wgsl, with `sums` for the table.
@@ -15,6 +16,7 @@ struct Job {
     table_len: u32,
     grads_first: u32,
     grads_len: u32,
+    skip: u32,
     params_start: u32,
     grads_start: u32,
 }
@@ -25,6 +27,9 @@ struct Job {
 @group(0) @binding(3) var<storage, read> grads: array<Scalar>;
 
 override workgroup_size: u32;
+
+const columns = vec4<u32>(0u, 1u, 2u, 3u);
+const most_terms = 32768u;
 
 @compute @workgroup_size(workgroup_size)
 fn step(
@@ -38,25 +43,26 @@ fn step(
     let column = 4u * (job.first_quad + index % job.quads);
     let live = min(4u, job.width - column);
     let element = lists[record] + column - job.table_first;
-    let begin = lists[record + 1u];
-    let end = lists[record + 3u];
+    let first = lists[record + 1u];
+    let begin = first + job.skip;
+    let end = min(begin + most_terms, lists[record + 3u]);
 
     var sum: Real;
     for (var k = 0u; k < live; k++) {
         if (element + k < job.table_len) { sum[k] = sums[job.params_start + element + k]; }
     }
     for (var at = begin; at < end; at++) {
+        // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
         let next = lists[at] + column - job.grads_first;
+        let present = next + columns < vec4<u32>(job.grads_len);
         var term: Real;
-        for (var k = 0u; k < live; k++) {
-            if (next + k < job.grads_len) { term[k] = grads[job.grads_start + next + k]; }
-        }
-        let more = add(sum, term);
-        for (var k = 0u; k < live; k++) {
-            if (next + k < job.grads_len) {
-                if (at == begin) { sum[k] = term[k]; } else { sum[k] = more[k]; }
-            }
-        }
+        if (present.x) { term.x = grads[job.grads_start + next]; }
+        if (present.y && live > 1u) { term.y = grads[job.grads_start + next + 1u]; }
+        if (present.z && live > 2u) { term.z = grads[job.grads_start + next + 2u]; }
+        if (present.w && live > 3u) { term.w = grads[job.grads_start + next + 3u]; }
+        var more = term;
+        if (at > first) { more = add(sum, term); }
+        sum = select(sum, more, present);
     }
     for (var k = 0u; k < live; k++) {
         if (element + k < job.table_len) { sums[job.params_start + element + k] = sum[k]; }

@@ -171,6 +171,17 @@ pub enum StepError {
     /// A row-wise optimizer was to have rows without parameters.
     #[error("rows of 0 parameters have nothing to share: give a width of at least 1")]
     EmptyRow,
+    /// The rows of a row-wise optimizer are too long for the sum of their squares.
+    #[error(
+        "rows of {width} that share an accumulator are too long: a GPU sums the squares of at most \
+         {most}; use shorter rows, or the CPU engine"
+    )]
+    RowTooLong {
+        /// Parameters of a row.
+        width: usize,
+        /// The most that there may be.
+        most: usize,
+    },
     /// A step over rows does not look at a guard.
     #[error("a step over rows takes no guard: use an optimizer without one")]
     GuardedRows,

@@ -30,7 +30,7 @@ pub use shape::KernelShape;
 pub use vector::GpuVec;
 
 pub(crate) use mapping::Wait;
-pub(crate) use plan::DispatchLimits;
+pub(crate) use plan::{DispatchLimits, MOST_TURNS};
 pub(crate) use readback::Readback;
 pub(crate) use scope::caught;
 pub(crate) use staging::Staging;

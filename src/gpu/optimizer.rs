@@ -5,7 +5,7 @@ use super::context::Gpu;
 use super::errors::{StepError, VectorError};
 use super::guard::{DECISION_GROUP, Prepass};
 use super::plan::plan;
-use super::rows::RowsMemory;
+use super::rows::{RowsMemory, check_row_length};
 use super::scope::caught;
 use super::shape::KernelShape;
 use super::slots::{SLOT_BYTES, Slot};
@@ -84,12 +84,13 @@ impl<R: Rule> GpuOptimizer<R> {
     ///
     /// # Errors
     /// As [`GpuOptimizer::new`]; [`StepError::Rule`] too if rows can share nothing of the rule's state,
-    /// and [`StepError::EmptyRow`] if `width` is 0.
+    /// [`StepError::EmptyRow`] if `width` is 0, and [`StepError::RowTooLong`] if it is more than 698,944.
     pub fn row_wise(gpu: &Gpu, rule: R, rows: usize, width: usize) -> Result<Self, StepError> {
         check_row_wise(&rule)?;
         if width == 0 {
             return Err(StepError::EmptyRow);
         }
+        check_row_length(width)?;
         // More elements than can be counted are more than any device has memory for.
         let too_many = StepError::State(VectorError::OutOfMemory { bytes: u64::MAX });
         let len = rows.checked_mul(width).ok_or(too_many)?;

@@ -74,8 +74,8 @@ pub enum TrainError {
     },
     /// A sum that one invocation of a kernel would have to be too long about.
     #[error(
-        "{found} {what} are more than a GPU adds up one by one, which is {most}: use smaller batches, \
-         or the CPU engine"
+        "{found} {what} are more than the {most} that a GPU adds up one by one: use fewer, or the \
+         CPU engine"
     )]
     Terms {
         /// What is added up.

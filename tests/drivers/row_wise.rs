@@ -9,6 +9,7 @@ use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{MeanSquare, StateElement};
 use wgpu_optim::{
     Adagrad, Adam, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor,
+    StepError,
 };
 
 use crate::Check;
@@ -20,6 +21,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("row-wise: every rule that can be, in either precision", every_rule),
     ("row-wise: rows of any length", widths),
     ("row-wise: tables, state and gradients in many parts", parts),
+    ("row-wise: long rows named more often than loops turn", often),
     ("row-wise: rows that are not finite, and subnormal ones", special),
     ("row-wise: N steps in one encoder, each with its own", recorded),
 ];
@@ -219,6 +221,22 @@ fn parts(driver: &Driver) {
     let (params, grads) = (small.zeros(20 * 1025).unwrap(), small.zeros(1025).unwrap());
     let error = optimizer.step_rows(&params, &grads, &[3]).unwrap_err().to_string();
     assert!(error.contains("4100") && error.contains("4096"), "{error}");
+}
+
+/// lavapipe ends the loops of an invocation after 65,535 turns: here one would take 32 columns of 2200
+/// terms for a mean.
+fn often(driver: &Driver) {
+    let gpu = driver.gpu();
+    let (rows, width) = (4, 1024);
+    let mut named = vec![2; 2200];
+    named.extend([0, 3, 0]);
+    let count = named.len();
+    let agree = Agree { driver, gpu, precision: Precision::Exact, rows, width, count };
+    let mut pair = agree.pair(Adagrad::default(), values(rows * width, 1, 5)).unwrap();
+    pair.step(&values(count * width, 2, 5), &named);
+    pair.check("row-wise, a row named 2200 times");
+    let error = GpuOptimizer::row_wise(gpu, Adagrad::default(), 1, 698_945).unwrap_err();
+    assert_eq!(error, StepError::RowTooLong { width: 698_945, most: 698_944 });
 }
 
 fn special(driver: &Driver) {

@@ -15,6 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("rows of any length, in either precision", widths),
     ("rows in views of poisoned buffers", views),
     ("rows of tables and gradients in many parts", parts),
+    ("rows named more often than a driver's loops turn", often),
     ("rows that are not finite, and subnormal ones", special),
     ("rows: N steps in one encoder, each with its own", recorded),
     ("rows that are refused change nothing", refused),
@@ -123,6 +124,42 @@ fn widths(driver: &Driver) {
         }
         let rule = AnyRule::named("adagrad").unwrap();
         rule.visit(Agree { driver, gpu, precision, rows: 50_000, width: 16, count: 20_000 });
+    }
+}
+
+/// lavapipe ends the loops of an invocation after 65,535 turns. Whole groups of four columns and not, in
+/// one binding and in several.
+fn often(driver: &Driver) {
+    let rule = AnyRule::named("adagrad").unwrap();
+    let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 1 << 20);
+    for gpu in [driver.gpu(), &small] {
+        for &precision in precisions(driver) {
+            for width in [4, 3] {
+                rule.visit(Often { driver, gpu, precision, width });
+            }
+        }
+    }
+}
+
+/// Rows 1 and 2 of seven named 70,000 and 40,000 times, and others of them once or twice.
+struct Often<'a> {
+    driver: &'a Driver,
+    gpu: &'a Gpu,
+    precision: Precision,
+    width: usize,
+}
+
+impl RuleVisitor for Often<'_> {
+    type Output = ();
+
+    fn visit<R: Rule>(self, rule: R) {
+        let Self { driver, gpu, precision, width } = self;
+        let mut named: Vec<u32> = [0, 1, 3, 3, 6].into();
+        named.extend((0..110_000).map(|at| if at % 11 < 7 { 1 } else { 2 }));
+        named.extend([5, 6]);
+        let mut pair = Pair::new(driver, gpu, rule, precision, values(7 * width, 1, 5));
+        pair.step(&values(named.len() * width, 2, 5), &named);
+        pair.check(&format!("rows of {width} named often, {precision}"));
     }
 }
 

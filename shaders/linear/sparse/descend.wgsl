@@ -39,7 +39,7 @@ fn sparse_descend(
     }
     let longest = max(max(counts.x, counts.y), max(counts.z, counts.w));
     var sum = from_bits(vec4<u32>());
-    // No loop within, since turns are counted (src/linear/gpu/kernels.rs).
+    // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
     for (var at = 0u; at < longest; at += 2u) {
         let places = begins + at;
         let present = vec4<u32>(at) < counts;

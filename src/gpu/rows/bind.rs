@@ -6,9 +6,11 @@ use super::super::optimizer::{BoundDispatch, GpuOptimizer};
 use super::super::plan::{Access, Binding, Dispatch, DispatchLimits, Span, plan};
 use super::super::scope::caught;
 use super::super::vector::GpuVec;
-use super::dispatches::{JOB_WORDS, MEAN_LANES, MEAN_WORKGROUP, RowsDispatch, Work, dispatches};
+use super::dispatches::{
+    JOB_WORDS, MEAN_LANES, MEAN_WORKGROUP, RowsDispatch, Work, dispatches, seldom,
+};
 use super::kernel::{Kernel, RowsVariant, bind, pipeline, shared_words};
-use super::lists::{List, runs};
+use super::lists::{List, longest, runs};
 use super::memory::{ListGuard, RowsMemory};
 use crate::rules::{NamedRows, Rule};
 
@@ -47,7 +49,9 @@ impl RowsMemory {
         let in_parts = binder.parts(&[row_gradients]).len() > 1;
         let width = self.named.width;
         // What rows share lies in one buffer and one binding, and so do the sums that means are of.
-        let per_row = match (optimizer.row_wise, in_parts) {
+        let seldom = seldom(optimizer.row_wise);
+        let to_sums = in_parts || longest(&self.named, &(0..self.named.rows.len())) > seldom;
+        let per_row = match (optimizer.row_wise, to_sums) {
             (Some(_), true) => shared_words(&optimizer.rule).max(width),
             (Some(_), false) => shared_words(&optimizer.rule),
             (None, _) => 0,
@@ -56,10 +60,10 @@ impl RowsMemory {
         if most_rows == 0 {
             return Err(too_long(per_row));
         }
-        let runs = runs(&self.named, most, most_rows).map_err(too_long)?;
+        let runs = runs(&self.named, most, most_rows, seldom).map_err(too_long)?;
         let mut commands = RowsCommands { dispatches: Vec::new(), guards: Vec::new() };
         for run in runs {
-            if in_parts {
+            if in_parts || longest(&self.named, &run) > seldom {
                 let sums = self.sums.room(&optimizer.gpu, run.len() * width)?;
                 let list = List::to_sums(&self.named, run.clone());
                 let sum = Pass {
@@ -179,8 +183,8 @@ impl<'a, R: Rule> Binder<'a, R> {
         let found = dispatches(pass.work, &pass.list, width, (&table, &grads), limits);
         let (words, list) =
             self.upload(bytemuck::cast_slice(&pass.list.words), memory, commands)?;
-        // The starts: one for each vector of the table, and one for the gradients; two more for means.
-        let bytes = 4 * (JOB_WORDS + pass.table.len() + 3) as u64;
+        // The starts: one for each vector of the table, and one for the gradients; a word more for means.
+        let bytes = 4 * (JOB_WORDS + pass.table.len() + 2) as u64;
         let stride = bytes.next_multiple_of(self.uniform);
         for found in found.chunks((self.largest / stride).max(1) as usize) {
             let mut content = vec![0_u8; stride as usize * found.len()];
@@ -258,7 +262,7 @@ impl<'a, R: Rule> Binder<'a, R> {
 }
 
 /// The words of a job with its starts: parameters, gradients, state. For a mean, in place of the
-/// parameters, the length of a row as a real number, and the start of what is shared.
+/// parameters, the length of a row as a real number.
 fn job_words(dispatch: &RowsDispatch, table: &[Dispatch], grads: &[Dispatch]) -> Vec<u32> {
     let unit = match dispatch.kernel {
         Kernel::Step(Access::Vector) => 4,
@@ -267,12 +271,9 @@ fn job_words(dispatch: &RowsDispatch, table: &[Dispatch], grads: &[Dispatch]) ->
     let table = table[dispatch.table].bindings.iter();
     let mut starts: Vec<_> = table.map(|binding| binding.shift / unit).collect();
     if dispatch.kernel == Kernel::Mean {
-        starts.insert(0, 0);
-    }
-    starts.insert(1, grads[dispatch.grads].bindings[0].shift / unit);
-    if dispatch.kernel == Kernel::Mean {
         starts.insert(0, (dispatch.job.width as f32).to_bits());
     }
+    starts.insert(1, grads[dispatch.grads].bindings[0].shift / unit);
     dispatch.job.words(&starts)
 }
 

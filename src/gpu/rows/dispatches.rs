@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::super::plan::{Access, Dispatch, DispatchLimits};
+use super::super::errors::StepError;
+use super::super::plan::{Access, Dispatch, DispatchLimits, MOST_TURNS};
 use super::kernel::Kernel;
 use super::lists::List;
 
@@ -12,6 +13,27 @@ pub(super) const MEAN_LANES: u32 = 8;
 /// Invocations of a workgroup that finds means, at the most: `partials` in shaders/rows/mean.wgsl, of
 /// 16 bytes each.
 pub(super) const MEAN_WORKGROUP: u32 = 64;
+
+/// The most terms of a sum that an invocation adds up: `most_terms` in shaders/rows/sum.wgsl.
+const MOST_TERMS: u32 = 1 << 15;
+const _: () = assert!(MOST_TERMS < MOST_TURNS);
+
+/// How often a row may be named for its gradients to be summed where they are used. `shared` is the
+/// length of a row if its parameters share accumulators; then 0 says that it is too long for any sum.
+pub(super) fn seldom(shared: Option<usize>) -> u32 {
+    let Some(width) = shared else { return MOST_TERMS };
+    // An invocation that finds means goes through every `8 * 4`th column, and has a turn for each of
+    // them, for its terms and for finding that they are over; and some for the tree.
+    let columns = width.div_ceil(4 * MEAN_LANES as usize).max(1);
+    let turns = (MOST_TURNS - 8) as usize / columns;
+    turns.saturating_sub(2).min(MOST_TERMS as usize) as u32
+}
+
+/// Checks that the squares of a row can be summed where its gradients are.
+pub(in crate::gpu) fn check_row_length(width: usize) -> Result<(), StepError> {
+    const MOST: usize = 4 * MEAN_LANES as usize * ((MOST_TURNS - 8) as usize / 3);
+    if width > MOST { Err(StepError::RowTooLong { width, most: MOST }) } else { Ok(()) }
+}
 
 /// What the dispatches over a list are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,15 +75,17 @@ pub(super) struct Job {
     pub(super) table: [u32; 2],
     /// The part of the gradients.
     pub(super) grads: [u32; 2],
+    /// For a sum, how many occurrences of each row have been added up.
+    pub(super) skip: u32,
 }
 
 /// Words of a job, less its starts; a mean's job has one more.
-pub(super) const JOB_WORDS: usize = 9;
+pub(super) const JOB_WORDS: usize = 10;
 
 impl Job {
     /// The words, with the starts of parameters, gradients and state, in quads or elements.
     pub(super) fn words(&self, starts: &[u32]) -> Vec<u32> {
-        let Self { threads, quads, first_quad, width, first_record, table, grads } = *self;
+        let Self { threads, quads, first_quad, width, first_record, table, grads, skip } = *self;
         let head: [u32; JOB_WORDS] = [
             threads,
             quads,
@@ -72,6 +96,7 @@ impl Job {
             table[1],
             grads[0],
             grads[1],
+            skip,
         ];
         [&head[..], starts].concat()
     }
@@ -117,9 +142,12 @@ pub(super) fn dispatches(
                 grads: part(grads_part),
                 ..Job::default()
             };
-            for (job, grid) in shares(job, per_row, rows.len(), limits) {
-                let (table, grads) = (table_number, grads_number);
-                all.push(RowsDispatch { kernel, table, grads, grid, job });
+            let terms = if work == Work::Sum { list.longest } else { 1 };
+            for skip in (0..terms).step_by(MOST_TERMS as usize) {
+                for (job, grid) in shares(Job { skip, ..job }, per_row, rows.len(), limits) {
+                    let (table, grads) = (table_number, grads_number);
+                    all.push(RowsDispatch { kernel, table, grads, grid, job });
+                }
             }
         }
     }
@@ -174,7 +202,7 @@ mod tests {
     }
 
     fn list(starts: &[u64]) -> List {
-        List { starts: starts.to_vec(), ..List::default() }
+        List { starts: starts.to_vec(), longest: 1, ..List::default() }
     }
 
     /// A table of 100 elements in parts of 64 and 36: the row of 8 at 60 lies in both.
@@ -233,6 +261,34 @@ mod tests {
         let order: Vec<_> =
             found.iter().map(|d| (d.grads, d.table, d.job.first_record, d.job.threads)).collect();
         assert_eq!(order, [(0, 0, 0, 20), (0, 1, 2, 10), (1, 0, 2, 10), (1, 1, 2, 10)]);
+    }
+
+    #[test]
+    fn long_sums_are_added_up_in_several_dispatches() {
+        let (table, grads) = (parts(0, 64), parts(0, 64));
+        let skips = |work, longest| {
+            let list = List { longest, ..list(&[0, 8]) };
+            let found = dispatches(work, &list, 8, (&table, &grads), &LIMITS);
+            found.iter().map(|dispatch| dispatch.job.skip).collect::<Vec<_>>()
+        };
+        assert_eq!(skips(Work::Sum, 32_768), [0]);
+        assert_eq!(skips(Work::Sum, 65_537), [0, 32_768, 65_536]);
+        assert_eq!(skips(Work::Step, 1), [0]);
+        let text = include_str!("../../../shaders/rows/sum.wgsl");
+        assert!(text.contains(&format!("const most_terms = {MOST_TERMS}u;")));
+    }
+
+    /// Of rows of 1024 an invocation has 32 groups of four columns: 32 * (2045 + 2) = 65,504 turns.
+    #[test]
+    fn means_of_long_rows_have_fewer_terms() {
+        assert_eq!(seldom(None), 32_768);
+        assert_eq!(
+            [1, 32, 33, 1024].map(|width| seldom(Some(width))),
+            [32_768, 32_768, 32_761, 2045]
+        );
+        assert_eq!([698_944, 698_945].map(|width| seldom(Some(width))), [1, 0]);
+        assert_eq!(check_row_length(698_944), Ok(()));
+        assert!(check_row_length(698_945).is_err());
     }
 
     /// Two workgroups in a row and two rows of them, of 3 invocations: 12 quads a dispatch.

@@ -11,7 +11,7 @@ fn words(rows: usize, occurrences: usize) -> usize {
 }
 
 /// Cuts the rows named into runs whose lists have at most `most` words each, and of at most
-/// `most_rows` rows.
+/// `most_rows` rows; none has rows that are named more than `seldom` times beside others.
 ///
 /// # Errors
 /// The words of a row that is named too often for a list of its own.
@@ -19,6 +19,7 @@ pub(super) fn runs(
     named: &NamedRows,
     most: usize,
     most_rows: usize,
+    seldom: u32,
 ) -> Result<Vec<Range<usize>>, usize> {
     let count = |run: &Range<usize>| {
         let occurrences = named.begins[run.end] - named.begins[run.start];
@@ -27,7 +28,10 @@ pub(super) fn runs(
     let mut runs = Vec::new();
     let mut run = 0..0;
     for row in 0..named.rows.len() {
-        let full = count(&(run.start..row + 1)) > most || run.len() >= most_rows.max(1);
+        let often = |row: usize| longest(named, &(row..row + 1)) > seldom;
+        let full = count(&(run.start..row + 1)) > most
+            || run.len() >= most_rows.max(1)
+            || often(row) != often(run.start);
         if full && !run.is_empty() {
             runs.push(std::mem::replace(&mut run, row..row));
         }
@@ -40,6 +44,15 @@ pub(super) fn runs(
     Ok(runs)
 }
 
+/// How often the row of a run is named that is named most.
+pub(super) fn longest(named: &NamedRows, run: &Range<usize>) -> u32 {
+    most_often(begins(named, run))
+}
+
+fn most_often(begins: &[u32]) -> u32 {
+    begins.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
+}
+
 /// The rows of a run, and where their gradients are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct List {
@@ -47,6 +60,8 @@ pub(super) struct List {
     pub(super) starts: Vec<u64>,
     /// The first element of each row of gradients, if every row has one and they ascend.
     pub(super) gradient_starts: Option<Vec<u64>>,
+    /// The most occurrences of a row.
+    pub(super) longest: u32,
     /// Two words for each row: its start, and where its occurrences begin in the list; behind the
     /// last row, where those end. Then each occurrence: the first element of a row of gradients.
     /// Elements are counted modulo 2^32.
@@ -62,7 +77,7 @@ impl List {
         let ends = starts.iter().copied().chain([0]);
         let mut words: Vec<u32> = ends.zip(begins).flat_map(row).collect();
         words.extend(occurrences.map(|start| start as u32));
-        Self { starts, gradient_starts: None, words }
+        Self { starts, gradient_starts: None, longest: most_often(begins), words }
     }
 
     /// For rows of a table with all their occurrences; rows of the table have `width` elements, as
@@ -148,12 +163,23 @@ mod tests {
     fn a_list_ends_where_the_next_row_would_be_too_much() {
         // Words of one row: 5, 5, 7; of the first two 8, of all three 13.
         let ends =
-            |most| runs(&named(), most, 3).map(|runs| runs.iter().map(|run| run.end).collect());
+            |most| runs(&named(), most, 3, 9).map(|runs| runs.iter().map(|run| run.end).collect());
         assert_eq!(ends(13), Ok(vec![3]));
         assert_eq!(ends(12), Ok(vec![2, 3]));
         assert_eq!(ends(7), Ok(vec![1, 2, 3]));
         assert_eq!(ends(6), Err(7));
-        let few = |rows| runs(&named(), 100, rows).map(|runs| runs.len());
+        let few = |rows| runs(&named(), 100, rows, 9).map(|runs| runs.len());
         assert_eq!([few(0), few(1), few(2), few(3)], [Ok(3), Ok(3), Ok(2), Ok(1)]);
+    }
+
+    #[test]
+    fn rows_named_often_are_apart_from_others() {
+        let ends = |seldom| {
+            let runs = runs(&named(), 100, 3, seldom).unwrap();
+            runs.iter().map(|run| (run.end, longest(&named(), run))).collect::<Vec<_>>()
+        };
+        assert_eq!(ends(3), [(3, 3)]);
+        assert_eq!(ends(2), [(2, 1), (3, 3)]);
+        assert_eq!(ends(0), [(3, 3)], "all are");
     }
 }

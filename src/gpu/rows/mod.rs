@@ -21,6 +21,7 @@ use crate::rules::{NamedRows, RowsError, Rule};
 use bind::RowsCommands;
 use dispatches::{MEAN_LANES, MEAN_WORKGROUP};
 
+pub(super) use dispatches::check_row_length;
 pub(super) use memory::RowsMemory;
 
 /// The most row gradients of a step: kernels count their elements, and those of a part of the

@@ -10,9 +10,9 @@ use super::super::training::Training;
 use super::commands::Operation;
 use super::gradient::GpuGradient;
 use super::job::Job;
-use super::kernels::{Compiled, JOB, MOST_TURNS, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE};
+use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE};
 use super::uniforms::StepUniforms;
-use crate::gpu::{Gpu, GpuOptimizer, OWN_SQUARE, StateNames, arithmetic, expand_state};
+use crate::gpu::{Gpu, GpuOptimizer, MOST_TURNS, OWN_SQUARE, StateNames, arithmetic, expand_state};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 

@@ -9,10 +9,10 @@ use super::super::penalty::Penalty;
 use super::super::training::Training;
 use super::commands::Operation;
 use super::job::Job;
-use super::kernels::{Kernel, Kernels, MOST_TURNS, ROW_WIDTH};
+use super::kernels::{Kernel, Kernels, ROW_WIDTH};
 use super::sum::Sum;
 use super::table::{Rows, Shape, Table};
-use crate::gpu::{Gpu, StepError, caught};
+use crate::gpu::{Gpu, MOST_TURNS, StepError, caught};
 use crate::numerics::Precision;
 
 /// The most rows of a run that one dispatch adds up: an invocation goes through them one by one, so

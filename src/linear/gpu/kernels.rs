@@ -8,10 +8,6 @@ use crate::numerics::Precision;
 
 /// `workgroup_size` of `shaders/linear/job.wgsl`.
 pub(super) const WORKGROUP_SIZE: u32 = 64;
-/// lavapipe ends the loops of an invocation after so many turns, of all of them together, and goes on
-/// behind them without a word (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's gallivm/lp_bld_limits.h). A turn
-/// that only finds its loop to be over counts too. No kernel here may need more.
-pub(super) const MOST_TURNS: u32 = 65_535;
 /// Invocations that share a row: `row_width` of the WGSL.
 pub(super) const ROW_WIDTH: u64 = 8;
 

@@ -12,15 +12,15 @@ use super::super::worker::Worker;
 use super::commands::{Commands, Operation};
 use super::gradient::{Kept, storage};
 use super::job::Job;
-use super::kernels::{Compiled, JOB, Kernel, MOST_TURNS, PENALTY, WORKGROUP_SIZE};
+use super::kernels::{Compiled, JOB, Kernel, PENALTY, WORKGROUP_SIZE};
 use super::losses::Losses;
 use super::sparse_batch::{Records, Words};
 use super::sum::Sum;
 use super::uniforms::StepUniforms;
 use crate::data::SparseDataset;
 use crate::gpu::{
-    DispatchLimits, Gpu, GpuOptimizer, GpuVec, OWN_SQUARE, Staging, StateNames, StepError, Wait,
-    arithmetic, caught, expand_state,
+    DispatchLimits, Gpu, GpuOptimizer, GpuVec, MOST_TURNS, OWN_SQUARE, Staging, StateNames,
+    StepError, Wait, arithmetic, caught, expand_state,
 };
 use crate::numerics::Precision;
 use crate::rules::Rule;

@@ -3,12 +3,16 @@
 use std::slice;
 
 use crate::data::Dataset;
-use crate::gpu::{Gpu, StepError, caught};
+use crate::gpu::{Gpu, MOST_TURNS, StepError, caught};
 
 use super::super::errors::TrainError;
 
 /// Bytes that are staged at once.
 const TRANSFER_BYTES: u64 = 64 << 20;
+
+/// The most features, of which an invocation of `residual.wgsl` takes a thirty-second: a turn for each
+/// four of them, and some for the tree.
+const MOST_FEATURES: usize = 32 * (MOST_TURNS as usize - 8);
 
 /// Rows of features, a column of ones behind them, and their targets.
 #[derive(Debug)]
@@ -94,10 +98,15 @@ pub(super) struct Shape {
 
 impl Shape {
     /// # Errors
-    /// [`TrainError::RowTooLarge`] if a binding does not hold one row.
+    /// [`TrainError::RowTooLarge`] if a binding does not hold one row, [`TrainError::Terms`] if an
+    /// invocation cannot go through it.
     pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let column_groups = (features as u64 + 1).div_ceil(4);
+        if features > MOST_FEATURES {
+            let (what, found, most) = ("features of a row", features, MOST_FEATURES);
+            return Err(TrainError::Terms { what, found, most });
+        }
         // Indices of groups within a table are u32.
         let rows_per_table =
             (binding / (16 * column_groups)).min(u64::from(u32::MAX) / column_groups);
