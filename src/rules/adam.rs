@@ -240,7 +240,13 @@ impl Rule for Adam {
         let (none, l2) = (WeightDecay::None, WeightDecay::L2(0.0));
         let decoupled = WeightDecay::Decoupled(0.0);
         match (self.amsgrad, self.weight_decay) {
-            _ if self.maximize => pass.run(self),
+            // Weight decay is a choice between values then.
+            (false, decay) if self.maximize => {
+                pass.run(Self { weight_decay: decay, maximize: true, ..plain });
+            }
+            (true, decay) if self.maximize => {
+                pass.run(Self { weight_decay: decay, maximize: true, ..amsgrad });
+            }
             (false, WeightDecay::None) => pass.run(Self { weight_decay: none, ..plain }),
             (false, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..plain }),
             (false, WeightDecay::Decoupled(_)) => {

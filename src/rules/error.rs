@@ -42,9 +42,9 @@ pub enum RuleError {
     },
     /// A rule that keeps nothing that a row could share.
     #[error(
-        "{rule}, with these options, keeps nothing of squared gradients that a row could share: take \
-         adagrad, adam, adadelta, or rmsprop that is not centered, without L2 weight decay; or keep \
-         the state of every parameter"
+        "{rule}, with these options, keeps nothing of squared gradients that a row could share: take a \
+         rule that does, such as adagrad, without L2 weight decay and not centered; or keep the \
+         state of every parameter"
     )]
     NotRowWise {
         /// [`super::Rule::NAME`].

@@ -112,6 +112,30 @@ impl RmsProp {
     fn has_momentum(&self) -> bool {
         self.momentum != 0.0
     }
+
+    /// Runs a pass over a rule whose place of epsilon and state vectors the compiler knows.
+    #[inline(always)]
+    fn by_state<P: RulePass<Self>>(self, pass: P) {
+        use EpsilonPlacement::{InsideRoot, OutsideRoot};
+        let plain = Self { centered: false, momentum: 0.0, ..self };
+        let inside = Self { epsilon_placement: InsideRoot, ..plain };
+        let outside = Self { epsilon_placement: OutsideRoot, ..plain };
+        // Any momentum but 0 is the same choice.
+        match (self.epsilon_placement, self.centered, self.has_momentum()) {
+            (InsideRoot, false, false) => pass.run(inside),
+            (InsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..inside }),
+            (InsideRoot, true, false) => pass.run(Self { centered: true, ..inside }),
+            (InsideRoot, true, true) => {
+                pass.run(Self { centered: true, momentum: 1.0, ..inside });
+            }
+            (OutsideRoot, false, false) => pass.run(outside),
+            (OutsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..outside }),
+            (OutsideRoot, true, false) => pass.run(Self { centered: true, ..outside }),
+            (OutsideRoot, true, true) => {
+                pass.run(Self { centered: true, momentum: 1.0, ..outside });
+            }
+        }
+    }
 }
 
 impl Rule for RmsProp {
@@ -214,29 +238,12 @@ impl Rule for RmsProp {
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        use EpsilonPlacement::{InsideRoot, OutsideRoot};
-        if self.maximize || self.weight_decay != WeightDecay::None {
-            return pass.run(self);
-        }
+        // Decay and maximization are choices between values, which cost little.
         let weight_decay = WeightDecay::None;
-        let plain =
-            Self { centered: false, momentum: 0.0, weight_decay, maximize: false, ..self };
-        let inside = Self { epsilon_placement: InsideRoot, ..plain };
-        let outside = Self { epsilon_placement: OutsideRoot, ..plain };
-        // Any momentum but 0 is the same choice.
-        match (self.epsilon_placement, self.centered, self.has_momentum()) {
-            (InsideRoot, false, false) => pass.run(inside),
-            (InsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..inside }),
-            (InsideRoot, true, false) => pass.run(Self { centered: true, ..inside }),
-            (InsideRoot, true, true) => {
-                pass.run(Self { centered: true, momentum: 1.0, ..inside });
-            }
-            (OutsideRoot, false, false) => pass.run(outside),
-            (OutsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..outside }),
-            (OutsideRoot, true, false) => pass.run(Self { centered: true, ..outside }),
-            (OutsideRoot, true, true) => {
-                pass.run(Self { centered: true, momentum: 1.0, ..outside });
-            }
+        if self.maximize || self.weight_decay != weight_decay {
+            self.by_state(pass);
+        } else {
+            Self { weight_decay, maximize: false, ..self }.by_state(pass);
         }
     }
 

@@ -117,14 +117,15 @@ impl Schedule {
     /// What the base learning rate is multiplied by in step number `step`, counted from 1.
     #[must_use]
     pub fn factor(&self, step: u64) -> f64 {
+        // With `libm` rather than the platform's own functions, which round in different ways.
         let before = step.saturating_sub(1);
         let n = before as f64;
         match self {
             Self::Constant => 1.0,
-            Self::Step { every, factor } => factor.powf((before / every.max(&1)) as f64),
-            Self::Exponential { factor } => factor.powf(n),
+            Self::Step { every, factor } => libm::pow(*factor, (before / every.max(&1)) as f64),
+            Self::Exponential { factor } => libm::pow(*factor, n),
             Self::Cosine { steps, floor } if before < *steps => {
-                floor + (1.0 - floor) * (1.0 + (PI * n / *steps as f64).cos()) / 2.0
+                floor + (1.0 - floor) * (1.0 + libm::cos(PI * n / *steps as f64)) / 2.0
             }
             Self::Cosine { floor, .. } => *floor,
             Self::Warmup { steps, from } if before < *steps => {
