@@ -201,7 +201,9 @@ def machine(settings):
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lock = (HERE / "burn/Cargo.lock").read_text()
     burn = lock.split('name = "burn"\nversion = "')[1].split('"')[0]
-    required = (HERE / "requirements.txt").read_text().splitlines()
+    names = [text.split("==")[0] for text in (HERE / "requirements.txt").read_text().splitlines()]
+    pip = settings.work / "venv/bin/pip"
+    installed = output(pip, "freeze").splitlines() if pip.exists() else []
     load = ", ".join(f"{figure:.2f}" for figure in os.getloadavg())
     commit = output("git", "describe", "--always", "--dirty") or "unknown"
     return [
@@ -211,7 +213,7 @@ def machine(settings):
         f"{Path(settings.driver).name}",
         f"{datetime.date.today()}, wgpu-optim {commit}, {output('rustc', '--version')}, "
         f"Python {platform.python_version()}, Burn {burn}, "
-        + ", ".join(text for text in required if not text.startswith("#")),
+        + ", ".join(text for text in installed if text.split("==")[0] in names),
         f"medians of {settings.rounds} rounds; ratio: the contestant's time over wgpu-optim's "
         "in the same round",
     ]
