@@ -359,6 +359,9 @@ pub(crate) fn real(text: &str) -> Result<f32, String> {
         Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => {
             Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
         }
+        Ok(0.0) if text.parse::<f64>().is_ok_and(|value| value != 0.0) => {
+            Err("below the smallest number that fits, 1.4e-45: give a larger one, or 0".to_owned())
+        }
         Ok(value) => Ok(value),
         Err(error) => Err(format!("{error}: give a number")),
     }

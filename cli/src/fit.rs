@@ -36,6 +36,9 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     let device = Device::open(&args.device, args.quiet)?;
     let problem = Problem::load(args)?;
 
+    if args.gpu_memory.is_some() && matches!(problem.dataset, Rows::Sparse(_)) && !args.quiet {
+        output::warning("--gpu-memory is for tables: LIBSVM text goes to a GPU batch by batch");
+    }
     let sampled = problem.dataset.values() <= MOST_VALUES_TO_SAMPLE;
     let training = Training {
         loss: learning.loss.into(),
@@ -136,18 +139,7 @@ impl Files {
     fn write(&self, outcome: &Outcome<'_>) -> Result<(), Error> {
         let model = self.model.as_ref().map(|file| (file.name(), write_model(file, outcome)));
         let plot = self.plot.as_ref().map(|plot| (plot.file().name(), draw(plot, outcome)));
-        let (mut written, mut failed) = (Vec::new(), Vec::new());
-        for (name, result) in model.into_iter().chain(plot) {
-            match result {
-                Ok(()) => written.push(format!("{} was written", name.display())),
-                Err(error) => failed.push(error.to_string()),
-            }
-        }
-        if failed.is_empty() {
-            return Ok(());
-        }
-        failed.append(&mut written);
-        Err(Error::Run(failed.join("; ")))
+        output::all_written(model.into_iter().chain(plot))
     }
 }
 

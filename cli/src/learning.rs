@@ -14,7 +14,7 @@ const DEFAULT_VALIDATION: f64 = 0.1;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct LearningArgs {
     /// The format of DATA
-    #[arg(long, value_enum, default_value_t = Format::Auto)]
+    #[arg(long, value_enum, default_value_t = Format::Auto, requires = "data")]
     pub(crate) format: Format,
     /// What to minimize: half the mean squared error, or for a target of two classes the mean log
     /// loss

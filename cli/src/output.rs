@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::error::Error;
+
 /// Why output could not be delivered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OutputError {
@@ -73,6 +75,25 @@ pub(crate) fn note(text: &str) {
 /// A line on standard error that is neither: how far a run is.
 pub(crate) fn line(text: &str) {
     let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// What came of writing several files, each tried whatever came of the others: every failure, and
+/// then what was written all the same.
+pub(crate) fn all_written<'a>(
+    results: impl IntoIterator<Item = (&'a Path, Result<(), Error>)>,
+) -> Result<(), Error> {
+    let (mut written, mut failed) = (Vec::new(), Vec::new());
+    for (name, result) in results {
+        match result {
+            Ok(()) => written.push(format!("{} was written", name.display())),
+            Err(error) => failed.push(error.to_string()),
+        }
+    }
+    if failed.is_empty() {
+        return Ok(());
+    }
+    failed.append(&mut written);
+    Err(Error::Run(failed.join("; ")))
 }
 
 /// A name from a file with what would move the cursor or colour the terminal spelled out.
@@ -250,6 +271,15 @@ mod tests {
         assert_eq!(count(), 0);
         file.write(|file| file.write_all(b"done")).unwrap();
         assert_eq!((fs::read_to_string(&name).unwrap().as_str(), count()), ("done", 1));
+    }
+
+    #[test]
+    fn every_file_that_fails_is_told_and_so_are_the_others() {
+        let failed = |reason: &str| Err(Error::Run(reason.to_owned()));
+        let results = [("a", failed("a: full")), ("b", Ok(())), ("c", failed("c: full"))];
+        let all = all_written(results.map(|(name, result)| (Path::new(name), result)));
+        assert_eq!(all.unwrap_err().to_string(), "a: full; c: full; b was written");
+        assert!(all_written([(Path::new("b"), Ok(()))]).is_ok());
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Display {
     /// Takes a report of the trainer.
     pub(crate) fn update(&self, progress: &Progress) -> ControlFlow<()> {
         self.bar.set_length(progress.total);
-        self.bar.set_position(progress.examples);
+        advance(&self.bar, progress.examples);
         self.bar.set_message(format!("epoch {:.1}  loss {:.6}", progress.epoch, progress.loss));
         if let Some(mean) = progress.progressive
             && self.told.get() != Some(mean.epoch)
@@ -81,7 +81,7 @@ impl Trying {
     /// Takes a report of the trainer.
     pub(crate) fn update(&self, progress: &Progress) -> ControlFlow<()> {
         self.bar.set_length(progress.total);
-        self.bar.set_position(progress.examples);
+        advance(&self.bar, progress.examples);
         self.bar.set_message(format!("loss {:.6}", progress.loss));
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
@@ -117,6 +117,12 @@ impl Measuring {
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Moves a bar on. A report may be of fewer examples than the one before, as losses before learning
+/// are counted up to a power of two.
+fn advance(bar: &ProgressBar, examples: u64) {
+    bar.set_position(examples.max(bar.position()));
 }
 
 fn bar(quiet: bool, len: u64, template: &str) -> ProgressBar {

@@ -75,8 +75,9 @@ impl TextFile {
     }
 }
 
-/// Whether the first line of more than a label begins as `number something:something`. A time of
-/// day has two colons; a table with such a column and a number before it needs `--format`.
+/// Whether the first line of more than a label begins as `number something:something`. One with two
+/// colons may be a time of day or a mistake: the lines behind it tell. A table with a number and such
+/// a column behind it needs `--format`.
 fn looks_like_libsvm(sample: &[u8]) -> bool {
     for line in sample.split(|&byte| byte == b'\n') {
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
@@ -85,7 +86,9 @@ fn looks_like_libsvm(sample: &[u8]) -> bool {
         if let (Some(label), Some(second)) = (label, tokens.next()) {
             let colons = second.iter().filter(|&&byte| byte == b':').count();
             let number = std::str::from_utf8(label).is_ok_and(|text| text.parse::<f64>().is_ok());
-            return number && colons == 1;
+            if !(number && colons == 2) {
+                return number && colons == 1;
+            }
         }
     }
     false
@@ -103,11 +106,13 @@ mod tests {
             "# made by hand\n\n+1\n0 3:1 # ok",
             "2 a:1",
             "1 qid:3 1:1",
+            "+1 1:2:3\n-1 2:1\n",
         ];
         for text in libsvm {
             assert!(looks_like_libsvm(text.as_bytes()), "{text}");
         }
-        let delimited = ["1 2 3", "a b\n1 1:2", "1,1:2", "1 12:30:00", "1\n2\n", "", "1;2:3 4:5"];
+        let delimited =
+            ["1 2 3", "a b\n1 1:2", "1,1:2", "1 12:30:00\n2 12:31:00\n", "1\n2\n", "", "1;2:3 4:5"];
         for text in delimited {
             assert!(!looks_like_libsvm(text.as_bytes()), "{text}");
         }

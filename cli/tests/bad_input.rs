@@ -68,6 +68,8 @@ fn unknown_target() {
     fit_fails(GOOD, &["--target", "z"], &["--target z", "a, b, y", "0 to 2"]);
     fit_fails(GOOD, &["--target", "3"], &["--target 3", "a, b, y"]);
     Folder::new().fail(2, &["fit", "--target", "y"], &["DATA"]);
+    Folder::new().fail(2, &["fit", "--format", "libsvm"], &["DATA"]);
+    Folder::new().fail(2, &["compare", "--format", "libsvm"], &["DATA"]);
 }
 
 #[test]
@@ -90,6 +92,7 @@ fn hyper_parameters() {
         Folder::new().fail(2, &["trace", "--learning-rate", wrong], &["--learning-rate is"]);
     }
     fit_fails(GOOD, &["--learning-rate", "1e39"], &["1e39", "3.4e38"]);
+    fit_fails(GOOD, &["--learning-rate", "1e-50"], &["1e-50", "1.4e-45"]);
     fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
 }
 

@@ -21,7 +21,7 @@ pub enum TrainError {
         loss: f64,
     },
     /// The squared errors do not fit f32 even before the first step.
-    #[error("the loss is not finite before the first step: scale the columns, or standardise them")]
+    #[error("the loss is not finite before the first step: scale the features or the target down")]
     Overflow,
     /// The observer asked to stop.
     #[error("training was interrupted in epoch {epoch}")]

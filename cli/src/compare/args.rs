@@ -8,6 +8,7 @@ use wgpu_optim::Schedule;
 use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
 use crate::learning::LossArg;
 use crate::rule;
+use crate::text_file::Format;
 
 /// `compare`: the same problem by several rules.
 #[derive(Debug, Args)]
@@ -23,6 +24,9 @@ pub(crate) struct CompareArgs {
     /// last column]
     #[arg(long, value_name = "NAME|INDEX", requires = "data", allow_negative_numbers = true)]
     pub(crate) target: Option<String>,
+    /// The format of DATA
+    #[arg(long, value_enum, default_value_t = Format::Auto, requires = "data")]
+    pub(crate) format: Format,
     /// The rules, separated by commas, each with hyper-parameters if wanted:
     /// adagrad,sgd:momentum=0.9:nesterov=true
     #[arg(

@@ -14,7 +14,7 @@ use crate::libsvm::SparseText;
 use crate::problem::{Columns, Rows, refuse_for_libsvm, standardization};
 use crate::scaling::Scaling;
 use crate::table::Table;
-use crate::text_file::{Format, TextFile};
+use crate::text_file::TextFile;
 
 /// The tutorial's problem.
 const ROWS: u32 = 1000;
@@ -73,7 +73,7 @@ impl Problem {
         let loss = args.loss.unwrap_or(LossArg::Squared);
         let source = path.display().to_string();
         let file = TextFile::open(path)?;
-        if file.is_libsvm(Format::Auto) {
+        if file.is_libsvm(args.format) {
             refuse_for_libsvm(args.target.as_deref(), args.standardize)?;
             let mut text = SparseText::read(file)?;
             if loss == LossArg::Logistic {

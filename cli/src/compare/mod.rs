@@ -262,11 +262,11 @@ impl Files {
 
     /// Writes each file, whether or not the other one can be written.
     fn write(&self, comparison: &Comparison<'_>) -> Result<(), Error> {
-        let losses = self.losses.as_ref().map(|file| draw_losses(file, comparison));
-        let rarity = self.rarity.as_ref().map(|file| draw_rarity(file, comparison));
-        losses.transpose()?;
-        rarity.transpose()?;
-        Ok(())
+        let losses =
+            self.losses.as_ref().map(|file| (file.file().name(), draw_losses(file, comparison)));
+        let rarity =
+            self.rarity.as_ref().map(|file| (file.file().name(), draw_rarity(file, comparison)));
+        output::all_written(losses.into_iter().chain(rarity))
     }
 }
 

@@ -1,7 +1,7 @@
 // Gradient and step of the columns that occur in a batch of sparse rows: each sums residual times
 // value over its occurrences, in the order of the batch, divides by the number of rows, adds the
-// penalty's share, and is updated by the rule. Four columns an invocation. Twin: `SparseCpuWorker`
-// in src/linear/sparse/cpu.rs.
+// penalty's share, and is updated by the rule. Four columns an invocation. Twin: `Stepper` in
+// src/linear/sparse.rs.
 //
 // Shapes: words, from `job.group_first` on, `job.groups` records (column, first occurrence, end of
 // occurrences) of a column each, an occurrence being (position in the batch, bits of the value)

@@ -1,6 +1,6 @@
 // Residuals of sparse rows: for each the prediction and from it what `job.terms` says, in the
-// canonical order of src/linear/sparse/mod.rs: entry k belongs to partial sum k % 4. One invocation
-// a row. Twin: `predict` in src/linear/sparse/cpu.rs.
+// canonical order of src/linear/sparse.rs: entry k belongs to partial sum k % 4. One invocation a
+// row. Twin: `product` in src/linear/sparse.rs.
 //
 // Shapes: words, from `job.row_first` on, `job.rows` records (first entry, end of entries, bits of
 // the target) of a row each, an entry being (column, bits of the value) anywhere in words;
