@@ -36,12 +36,6 @@ impl<R: Rule> Records<R> {
         Ok(Self { rule, schedule, steps: 0, memory, width, params: Vec::new(), state })
     }
 
-    /// The parameter of one element.
-    #[inline(always)]
-    pub(crate) fn parameter(&self, element: usize) -> f32 {
-        self.memory[element * self.width]
-    }
-
     /// All parameters.
     pub(crate) fn parameters(&self) -> Vec<f32> {
         self.memory.chunks_exact(self.width).map(|record| record[0]).collect()
@@ -136,7 +130,7 @@ mod tests {
                 records.step(&[0.5, -2.0, 0.25], &elements);
                 assert_eq!(records.parameters(), expected, "{rule:?}");
             }
-            assert_eq!(records.parameter(7), expected[7]);
+            assert_eq!(records.parameters()[7], expected[7]);
             records.set_parameters(&start);
             assert_eq!(records.parameters(), start);
         }

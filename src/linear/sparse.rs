@@ -12,6 +12,8 @@
 //! - **A sum of losses** as for dense features.
 
 use std::ops::Range;
+use std::sync::mpsc::channel;
+use std::thread;
 
 use rayon::prelude::*;
 
@@ -22,7 +24,7 @@ use super::model::LinearModel;
 use super::order::sum;
 use super::penalty::Penalty;
 use super::training::Training;
-use super::window::{Row, Window};
+use super::window::{Row, WINDOW, Window};
 use super::worker::Worker;
 use crate::cpu::Records;
 use crate::data::SparseDataset;
@@ -32,15 +34,21 @@ use crate::rules::Rule;
 /// Rows that one thread takes at a time.
 const ROWS_PER_TASK: usize = 1 << 10;
 
-/// Trains on the CPU. Batches wait until a window of them is complete; then this thread steps
-/// through it while another brings the next one together.
+/// Entries whose batches wait to be stepped together, if nobody asks for the model before: so many that
+/// a thread of their own costs nothing, and an interruption does not wait long.
+const WAITING: usize = 1 << 22;
+/// Windows that are on their way between the two threads; 2 if each is a batch that is longer than most.
+const WINDOWS: usize = 4;
+
+/// Trains on the CPU. Batches wait; then this thread steps through windows of them, while another
+/// brings the next ones together.
 pub(super) struct SparseCpuWorker<'a, R: Rule> {
     data: &'a SparseDataset,
     batch_size: usize,
     stepper: Stepper<R>,
-    window: Window,
-    next: Window,
-    /// Positions of the window whose batches wait.
+    windows: Vec<Window>,
+    /// The order of the rows in this epoch, and the positions whose batches wait.
+    order: Vec<u32>,
     waiting: Range<usize>,
     /// Losses of all rows.
     terms: Vec<f32>,
@@ -81,37 +89,77 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             sums: Vec::new(),
             predictions: Vec::new(),
         };
+        let batch_size = training.batch_size.min(data.rows());
+        let windows = if entries(data, batch_size) > WINDOW { 2 } else { WINDOWS };
         Ok(Self {
             data,
-            batch_size: training.batch_size.min(data.rows()),
+            batch_size,
             stepper,
-            window: Window::default(),
-            next: Window::default(),
+            windows: (0..windows).map(|_| Window::default()).collect(),
+            order: Vec::new(),
             waiting: 0..0,
             terms: vec![0.0; data.rows()],
             losses: Vec::new(),
         })
     }
 
-    /// Steps through the batches that wait. With an `order`, the window behind this one is brought
-    /// together meanwhile.
-    fn work(&mut self, order: Option<&[u32]>) {
-        let Self { data, batch_size, stepper, window, next, waiting, .. } = self;
-        let end = window.rows().end;
-        match order {
-            Some(order) if end < order.len() => {
-                let ahead = || next.fill(data, order, end, *batch_size);
-                rayon::join(|| stepper.steps(window, waiting.clone(), *batch_size), ahead);
-            }
-            _ => stepper.steps(window, waiting.clone(), *batch_size),
+    /// Steps through the batches that wait.
+    fn work(&mut self) {
+        let rows = self.waiting.clone();
+        self.waiting.start = rows.end;
+        if entries(self.data, rows.len()) > WINDOW && self.in_two_threads(rows.clone()) {
+            return;
         }
-        waiting.start = waiting.end;
+        let Some(window) = self.windows.first_mut() else { return };
+        let mut first = rows.start;
+        while first < rows.end {
+            window.fill(self.data, &self.order[..rows.end], first, self.batch_size);
+            self.stepper.steps(window, self.batch_size);
+            first = window.rows().end;
+        }
+    }
+
+    /// Whether there is a thread for it.
+    fn in_two_threads(&mut self, rows: Range<usize>) -> bool {
+        let Self { data, order, stepper, windows, .. } = self;
+        let (order, batch_size) = (&order[..rows.end], self.batch_size);
+        let (free, mut empty) = channel();
+        let (filled, full) = channel();
+        for window in windows.drain(..) {
+            let _ = free.send(window); // `empty` is there
+        }
+        let mut first = rows.start;
+        let receive = &mut empty;
+        let fill = move || {
+            while first < order.len() {
+                let Ok(mut window): Result<Window, _> = receive.recv() else { return };
+                window.fill(data, order, first, batch_size);
+                first = window.rows().end;
+                if filled.send(window).is_err() {
+                    return; // the other thread has panicked
+                }
+            }
+        };
+        let done = thread::scope(|scope| {
+            let thread = thread::Builder::new().name("wgpu-optim windows".to_owned());
+            if thread.spawn_scoped(scope, fill).is_err() {
+                return false;
+            }
+            for window in full {
+                stepper.steps(&window, batch_size);
+                let _ = free.send(window);
+            }
+            true
+        });
+        windows.extend(empty.try_iter());
+        done
     }
 }
 
 impl<R: Rule> Stepper<R> {
-    /// Steps through the batches of some rows of a window.
-    fn steps(&mut self, window: &Window, rows: Range<usize>, batch_size: usize) {
+    /// Steps through the batches of a window.
+    fn steps(&mut self, window: &Window, batch_size: usize) {
+        let rows = window.rows();
         for first in rows.clone().step_by(batch_size) {
             self.step(window, first..rows.end.min(first + batch_size));
         }
@@ -157,38 +205,31 @@ impl<R: Rule> Stepper<R> {
 }
 
 impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
-    fn begin_epoch(&mut self, _: &[u32]) -> Result<(), TrainError> {
-        self.work(None);
-        self.window.clear();
-        self.next.clear();
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
+        self.work();
+        self.order.clear();
+        self.order.extend_from_slice(order);
+        self.waiting = 0..0;
         Ok(())
     }
 
-    async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
-        let rows = &batch.rows;
-        if !self.window.holds(rows) {
-            // No batch waits: the window before was complete.
-            if self.next.holds(rows) {
-                std::mem::swap(&mut self.window, &mut self.next);
-            } else {
-                self.window.fill(self.data, order, rows.start, self.batch_size);
-            }
-            self.waiting = rows.start..rows.start;
-        }
-        self.waiting.end = rows.end;
-        if rows.end == self.window.rows().end {
-            self.work(Some(order));
+    async fn step(&mut self, batch: &Batch, _: &[u32], _: Wait) -> Result<(), TrainError> {
+        self.waiting.end = batch.rows.end;
+        if entries(self.data, self.waiting.len()) >= WAITING {
+            self.work();
         }
         Ok(())
     }
 
     async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
-        self.work(None);
-        let (data, loss, parameters) = (self.data, self.stepper.loss, &self.stepper.parameters);
-        let bias = parameters.parameter(data.feature_count());
+        self.work();
+        let (data, loss) = (self.data, self.stepper.loss);
+        // A copy: without the state between them, twice as many weights fit a cache.
+        let parameters = self.stepper.parameters.parameters();
+        let (weights, bias) = parameters.split_at(data.feature_count());
         each_row(0, &mut self.terms, |row| {
             let (columns, values) = data.row(row);
-            let prediction = product(columns, values, |column| parameters.parameter(column)) + bias;
+            let prediction = product(columns, values, |column| weights[column]) + bias[0];
             loss.term(prediction, data.target()[row])
         });
         self.losses.push(sum(&self.terms));
@@ -200,20 +241,25 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     }
 
     async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>, TrainError> {
-        self.work(None);
+        self.work();
         Ok(self.stepper.before[rows].to_vec())
     }
 
     fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
-        self.work(None);
+        self.work();
         self.stepper.parameters.set_parameters(&model.parameters());
         Ok(())
     }
 
     async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
-        self.work(None);
+        self.work();
         Ok(LinearModel::from_parameters(self.stepper.parameters.parameters()))
     }
+}
+
+/// About how many entries so many rows have.
+fn entries(data: &SparseDataset, rows: usize) -> usize {
+    data.entry_count() / data.rows() * rows
 }
 
 /// The prediction of every row of `data`, in the canonical order.
