@@ -51,6 +51,12 @@ impl Driver {
         SOFTWARE.iter().any(|(name, _)| *name == self.name)
     }
 
+    /// The precisions whose bits are the CPU engine's; the one whose kernels are the shortest last.
+    pub(crate) fn precisions(&self) -> &'static [Precision] {
+        let all = &[Precision::Exact, Precision::Native];
+        if self.rounds_correctly() { all } else { &all[..1] }
+    }
+
     /// Asserts that a native optimizer has come to the reference's parameters and state: to equal
     /// bits on the drivers known to round correctly, and elsewhere within the derived bound of the
     /// exact trajectory.

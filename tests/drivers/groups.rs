@@ -113,15 +113,6 @@ fn rules<R: Rule>(groups: &[ParamGroup<R>]) -> Vec<R> {
     groups.iter().flat_map(|group| group.lens.iter().map(|_| group.rule)).collect()
 }
 
-/// Where native results are the reference's bits, both precisions; elsewhere exact alone.
-fn precisions(driver: &Driver) -> &'static [Precision] {
-    if driver.rounds_correctly() {
-        &[Precision::Native, Precision::Exact]
-    } else {
-        &[Precision::Exact]
-    }
-}
-
 fn side_by_side(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     let hosts: Vec<&[f32]> = hosts.iter().map(Vec::as_slice).collect();
     gpu.upload_many(&hosts).unwrap()
@@ -256,7 +247,7 @@ fn in_every_place<R: Rule>(driver: &Driver) {
     // All places with one rule, one buffer with the others: a kernel has a copy of the update for
     // each pair of buffers, and takes as long to compile.
     let places = if R::NAME == "adagrad" { LAYS.len() } else { 2 };
-    for &precision in precisions(driver) {
+    for &precision in driver.precisions() {
         for (what, lay) in LAYS.into_iter().take(places) {
             let mut run = Run::new(gpu, precision, &groups, lay);
             for _ in 0..3 {
@@ -289,7 +280,7 @@ fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
     let gpu = driver.gpu();
     let groups: Vec<_> =
         rules.iter().map(|&rule| ParamGroup { rule, lens: vec![5, 513] }).collect();
-    for &precision in precisions(driver) {
+    for &precision in driver.precisions() {
         let mut run = Run::new(gpu, precision, &groups, side_by_side);
         for _ in 0..3 {
             run.step();

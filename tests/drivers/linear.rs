@@ -11,7 +11,7 @@ use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor, Schedule};
 
 use crate::Check;
 use crate::driver::Driver;
-use crate::reference::values;
+use crate::reference::{each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("training at shapes of every kind", shapes),
@@ -97,39 +97,43 @@ fn shapes(driver: &Driver) {
     }
 }
 
+/// A small model, whose kernel has the rule's update in it. Then for each rule once the same in every
+/// precision, with rows that are streamed, and a model for which the optimizer's own kernel steps: none
+/// is another by another formula.
 fn every_formula(driver: &Driver) {
+    let precisions = driver.precisions();
+    let last = &precisions[precisions.len() - 1..];
     for rule in AnyRule::examples() {
-        rule.visit(Formula(driver));
+        rule.visit(Formula(driver, last, (120, 7, 10, None)));
+    }
+    for rule in each_rule() {
+        for shape in [(120, 7, 10, None), (120, 7, 10, Some(1000)), (33, 1100, 16, None)] {
+            rule.visit(Formula(driver, precisions, shape));
+        }
     }
 }
 
-/// A small model, whose kernel has the rule's update in it, its rows on the device and streamed;
-/// and one for which the optimizer's own kernel steps.
-struct Formula<'a>(&'a Driver);
+/// Rows, features, rows of a batch, and the bytes of the table that are kept.
+type Shape = (u32, usize, usize, Option<u64>);
+
+struct Formula<'a>(&'a Driver, &'a [Precision], Shape);
 
 impl RuleVisitor for Formula<'_> {
     type Output = ();
 
     fn visit<R: Rule>(self, mut rule: R) {
-        let Self(driver) = self;
+        let Self(driver, precisions, (rows, features, batch_size, gpu_memory)) = self;
         // Small enough for those that climb.
         rule.set_learning_rate(0.01);
-        for (rows, features, batch_size, gpu_memory) in
-            [(120, 7, 10, None), (120, 7, 10, Some(1000)), (33, 1100, 16, None)]
-        {
-            let data = synthetic(rows, features, 4).dataset;
-            let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
-            let expected = train_by(rule, Engine::Cpu, &data, &training);
-            for precision in [Precision::Native, Precision::Exact] {
-                if precision == Precision::Native && !driver.rounds_correctly() {
-                    continue;
-                }
-                let engine = Engine::Gpu { gpu: driver.gpu(), precision };
-                let actual = train_by(rule, engine, &data, &training);
-                let seconds_per_epoch = expected.seconds_per_epoch;
-                let what = format!("{rows}x{features}, {precision}, {rule:?} on {}", driver.name);
-                assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
-            }
+        let data = synthetic(rows, features, 4).dataset;
+        let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
+        let expected = train_by(rule, Engine::Cpu, &data, &training);
+        for &precision in precisions {
+            let engine = Engine::Gpu { gpu: driver.gpu(), precision };
+            let actual = train_by(rule, engine, &data, &training);
+            let seconds_per_epoch = expected.seconds_per_epoch;
+            let what = format!("{rows}x{features}, {precision}, {rule:?} on {}", driver.name);
+            assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
         }
     }
 }

@@ -21,12 +21,6 @@ pub(crate) const CHECKS: &[Check] = &[
     ("rows that are refused change nothing", refused),
 ];
 
-/// The precisions whose bits are the CPU engine's.
-fn precisions(driver: &Driver) -> &'static [Precision] {
-    let all = &[Precision::Exact, Precision::Native];
-    if driver.rounds_correctly() { all } else { &all[..1] }
-}
-
 /// `count` indices of `rows` rows, of which about every third comes again.
 pub(crate) fn indices(rows: usize, count: usize, seed: u64) -> Vec<u32> {
     let index = |at: usize| mix(seed << 32 | if at % 3 == 2 { at as u64 - 2 } else { at as u64 });
@@ -104,7 +98,7 @@ impl RuleVisitor for Agree<'_> {
 
 fn every_rule(driver: &Driver) {
     let gpu = driver.gpu();
-    let precision = *precisions(driver).last().unwrap();
+    let precision = *driver.precisions().last().unwrap();
     for rule in AnyRule::examples() {
         rule.visit(Agree { driver, gpu, precision, rows: 21, width: 8, count: 30 });
     }
@@ -112,7 +106,7 @@ fn every_rule(driver: &Driver) {
 
 fn widths(driver: &Driver) {
     let gpu = driver.gpu();
-    for &precision in precisions(driver) {
+    for &precision in driver.precisions() {
         for rule in by_state() {
             for (rows, width, count) in [(300, 1, 200), (50, 7, 33), (1, 5, 1), (40, 64, 25)] {
                 rule.visit(Agree { driver, gpu, precision, rows, width, count });
@@ -133,7 +127,7 @@ fn often(driver: &Driver) {
     let rule = AnyRule::named("adagrad").unwrap();
     let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 1 << 20);
     for gpu in [driver.gpu(), &small] {
-        for &precision in precisions(driver) {
+        for &precision in driver.precisions() {
             for width in [4, 3] {
                 rule.visit(Often { driver, gpu, precision, width });
             }
@@ -206,7 +200,7 @@ fn parts(driver: &Driver) {
         limits.max_compute_workgroup_size_y = 64;
     });
     let gpu = &small;
-    for &precision in precisions(driver) {
+    for &precision in driver.precisions() {
         for rule in by_state() {
             // A table in parts; gradients too; rows longer than a binding; lists in parts.
             for (rows, width, count) in
