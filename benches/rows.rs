@@ -10,10 +10,13 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measures")]
 
+#[path = "support/measuring.rs"]
+mod measuring;
 mod support;
 
 use std::time::Instant;
 
+use measuring::measuring;
 use support::gpus;
 use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, wgpu};
 
@@ -102,7 +105,7 @@ fn cpu(steps: usize) {
             println!("CPU engine: no {needed} bytes to spare for the large table: left out");
             None
         }
-        _ => Some(LARGE),
+        _ => measuring().then_some(LARGE),
     };
     for (fresh, row_wise) in [(true, false), (false, false), (true, true), (false, true)] {
         let which = if fresh { "new rows each step" } else { "the same rows each step" };
@@ -150,13 +153,19 @@ fn device(name: &str, gpu: &Gpu, steps: usize, tables: &[usize]) {
 }
 
 fn main() {
-    // Run once as a test, `cargo test --benches` asks for no figures.
-    let steps = if std::env::args().any(|argument| argument == "--bench") { STEPS } else { 1 };
+    let steps = if measuring() { STEPS } else { 1 };
     cpu(steps);
     for (name, gpu) in gpus() {
         // Software lacks the memory for the large table; a device of its own gets it as well.
         let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
         let tables = [SMALL, LARGE / 10, LARGE];
-        device(&name, &gpu, steps, &tables[..if software { 2 } else { 3 }]);
+        let count = if !measuring() {
+            1
+        } else if software {
+            2
+        } else {
+            3
+        };
+        device(&name, &gpu, steps, &tables[..count]);
     }
 }

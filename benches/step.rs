@@ -8,12 +8,15 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/measuring.rs"]
+mod measuring;
 mod support;
 #[path = "support/traffic.rs"]
 mod traffic;
 
 use clock::Clock;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use measuring::measuring;
 use std::time::{Duration, Instant};
 use support::gpus;
 use traffic::{Traffic, values};
@@ -25,13 +28,18 @@ use wgpu_optim::{
 const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
 const BYTES_PER_ELEMENT: u64 = 20;
 
+/// The sizes to measure, or only those that take no time.
+fn sizes<const N: usize>(all: [usize; N]) -> impl Iterator<Item = usize> {
+    all.into_iter().filter(|&size| measuring() || size <= 1 << 20)
+}
+
 fn throughput(len: usize) -> Throughput {
     Throughput::Bytes(BYTES_PER_ELEMENT * len as u64)
 }
 
 fn cpu<R: Rule>(criterion: &mut Criterion, name: &str, rule: R) {
     let mut group = criterion.benchmark_group(name);
-    for len in SIZES {
+    for len in sizes(SIZES) {
         let (mut params, grads) = (values(len), values(len));
         let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
         group.throughput(throughput(len));
@@ -44,7 +52,7 @@ fn cpu<R: Rule>(criterion: &mut Criterion, name: &str, rule: R) {
 /// Submits steps and waits for all of them: what the device takes for one.
 fn gpu<R: Rule>(criterion: &mut Criterion, name: &str, gpu: &Gpu, rule: R, precision: Precision) {
     let mut group = criterion.benchmark_group(name);
-    for len in SIZES {
+    for len in sizes(SIZES) {
         let host = values(len);
         let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&host).unwrap());
         drop(host);
@@ -110,7 +118,7 @@ impl RuleVisitor for Cpu<'_> {
 
     fn visit<R: Rule>(self, rule: R) {
         let mut group = self.criterion.benchmark_group(format!("step/cpu/{}", self.name));
-        for len in [1 << 20, 1 << 24] {
+        for len in sizes([1 << 20, 1 << 24]) {
             let (mut params, grads) = (values(len), values(len));
             let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
             group.throughput(bytes(&rule, len));
@@ -150,7 +158,7 @@ fn kernels(criterion: &mut Criterion) {
         let clock = Clock::of(&gpu);
         for precision in [Precision::Native, Precision::Exact] {
             let mut group = criterion.benchmark_group(format!("kernel/{name}/{precision}"));
-            for len in KERNEL_SIZES {
+            for len in sizes(KERNEL_SIZES) {
                 let host = values(len);
                 let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&host).unwrap());
                 let optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), len).unwrap();
@@ -187,7 +195,7 @@ const GUARDED_SIZES: [usize; 2] = [1 << 20, 1 << 24];
 /// What a guard over the gradients costs beside the same step without.
 fn guards(criterion: &mut Criterion) {
     let rule = Adagrad::default();
-    for len in GUARDED_SIZES {
+    for len in sizes(GUARDED_SIZES) {
         let mut group = criterion.benchmark_group(format!("guard/cpu/{len}"));
         group.throughput(throughput(len));
         let (mut params, grads) = (values(len), values(len));
@@ -200,8 +208,7 @@ fn guards(criterion: &mut Criterion) {
         }
     }
     for (device, gpu) in gpus() {
-        for (len, precision) in GUARDED_SIZES
-            .into_iter()
+        for (len, precision) in sizes(GUARDED_SIZES)
             .flat_map(|len| [Precision::Native, Precision::Exact].map(|p| (len, p)))
         {
             let mut group = criterion.benchmark_group(format!("guard/{device}/{precision}/{len}"));

@@ -204,6 +204,7 @@ def machine(settings):
     names = [text.split("==")[0] for text in (HERE / "requirements.txt").read_text().splitlines()]
     pip = settings.work / "venv/bin/pip"
     installed = output(pip, "freeze").splitlines() if pip.exists() else []
+    used = [text for text in installed if text.split("==")[0] in names]
     load = ", ".join(f"{figure:.2f}" for figure in os.getloadavg())
     commit = output("git", "describe", "--always", "--dirty") or "unknown"
     return [
@@ -212,8 +213,7 @@ def machine(settings):
         f"{settings.threads} threads each; load before the first case {load}; Vulkan driver "
         f"{Path(settings.driver).name}",
         f"{datetime.date.today()}, wgpu-optim {commit}, {output('rustc', '--version')}, "
-        f"Python {platform.python_version()}, Burn {burn}, "
-        + ", ".join(text for text in installed if text.split("==")[0] in names),
+        + ", ".join([f"Python {platform.python_version()}", f"Burn {burn}", *used]),
         f"medians of {settings.rounds} rounds; ratio: the contestant's time over wgpu-optim's "
         "in the same round",
     ]

@@ -355,12 +355,14 @@ pub(crate) fn whole<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
 
 /// Any f32. Whether it is finite is for the rule to say; but a number too large is not infinity.
 pub(crate) fn real(text: &str) -> Result<f32, String> {
+    let nonzero = |digit: char| ('1'..='9').contains(&digit);
     match text.parse::<f32>() {
         Ok(value) if value.is_infinite() && text.contains(|digit: char| digit.is_ascii_digit()) => {
             Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
         }
-        Ok(0.0) if text.parse::<f64>().is_ok_and(|value| value != 0.0) => {
-            Err("below the smallest number that fits, 1.4e-45: give a larger one, or 0".to_owned())
+        Ok(0.0) if text.split(['e', 'E']).next().is_some_and(|digits| digits.contains(nonzero)) => {
+            Err("nearer to 0 than any number that fits, the first being 1.4e-45: give 0 or more"
+                .to_owned())
         }
         Ok(value) => Ok(value),
         Err(error) => Err(format!("{error}: give a number")),

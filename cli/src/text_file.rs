@@ -63,9 +63,17 @@ impl TextFile {
     /// Whether this is to be read as LIBSVM text.
     pub(crate) fn is_libsvm(&self, format: Format) -> bool {
         match format {
-            Format::Auto => looks_like_libsvm(&self.sample),
+            Format::Auto => looks_like_libsvm(self.lines()),
             Format::Delimited => false,
             Format::Libsvm => true,
+        }
+    }
+
+    /// The sample without a last line that may be cut, unless that is all.
+    fn lines(&self) -> &[u8] {
+        match self.sample.iter().rposition(|&byte| byte == b'\n') {
+            Some(end) if !self.complete => &self.sample[..end],
+            _ => &self.sample,
         }
     }
 

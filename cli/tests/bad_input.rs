@@ -92,7 +92,9 @@ fn hyper_parameters() {
         Folder::new().fail(2, &["trace", "--learning-rate", wrong], &["--learning-rate is"]);
     }
     fit_fails(GOOD, &["--learning-rate", "1e39"], &["1e39", "3.4e38"]);
-    fit_fails(GOOD, &["--learning-rate", "1e-50"], &["1e-50", "1.4e-45"]);
+    for small in ["1e-50", "1e-400"] {
+        fit_fails(GOOD, &["--learning-rate", small], &[small, "1.4e-45"]);
+    }
     fit_fails(GOOD, &["--learning-rate", "fast"], &["--learning-rate", "fast"]);
 }
 

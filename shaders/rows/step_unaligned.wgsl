@@ -1,7 +1,7 @@
 // The same step over rows as step.wgsl, for rows of any length at any 4-byte offset, and for a part
 // of the table and a part of the row gradients: only elements that lie in both are touched. All
 // occurrences of a row lie in one part of the gradients, or element by element in several; those of
-// a row that crosses from part to part have been summed by sum.wgsl.
+// a row that crosses from part to part, or is named often, have been summed by sum.wgsl.
 //
 // Shapes and bindings as in step.wgsl; the starts of `job` count in single elements here.
 

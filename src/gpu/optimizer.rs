@@ -84,7 +84,7 @@ impl<R: Rule> GpuOptimizer<R> {
     ///
     /// # Errors
     /// As [`GpuOptimizer::new`]; [`StepError::Rule`] too if rows can share nothing of the rule's state,
-    /// [`StepError::EmptyRow`] if `width` is 0, and [`StepError::RowTooLong`] if it is more than 698,944.
+    /// [`StepError::EmptyRow`] if `width` is 0, and [`StepError::RowTooLong`] if it is more than 698,560.
     pub fn row_wise(gpu: &Gpu, rule: R, rows: usize, width: usize) -> Result<Self, StepError> {
         check_row_wise(&rule)?;
         if width == 0 {

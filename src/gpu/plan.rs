@@ -2,10 +2,11 @@
 
 use super::shape::KernelShape;
 
-/// lavapipe ends the loops of an invocation after so many turns, of all of them together, and goes on
-/// behind them without a word (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's gallivm/lp_bld_limits.h). A turn
-/// that only finds its loop to be over counts too. No kernel may need more.
-pub(crate) const MOST_TURNS: u32 = 65_535;
+/// The most turns of loops that an invocation may need, of all its loops together. lavapipe ends them
+/// after 65,535 and goes on behind them without a word (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
+/// gallivm/lp_bld_limits.h). A turn that only finds its loop to be over counts too. The rest is for loops
+/// of few turns, and for those that a driver adds.
+pub(crate) const MOST_TURNS: u32 = 65_535 - 35;
 
 /// A run of elements of one vector that is contiguous in one buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

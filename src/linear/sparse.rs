@@ -37,7 +37,8 @@ const ROWS_PER_TASK: usize = 1 << 10;
 /// Entries whose batches wait to be stepped together, if nobody asks for the model before: so many that
 /// a thread of their own costs nothing, and an interruption does not wait long.
 const WAITING: usize = 1 << 22;
-/// Windows that are on their way between the two threads; 2 if each is a batch that is longer than most.
+/// Windows that are on their way between the two threads; 2 if each is a batch of more than [`WINDOW`]
+/// entries, and 1 if it is the whole epoch.
 const WINDOWS: usize = 4;
 
 /// Trains on the CPU. Batches wait; then this thread steps through windows of them, while another
@@ -90,7 +91,11 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             predictions: Vec::new(),
         };
         let batch_size = training.batch_size.min(data.rows());
-        let windows = if entries(data, batch_size) > WINDOW { 2 } else { WINDOWS };
+        let windows = match batch_size {
+            all if all == data.rows() => 1,
+            long if entries(data, long) > WINDOW => 2,
+            _ => WINDOWS,
+        };
         Ok(Self {
             data,
             batch_size,
@@ -121,6 +126,9 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
 
     /// Whether there is a thread for it.
     fn in_two_threads(&mut self, rows: Range<usize>) -> bool {
+        if rayon::current_num_threads() == 1 {
+            return false; // as the user wants it
+        }
         let Self { data, order, stepper, windows, .. } = self;
         let (order, batch_size) = (&order[..rows.end], self.batch_size);
         let (free, mut empty) = channel();
@@ -145,6 +153,8 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             if thread.spawn_scoped(scope, fill).is_err() {
                 return false;
             }
+            // Dropped with this closure, also by a panic: else the other thread would wait for ever.
+            let free = free;
             for window in full {
                 stepper.steps(&window, batch_size);
                 let _ = free.send(window);
@@ -215,7 +225,9 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
 
     async fn step(&mut self, batch: &Batch, _: &[u32], _: Wait) -> Result<(), TrainError> {
         self.waiting.end = batch.rows.end;
-        if entries(self.data, self.waiting.len()) >= WAITING {
+        // Several batches at least, so that one is brought together while another is stepped.
+        let most = WAITING.max(8 * entries(self.data, self.batch_size));
+        if entries(self.data, self.waiting.len()) >= most {
             self.work();
         }
         Ok(())
@@ -257,9 +269,9 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     }
 }
 
-/// About how many entries so many rows have.
+/// About how many entries so many rows have, with one each for the bias.
 fn entries(data: &SparseDataset, rows: usize) -> usize {
-    data.entry_count() / data.rows() * rows
+    ((1.0 + data.entry_count() as f64 / data.rows() as f64) * rows as f64) as usize
 }
 
 /// The prediction of every row of `data`, in the canonical order.

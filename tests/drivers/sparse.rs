@@ -144,17 +144,21 @@ fn many_terms(driver: &Driver) {
     let wide = SparseDataset::new(columns, starts, entries, kept, target).unwrap();
     agree(driver, driver.gpu(), (&wide).into(), &training);
 
-    let most = 65_534;
-    let empty = Array1::from(vec![0.5; most + 1]);
-    let many = SparseDataset::new(1, vec![0; most + 2], vec![], vec![], empty).unwrap();
-    let engine = Engine::Gpu { gpu: driver.gpu(), precision: Precision::Native };
-    let on = |batch_size| {
-        let training = Training { batch_size, ..training.clone() };
-        train_blocking(engine, rule(), &many, &training, |_| ControlFlow::Continue(()))
+    // Three columns and the bias, which every row has, are four columns of one invocation.
+    let most = 65_484;
+    let many = |rows: usize| {
+        let entries = (0..rows as u32).map(|row| row % 3).collect();
+        let target = values(rows, 6, 1).into();
+        SparseDataset::new(3, (0..=rows).collect(), entries, values(rows, 7, 1), target).unwrap()
     };
-    let refused = TrainError::Terms { what: "rows of a batch", found: most + 1, most };
-    assert_eq!(on(most + 1).unwrap_err(), refused);
-    assert!(on(most).is_ok());
+    let training = Training { batch_size: most, ..training };
+    agree(driver, driver.gpu(), (&many(most)).into(), &training);
+    let training = Training { batch_size: most + 1, ..training };
+    let engine = Engine::Gpu { gpu: driver.gpu(), precision: Precision::Native };
+    let refused =
+        train_blocking(engine, rule(), &many(most + 1), &training, |_| ControlFlow::Continue(()));
+    let terms = TrainError::Terms { what: "rows of a batch", found: most + 1, most };
+    assert_eq!(refused.unwrap_err(), terms);
 }
 
 fn predictions(driver: &Driver) {

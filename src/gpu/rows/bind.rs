@@ -50,6 +50,8 @@ impl RowsMemory {
         let width = self.named.width;
         // What rows share lies in one buffer and one binding, and so do the sums that means are of.
         let seldom = seldom(optimizer.row_wise);
+        // Rows named often are apart from others, unless all are summed first.
+        let apart = if in_parts { u32::MAX } else { seldom };
         let to_sums = in_parts || longest(&self.named, &(0..self.named.rows.len())) > seldom;
         let per_row = match (optimizer.row_wise, to_sums) {
             (Some(_), true) => shared_words(&optimizer.rule).max(width),
@@ -60,7 +62,7 @@ impl RowsMemory {
         if most_rows == 0 {
             return Err(too_long(per_row));
         }
-        let runs = runs(&self.named, most, most_rows, seldom).map_err(too_long)?;
+        let runs = runs(&self.named, most, most_rows, apart).map_err(too_long)?;
         let mut commands = RowsCommands { dispatches: Vec::new(), guards: Vec::new() };
         for run in runs {
             if in_parts || longest(&self.named, &run) > seldom {

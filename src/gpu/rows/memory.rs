@@ -14,7 +14,7 @@ pub(in crate::gpu) struct RowsMemory {
     pub(super) named: NamedRows,
     /// Jobs and lists: one buffer for each step that the device has not done yet.
     pub(super) lists: ListPool,
-    /// Sums of row gradients that no one binding holds.
+    /// Sums of row gradients that no one binding holds, and of rows that are named often.
     pub(super) sums: Scratch,
     /// What the parameters of each row share.
     pub(super) shared: Scratch,

@@ -5,7 +5,8 @@
 //! in which duplicates are summed is fixed, with nothing read back from the device. The host sorts
 //! them and uploads a list of rows, each with its occurrences; one kernel sums the occurrences of
 //! a row and steps it in place. Row gradients that no one binding holds are summed into memory of
-//! their own first, part after part, since the occurrences of a row may lie in several.
+//! their own first, part after part, since the occurrences of a row may lie in several; and so are those
+//! of a row that is named too often for one loop.
 
 mod bind;
 mod dispatches;

@@ -29,10 +29,11 @@ use crate::rules::Rule;
 const WINDOW_WORDS: usize = 4 << 20;
 /// Words that rows without a step add at most before they are handed over.
 const ROWS_AT_ONCE: usize = 1 << 12;
-/// The most rows of a batch, whose terms of a gradient an invocation adds up one a turn, and features of
-/// a row, whose terms of its prediction are four a turn.
-const MOST_BATCH_ROWS: usize = MOST_TURNS as usize - 1;
-const MOST_ROW_FEATURES: usize = 4 * MOST_BATCH_ROWS;
+/// The most rows of a batch, whose terms of a gradient an invocation adds up one a turn, with 5 turns more
+/// for each of three loops over its columns; and the most features of a row, whose terms of its
+/// prediction are four a turn.
+const MOST_BATCH_ROWS: usize = MOST_TURNS as usize - 16;
+const MOST_ROW_FEATURES: usize = 4 * (MOST_TURNS as usize - 1);
 /// The binding of the first state vector.
 const FIRST_STATE_BINDING: u32 = 4;
 /// Dispatches of one batch at most: losses before, residuals, the step.
