@@ -117,9 +117,9 @@ impl Schedule {
     /// What the base learning rate is multiplied by in step number `step`, counted from 1.
     #[must_use]
     pub fn factor(&self, step: u64) -> f64 {
-        // With `libm` rather than the platform's own functions, which round in different ways.
         let before = step.saturating_sub(1);
         let n = before as f64;
+        // With `libm` rather than the platform's own functions, which round in different ways.
         match self {
             Self::Constant => 1.0,
             Self::Step { every, factor } => libm::pow(*factor, (before / every.max(&1)) as f64),
