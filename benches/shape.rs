@@ -25,7 +25,7 @@ const BYTES_PER_ELEMENT: f64 = 20.0;
 const ROUNDS: usize = 7;
 /// Elements that a sample visits at least, in several steps if need be.
 const ELEMENTS_PER_SAMPLE: usize = 1 << 23;
-const MOST_STEPS: usize = 256;
+const MAX_STEPS: usize = 256;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -55,7 +55,7 @@ fn sweep(gpu: &Gpu, len: usize, rounds: usize) {
     gpu.fill(&grads, 0.5).unwrap();
     let mut optimizer = GpuOptimizer::new(gpu, Adagrad::default(), len).unwrap();
     let clock = Clock::of(gpu);
-    let steps = if rounds == 1 { 1 } else { (ELEMENTS_PER_SAMPLE / len).clamp(1, MOST_STEPS) };
+    let steps = if rounds == 1 { 1 } else { (ELEMENTS_PER_SAMPLE / len).clamp(1, MAX_STEPS) };
     let mut samples = vec![Vec::new(); shapes.len()];
     for _ in 0..rounds {
         for (shape, samples) in shapes.iter().zip(&mut samples) {

@@ -22,7 +22,7 @@ use support::gpus;
 use traffic::{Traffic, values};
 use wgpu_optim::{
     Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, GradientGuard, NonFinite, Precision, Rule,
-    RuleVisitor, wgpu,
+    wgpu, with_rule,
 };
 
 const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
@@ -108,24 +108,15 @@ fn bytes<R: Rule>(rule: &R, len: usize) -> Throughput {
     Throughput::Bytes((12 + 8 * rule.state_names().len() as u64) * len as u64)
 }
 
-struct Cpu<'a> {
-    criterion: &'a mut Criterion,
-    name: String,
-}
-
-impl RuleVisitor for Cpu<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let mut group = self.criterion.benchmark_group(format!("step/cpu/{}", self.name));
-        for len in sizes([1 << 20, 1 << 24]) {
-            let (mut params, grads) = (values(len), values(len));
-            let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
-            group.throughput(bytes(&rule, len));
-            group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
-                bencher.iter(|| optimizer.step(&mut params, &grads).unwrap());
-            });
-        }
+fn cpu_rule<R: Rule>(criterion: &mut Criterion, name: &str, rule: R) {
+    let mut group = criterion.benchmark_group(format!("step/cpu/{name}"));
+    for len in sizes([1 << 20, 1 << 24]) {
+        let (mut params, grads) = (values(len), values(len));
+        let mut optimizer = CpuOptimizer::new(rule, len).unwrap();
+        group.throughput(bytes(&rule, len));
+        group.bench_function(BenchmarkId::from_parameter(len), |bencher| {
+            bencher.iter(|| optimizer.step(&mut params, &grads).unwrap());
+        });
     }
 }
 
@@ -133,7 +124,7 @@ impl RuleVisitor for Cpu<'_> {
 fn cpu_rules(criterion: &mut Criterion) {
     for (name, rule) in rules() {
         if name != Adagrad::NAME {
-            rule.visit(Cpu { criterion, name });
+            with_rule!(rule, |rule| cpu_rule(criterion, &name, rule));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::error::Error;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 use plotters::style::{FontStyle, register_font};
-use wgpu_optim::numerics::{StepBound, StepInput, ulp};
+use wgpu_optim::numerics::{Running, Wgsl, ulp};
 use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, AdapterKind, CpuOptimizer, Gpu, GpuOptimizer, GpuRequest, Rule};
 
@@ -108,6 +108,7 @@ fn panel(
     cpu: &[f32],
 ) -> Panel {
     let uniforms = rule.uniforms(1);
+    let input = Running::<Wgsl>::input;
     let mut counts = vec![0; (2.0 * REACH * BINS_PER_ULP) as usize];
     let (mut largest, mut share) = (0.0_f64, 0.0_f64);
     for index in 0..LEN {
@@ -121,16 +122,12 @@ fn panel(
         let bin = ((ulps + REACH) * BINS_PER_ULP).floor();
         let last = counts.len() - 1;
         counts[(bin.max(0.0) as usize).min(last)] += 1;
-        let bound = StepBound::EPSILON_INSIDE.step(&StepInput {
-            parameter: x,
-            gradient: g,
-            accumulator: s,
-            learning_rate: uniforms.learning_rate,
-            epsilon: uniforms.epsilon,
-            weight_decay: 0.0,
-        });
+        let bound = rule
+            .update(&uniforms, input(x), input(g), OwnSquare, &mut [input(s)])
+            .error()
+            .unwrap_or(f64::INFINITY);
         largest = largest.max(ulps.abs());
-        share = share.max(bound.map_or(0.0, |errors| error.abs() / errors.parameter));
+        share = share.max(error.abs() / bound);
     }
     let different = stepped.iter().zip(cpu).filter(|(a, b)| a.to_bits() != b.to_bits()).count();
     Panel { title, counts, largest, share, different }

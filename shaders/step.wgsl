@@ -1,44 +1,18 @@
-// One optimizer step over vectors whose elements start on multiples of 16 bytes: four elements
-// an invocation, each vector read once and, but for the gradients, written once.
-//
-// Shapes: `params`, `grads` and each state vector are parts of the same length of the vectors of
-// a step; `chunk` (src/gpu/step_kernel.rs, `chunk_words`) says where each part starts, in
-// groups of four. Lines with STATE stand once for each state vector of the rule, STATE_BINDING
-// counting from 3. `Real`, `Scalar` come from arithmetic/, `Hyper` and `update` from rules/.
-
-struct Chunk {
-    threads: u32,
-    len: u32,
-    params_start: u32,
-    grads_start: u32,
-    STATE_start: u32,
-}
-
-struct State {
-    STATE: Real,
-}
-
-@group(0) @binding(0) var<uniform> chunk: Chunk;
-@group(0) @binding(1) var<storage, read_write> params: array<Real>;
-@group(0) @binding(2) var<storage, read> grads: array<Real>;
-@group(0) @binding(STATE_BINDING) var<storage, read_write> STATE: array<Real>;
-@group(1) @binding(0) var<uniform> hyper: Hyper;
+// The step of four elements by any rule: treat, update, keep. What has been located and loaded comes
+// in, what is to be stored goes out. Twin: `Element::update` in src/cpu/apply.rs.
 
 override workgroup_size: u32;
 
-@compute @workgroup_size(workgroup_size)
-fn step(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let index = (group.y * groups.x + group.x) * workgroup_size + lane;
-    if (index >= chunk.threads) { return; }
+@group(1) @binding(0) var<uniform> hypers: array<Hyper, group_count>;
 
-    var state: State;
-    state.STATE = STATE[chunk.STATE_start + index];
-    let x = params[chunk.params_start + index];
-    let gradient = grads[chunk.grads_start + index];
-    params[chunk.params_start + index] = update(hyper, x, gradient, &state);
-    STATE[chunk.STATE_start + index] = state.STATE;
+// The hyper-parameters of a group; of the only one without looking it up.
+fn hyper_of(group: u32) -> Hyper {
+    if (group_count == 1u) { return hypers[0]; }
+    return hypers[group];
+}
+
+fn stepped(hyper: Hyper, before: Real, gradient: Real, state: ptr<function, State>) -> Real {
+    let state_before = *state;
+    let after = update(hyper, before, treat(gradient), state);
+    return keep(gradient, before, after, state_before, state);
 }

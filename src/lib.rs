@@ -58,7 +58,7 @@
 //! - [`GpuVec`] is a vector of f32 in device memory: a new one, or a view of the caller's buffers.
 //! - [`Precision`] chooses between the device's own arithmetic and the same bits everywhere.
 //! - [`linear`] trains linear models on either engine, on the datasets of [`data`].
-//! - [`numerics`] measures distances in ULP and holds results to derived bounds.
+//! - [`numerics`] measures distances in ULP, and derives a rule's error bound from its update.
 //!
 //! # Scope
 //! Elementwise first-order rules over dense f32 vectors of any length that the device's memory
@@ -71,10 +71,10 @@
 //!
 //! # Accuracy
 //! - [`Precision::Native`] uses the device's own arithmetic. From the same input, one step without
-//!   weight decay leaves Adagrad's accumulator within [`numerics::Bound::STATE`] and the parameters
-//!   within [`numerics::Bound::PARAMETER`] of the correctly rounded result; any rule's step lies
-//!   within what its update gives on [`numerics::Running`] numbers. For NaN, infinity and
-//!   overflow WGSL promises nothing, and so neither does it.
+//!   weight decay leaves Adagrad's accumulator within 2 ulp of the correctly rounded result, and the
+//!   parameters within 1.5 ulp and 12.5 * 2^-23 of the update, each plus 2^-126 where a device
+//!   flushes subnormals. For any rule, its update on [`numerics::Running`] numbers is the bound.
+//!   For NaN, infinity and overflow WGSL promises nothing, and so neither does it.
 //! - [`Precision::Exact`] rounds each operation once, to nearest, ties to even, in the order of
 //!   [`Rule::update`], with subnormals kept and one NaN: the same bits on every device, for a step
 //!   and for a training run. It is computed in u32 arithmetic, which WGSL defines to the last bit.
@@ -83,6 +83,10 @@
 //! # Features
 //! Backends, passed on to wgpu: `vulkan`, `metal` and `dx12` (on by default; one that the platform
 //! lacks costs nothing) and `webgpu`. Without any, the CPU engine remains.
+//!
+//! `linear` (on by default): linear models and datasets, with ndarray and the random-number crates. A
+//! program that only steps vectors compiles fewer packages without it:
+//! `default-features = false, features = ["vulkan"]`.
 //!
 //! # Versions
 //! One release for each major version of wgpu: this one is for wgpu 30, re-exported as [`wgpu`], so
@@ -114,24 +118,28 @@
 )]
 
 pub mod cpu;
+#[cfg(feature = "linear")]
 pub mod data;
 pub mod gpu;
+#[cfg(feature = "linear")]
 pub mod linear;
 pub mod numerics;
 pub mod rules;
+pub mod step;
 
-pub use cpu::{CpuError, CpuOptimizer};
+pub use cpu::{CpuError, CpuGroupOptimizer, CpuOptimizer};
 pub use gpu::{
     AdapterKind, DownloadError, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec,
-    GroupError, KernelShape, ParamGroup, ReportError, RequestError, StepError, TensorName,
-    VectorError,
+    GroupError, KernelShape, ReportError, RequestError, StepError, VectorError,
 };
+#[cfg(feature = "linear")]
 pub use ndarray;
 pub use numerics::Precision;
-pub use rules::family::*;
-pub use rules::{
-    AnyRule, EpsilonPlacement, GradientError, GradientGuard, GuardReport, NonFinite, Rule,
-    RuleError, RuleVisitor, Schedule, WeightDecay,
+pub use rules::all::*;
+pub use rules::{AnyRule, EpsilonPlacement, Rule, RuleError, WeightDecay};
+pub use step::{
+    GradientError, GradientGuard, GuardReport, NonFinite, ParamGroup, RowsError, Schedule,
+    ScheduleError, TensorGradient, TensorName, TensorsError,
 };
 pub use wgpu;
 

@@ -22,6 +22,8 @@
     reason = "a test fails by panicking, and prints its table on request"
 )]
 
+#[path = "support/bound.rs"]
+mod bound;
 #[path = "golden/mod.rs"]
 mod golden;
 

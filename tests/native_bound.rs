@@ -5,12 +5,15 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the figures of docs/numerics.md, with --nocapture")]
 
+#[path = "support/bound.rs"]
+mod bound;
+#[path = "support/by_hand.rs"]
+mod by_hand;
 #[path = "worst/mod.rs"]
 mod worst;
 
-use wgpu_optim::numerics::{
-    Bound, Errors, StepBound, StepInput, UNIT, accumulator_growth, gradient_error,
-};
+use bound::Bound;
+use by_hand::{Errors, Input, UNIT, accumulator_growth, gradient_error, update_units};
 use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, EpsilonPlacement, Rule, WeightDecay};
 use worst::{Device, Random};
@@ -18,7 +21,7 @@ use worst::{Device, Random};
 /// The update of Adagrad, operation by operation.
 impl Device {
     /// Adagrad's update, as shaders/rules/adagrad.wgsl has it; the new parameter and state.
-    fn step(&mut self, rule: &Adagrad, input: &StepInput<f32>) -> (f32, f32) {
+    fn step(&mut self, rule: &Adagrad, input: &Input<f32>) -> (f32, f32) {
         let (mut x, mut g) = (input.parameter, input.gradient);
         let w = input.weight_decay;
         match rule.weight_decay {
@@ -54,23 +57,19 @@ impl Device {
 /// 3, numerator, quotient, difference.
 const OPERATIONS: u32 = 10;
 
-/// Every choice of formula, with its bound.
-fn formulas() -> Vec<(Adagrad, StepBound)> {
-    let inside = (EpsilonPlacement::InsideRoot, StepBound::EPSILON_INSIDE);
-    let outside = (EpsilonPlacement::OutsideRoot, StepBound::EPSILON_OUTSIDE);
+/// Every choice of formula.
+fn formulas() -> Vec<Adagrad> {
     let mut all = Vec::new();
-    for (epsilon_placement, bound) in [inside, outside] {
-        let base = Adagrad { epsilon_placement, ..Adagrad::default() };
-        all.push((base, bound));
-        all.push((Adagrad { weight_decay: WeightDecay::L2(0.1), ..base }, bound.with_l2()));
-        let weight_decay = WeightDecay::Decoupled(0.1);
-        all.push((Adagrad { weight_decay, ..base }, bound.with_decoupled()));
+    for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
+        for weight_decay in [WeightDecay::None, WeightDecay::L2(0.1), WeightDecay::Decoupled(0.1)] {
+            all.push(Adagrad { epsilon_placement, weight_decay, ..Adagrad::default() });
+        }
     }
     all
 }
 
 /// The exact step, in double precision, by the rule's own update.
-fn exact(rule: &Adagrad, input: &StepInput<f64>) -> (f64, f64) {
+fn exact(rule: &Adagrad, input: &Input<f64>) -> (f64, f64) {
     let mut uniforms = rule.uniforms(1);
     (uniforms.learning_rate, uniforms.epsilon, uniforms.weight_decay) =
         (input.learning_rate, input.epsilon, input.weight_decay);
@@ -79,22 +78,11 @@ fn exact(rule: &Adagrad, input: &StepInput<f64>) -> (f64, f64) {
     (rule.update(&uniforms, input.parameter, gradient, OwnSquare, &mut state), state[0])
 }
 
-fn widened(input: &StepInput<f32>) -> StepInput<f64> {
-    StepInput {
-        parameter: f64::from(input.parameter),
-        accumulator: f64::from(input.accumulator),
-        gradient: input.gradient,
-        learning_rate: input.learning_rate,
-        epsilon: input.epsilon,
-        weight_decay: input.weight_decay,
-    }
-}
-
 /// Inputs of a step.
 impl Random {
-    fn input(&mut self) -> StepInput<f32> {
+    fn input(&mut self) -> Input<f32> {
         let wide = if self.bits() & 1 == 0 { 4 } else { 50 };
-        let mut input = StepInput {
+        let mut input = Input {
             parameter: self.number(wide),
             gradient: self.number(wide),
             accumulator: self.number(wide).abs(),
@@ -118,10 +106,10 @@ impl Random {
 
     /// Every operation's result just above a power of two, where its ulp weighs most; the
     /// result is the update itself.
-    fn sharp(&mut self) -> StepInput<f32> {
+    fn sharp(&mut self) -> Input<f32> {
         let mut near_one = || 1.0 + (1 + self.bits() % 8192) as f32 * f32::EPSILON;
         let [gradient, learning_rate] = [near_one(), near_one()];
-        StepInput {
+        Input {
             parameter: 0.0,
             gradient,
             accumulator: self.number(4).abs() * 2f32.powi(-16),
@@ -134,15 +122,15 @@ impl Random {
 
 /// The largest part of the bound that any error reached, for parameter and accumulator, and for
 /// the update alone (a parameter of 0), in units of 2^-23 of it.
-fn reached(rule: &Adagrad, bound: &StepBound, inputs: u32) -> (f64, f64, f64) {
+fn reached(rule: &Adagrad, inputs: u32) -> (f64, f64, f64) {
     let mut random = Random(1);
     let mut worst = (0.0_f64, 0.0_f64, 0.0_f64);
     let mut bounded = 0;
     for _ in 0..inputs {
         let input = random.input();
-        let Some(allowed) = bound.step(&input) else { continue };
+        let Some(allowed) = by_hand::step(rule, &input) else { continue };
         bounded += 1;
-        let (x, s) = exact(rule, &widened(&input));
+        let (x, s) = exact(rule, &input.widened());
         for up in 0..2 << OPERATIONS {
             let mut device = Device { up: up >> 1, flush: up & 1 == 1 };
             let (device_x, device_s) = device.step(rule, &input);
@@ -161,22 +149,16 @@ fn reached(rule: &Adagrad, bound: &StepBound, inputs: u32) -> (f64, f64, f64) {
     worst
 }
 
+/// Inside the bound, and so close to it that one half as large would be broken.
 #[test]
 fn the_worst_step_stays_within_the_bound_and_comes_close() {
-    for (rule, bound) in formulas() {
-        let (parameter, accumulator, update) = reached(&rule, &bound, 3000);
-        println!("{bound:?}: reached {parameter:.4} of x's, {accumulator:.4} of s's, {update:.2}");
+    for rule in formulas() {
+        let (parameter, accumulator, update) = reached(&rule, 3000);
+        println!("reached {parameter:.4} of x's, {accumulator:.4} of s's, {update:.2}: {rule:?}");
         assert!(parameter <= 1.0 && accumulator <= 1.0, "{rule:?}: {parameter} {accumulator}");
         assert!(parameter > 0.95 && accumulator > 0.95, "{rule:?}: {parameter} {accumulator}");
-        assert!(update > 0.75 * bound.update_units(), "{rule:?}: {update} units");
-    }
-}
-
-#[test]
-fn half_the_bound_is_broken() {
-    for (rule, bound) in formulas() {
-        let (parameter, accumulator, _) = reached(&rule, &bound.tightened(0.5).unwrap(), 300);
-        assert!(parameter > 1.5 && accumulator > 1.5, "{rule:?}: {parameter} {accumulator}");
+        let units = update_units(rule.epsilon_placement);
+        assert!(update > 0.75 * units, "{rule:?}: {update} units");
     }
 }
 
@@ -185,12 +167,14 @@ fn half_the_bound_is_broken() {
 fn without_weight_decay_the_presets_hold_against_the_cpu() {
     let mut random = Random(2);
     let mut worst = 0.0_f64;
-    for (rule, bound) in formulas().into_iter().filter(|(r, _)| r.weight_decay == WeightDecay::None)
-    {
+    for rule in &formulas() {
+        if rule.weight_decay != WeightDecay::None {
+            continue;
+        }
         for _ in 0..2000 {
             let input = random.input();
             let numerator = input.learning_rate * input.gradient;
-            if bound.step(&input).is_none()
+            if by_hand::step(rule, &input).is_none()
                 || numerator.abs() < 1e-30
                 || input.gradient.abs() < 1e-18
             {
@@ -201,9 +185,9 @@ fn without_weight_decay_the_presets_hold_against_the_cpu() {
             let mut state = [input.accumulator];
             let cpu =
                 rule.update(&uniforms, input.parameter, input.gradient, OwnSquare, &mut state);
-            let update = f64::from(input.parameter) - exact(&rule, &widened(&input)).0;
+            let update = f64::from(input.parameter) - exact(rule, &input.widened()).0;
             for up in 0..1 << OPERATIONS {
-                let (x, s) = Device { up, flush: false }.step(&rule, &input);
+                let (x, s) = Device { up, flush: false }.step(rule, &input);
                 Bound::PARAMETER.check("x", &[cpu], &[x], &[update as f32]).unwrap();
                 Bound::STATE.check("s", &state, &[s], &[]).unwrap();
                 let error = (f64::from(x) - f64::from(cpu)).abs() / (UNIT * update.abs());
@@ -218,12 +202,12 @@ fn without_weight_decay_the_presets_hold_against_the_cpu() {
 
 #[test]
 fn a_hundred_steps_stay_within_the_accumulated_bound() {
-    for (rule, bound) in formulas() {
+    for rule in formulas() {
         let mut worst = 0.0_f64;
         // Directions: all combinations, each kept for all steps, and random ones.
         for trial in 0..3 << OPERATIONS {
             let mut random = Random(u64::from(trial % 17));
-            let mut input = StepInput {
+            let mut input = Input {
                 parameter: random.number(4),
                 gradient: 0.0,
                 accumulator: random.number(4).abs(),
@@ -231,13 +215,13 @@ fn a_hundred_steps_stay_within_the_accumulated_bound() {
                 epsilon: 1e-6,
                 weight_decay: 0.01,
             };
-            let mut ideal = widened(&input);
+            let mut ideal = input.widened();
             let mut errors = Errors::default();
             let mut directions = Random(u64::from(trial));
             for step in 1..=100 {
                 input.gradient = random.number(4);
                 ideal.gradient = input.gradient;
-                errors = bound.accumulate(&ideal, errors).unwrap();
+                errors = by_hand::accumulate(&rule, &ideal, errors).unwrap();
                 let up =
                     if trial < 2 << OPERATIONS { trial >> 1 } else { directions.bits() as u32 };
                 let mut device = Device { up, flush: trial & 1 == 1 };
@@ -253,7 +237,7 @@ fn a_hundred_steps_stay_within_the_accumulated_bound() {
                 worst = worst.max(if step == 100 { x_error / errors.parameter } else { 0.0 });
             }
         }
-        println!("{bound:?}: 100 steps reached {worst:.3} of x's bound");
+        println!("100 steps reached {worst:.3} of x's bound: {rule:?}");
         assert!(worst > 0.1, "{rule:?}: {worst}");
     }
 }
@@ -311,4 +295,94 @@ fn the_gradient_stays_within_its_bound() {
     }
     println!("reached {worst:.3} of the gradient's bound");
     assert!(worst > 0.05, "{worst}");
+}
+
+/// A step of a fixed learning rate, epsilon and decay.
+fn input(x: f32, g: f32, s: f32) -> Input<f32> {
+    Input {
+        parameter: x,
+        gradient: g,
+        accumulator: s,
+        learning_rate: 0.1,
+        epsilon: 1e-6,
+        weight_decay: 0.5,
+    }
+}
+
+/// x = 0, g = 1, s = 0, so that the result is the update, 0.1 / sqrt(1 + 1e-6).
+#[test]
+fn the_constants_are_those_of_the_document() {
+    let start = input(0.0, 1.0, 0.0);
+    let update = 0.1 / (1.0 + 1e-6f64).sqrt();
+    let placements = [(EpsilonPlacement::InsideRoot, 9.5), (EpsilonPlacement::OutsideRoot, 10.0)];
+    for (epsilon_placement, units) in placements {
+        let rule = Adagrad { epsilon_placement, ..Adagrad::default() };
+        let errors = by_hand::step(&rule, &start).unwrap();
+        let expected = units * UNIT * update + UNIT / 16.0; // the ulp of 0.1 is 2^-27
+        assert!((errors.parameter / expected - 1.0).abs() < 1e-4, "{errors:?}");
+        assert_eq!(errors.accumulator, 2.0 * UNIT);
+    }
+}
+
+/// g = -w x: the update should be 0, and the gradient's error alone decides.
+#[test]
+fn a_gradient_that_cancels_has_an_absolute_bound() {
+    let rule = Adagrad { weight_decay: WeightDecay::L2(0.5), ..Adagrad::default() };
+    let errors = by_hand::step(&rule, &input(8.0, -4.0, 1.0)).unwrap();
+    let from_gradient = 0.1 * 4.0 * UNIT;
+    let expected = from_gradient + 8.0 * UNIT;
+    assert!((errors.parameter / expected - 1.0).abs() < 1e-4, "{errors:?}");
+}
+
+#[test]
+fn outside_the_domain_there_is_no_bound() {
+    let rule = Adagrad::default();
+    let subnormal = f32::MIN_POSITIVE / 2.0;
+    for wrong in [
+        input(subnormal, 1.0, 1.0),
+        input(1.0, subnormal, 1.0),
+        input(1.0, 1.0, subnormal),
+        input(1.0, 1e20, 1.0),
+        input(f32::NAN, 1.0, 1.0),
+        input(1.0, f32::INFINITY, 1.0),
+        Input { epsilon: 0.0, ..input(1.0, 0.0, 0.0) },
+        Input { epsilon: 0.0, ..input(1.0, 1e-20, 0.0) },
+    ] {
+        assert_eq!(by_hand::step(&rule, &wrong), None, "{wrong:?}");
+    }
+    assert!(by_hand::step(&rule, &input(1.0, 1e-20, 0.0)).is_some());
+}
+
+#[test]
+fn growth_counts_roundings() {
+    assert!((accumulator_growth(1) / (2.0 * UNIT) - 1.0).abs() < 1e-6);
+    assert!((accumulator_growth(999) / (1000.0 * UNIT) - 1.0).abs() < 1e-3);
+    // 1 row, 31 features: 1 + 0 + 5 + 1, then 1 + 0 + 5 + 2.5.
+    assert!((gradient_error(1, 31) / (15.5 * UNIT) - 1.0).abs() < 1e-5);
+    assert!((gradient_error(64, 32) / (17.5 * UNIT) - 1.0).abs() < 1e-5);
+}
+
+#[test]
+fn the_first_element_outside_is_named() {
+    let expected = [1.0, 2.0, 3.0];
+    let actual = [1.0, f32::from_bits(2f32.to_bits() + 3), 3.5];
+    let mismatch = Bound::STATE.check("s", &expected, &actual, &[]).unwrap_err();
+    assert_eq!((mismatch.index, mismatch.distance, mismatch.count), (1, 3, 2));
+    assert!(Bound::STATE.check("s", &[2.0], &[f32::from_bits(2f32.to_bits() + 2)], &[]).is_ok());
+}
+
+/// The neighbours of 1 are 3 ulp of the lower one apart, and within 2 ulp of the upper one.
+#[test]
+fn across_a_binade_the_larger_ulp_counts() {
+    let (below, above) = (1.0 - 0.5 * f32::EPSILON, 1.0 + f32::EPSILON);
+    assert!(Bound::STATE.check("s", &[below], &[above], &[]).is_ok());
+    assert!(Bound::STATE.check("s", &[1.0], &[f32::INFINITY], &[]).is_err());
+    assert!(Bound::STATE.check("s", &[1.0], &[f32::NAN], &[]).is_err());
+}
+
+#[test]
+fn exact_means_bits_and_lengths() {
+    assert!(Bound::EXACT.check("x", &[0.0], &[-0.0], &[]).is_err());
+    assert!(Bound::EXACT.check("x", &[0.0, 1.0], &[0.0], &[]).is_err());
+    assert!(Bound::EXACT.check("x", &[f32::NAN], &[f32::NAN], &[]).is_ok());
 }

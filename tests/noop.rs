@@ -4,7 +4,7 @@
 
 use wgpu_optim::{
     Adagrad, AnyRule, DownloadError, Gpu, GpuOptimizer, GpuVec, GradientGuard, GuardReport,
-    NonFinite, Rule, RuleError, RuleVisitor, StepError, VectorError, wgpu,
+    NonFinite, Rule, RuleError, StepError, VectorError, wgpu, with_rule,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -87,42 +87,39 @@ fn an_initial_accumulator_fills_the_state() {
 #[test]
 fn every_rules_state_is_its_own() {
     for rule in AnyRule::examples() {
-        rule.visit(State);
+        with_rule!(rule, |rule| state_of(rule));
     }
 }
 
-struct State;
-
-impl RuleVisitor for State {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let gpu = gpu();
-        let mut optimizer = GpuOptimizer::new(&gpu, rule, 7).unwrap();
-        let (params, grads) = (gpu.zeros(7).unwrap(), gpu.zeros(7).unwrap());
-        let initial = rule.initial_state();
-        let initial = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
-        let names = rule.state_names();
-        assert_eq!(optimizer.state_count(), names.len());
-        for (k, (&name, (_, &value))) in names.iter().zip(initial).enumerate() {
-            let state = optimizer.state(k).clone();
-            assert_eq!(state.download_blocking(&gpu).unwrap(), [value; 7], "{name}, {rule:?}");
-            let overlap = |first| StepError::Overlap { first, second: name, byte: 0 };
-            assert_eq!(optimizer.step(&params, &state), Err(overlap("grads")));
-            assert_eq!(optimizer.step(&state, &grads), Err(overlap("params")));
-        }
-        assert_eq!(optimizer.steps(), 0);
-        optimizer.step(&params, &grads).unwrap();
-
-        let needed = 2 + names.len() as u64;
-        let few = wgpu::Limits {
-            max_storage_buffers_per_shader_stage: needed as u32 - 1,
-            ..wgpu::Limits::default()
-        };
-        let error = GpuOptimizer::new(&noop(few), rule, 4).unwrap_err();
-        let limit = "max_storage_buffers_per_shader_stage";
-        assert_eq!(error, StepError::Limit { limit, needed, allowed: needed - 1 }, "{rule:?}");
+fn state_of<R: Rule>(rule: R) {
+    let gpu = gpu();
+    let mut optimizer = GpuOptimizer::new(&gpu, rule, 7).unwrap();
+    let (params, grads) = (gpu.zeros(7).unwrap(), gpu.zeros(7).unwrap());
+    let initial = rule.initial_state();
+    let initial = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
+    let names = rule.state_names();
+    assert_eq!(optimizer.state_count(), names.len());
+    for (k, (&name, (_, &value))) in names.iter().zip(initial).enumerate() {
+        let state = optimizer.state(k).clone();
+        assert_eq!(state.download_blocking(&gpu).unwrap(), [value; 7], "{name}, {rule:?}");
+        // State may share its buffer with that of other optimizers.
+        let byte = state.buffers().next().unwrap().1.start;
+        let overlap = |first| StepError::Overlap { first, second: name, byte };
+        assert_eq!(optimizer.step(&params, &state), Err(overlap("grads")));
+        assert_eq!(optimizer.step(&state, &grads), Err(overlap("params")));
     }
+    assert_eq!(optimizer.steps(), 0);
+    optimizer.step(&params, &grads).unwrap();
+
+    // Blocks, parameters and gradients beside the state.
+    let needed = 3 + names.len() as u64;
+    let few = wgpu::Limits {
+        max_storage_buffers_per_shader_stage: needed as u32 - 1,
+        ..wgpu::Limits::default()
+    };
+    let error = GpuOptimizer::new(&noop(few), rule, 4).unwrap_err();
+    let limit = "max_storage_buffers_per_shader_stage";
+    assert_eq!(error, StepError::Limit { limit, needed, allowed: needed - 1 }, "{rule:?}");
 }
 
 #[test]
@@ -208,34 +205,85 @@ fn usage_flags_are_named() {
 
 #[test]
 fn limits_that_are_too_low_are_named() {
-    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 2, ..wgpu::Limits::default() };
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 3, ..wgpu::Limits::default() };
     let error = GpuOptimizer::new(&noop(few), Adagrad::default(), 4).unwrap_err();
     let limit = "max_storage_buffers_per_shader_stage";
-    assert_eq!(error, StepError::Limit { limit, needed: 3, allowed: 2 });
+    assert_eq!(error, StepError::Limit { limit, needed: 4, allowed: 3 });
     let small = wgpu::Limits { max_storage_buffer_binding_size: 128, ..wgpu::Limits::default() };
     let error = GpuOptimizer::new(&noop(small), Adagrad::default(), 4).unwrap_err();
     let limit = "max_storage_buffer_binding_size";
     assert_eq!(error, StepError::Limit { limit, needed: 272, allowed: 128 });
 }
 
-/// wgpu tells nobody of a lost device but the maps of its buffers. No call panics, and whatever
-/// needs the device's word says that it is lost.
+/// wgpu drops what a lost device is asked to do in silence. No call panics, and each says that the
+/// device is lost, one that only records at the latest the 128th time.
 #[test]
 fn a_lost_device_is_an_error_and_never_a_panic() {
     let gpu = gpu();
+    // Another wrapper of the device learns of its loss by itself.
+    let again = || Gpu::from_wgpu(gpu.device().clone(), gpu.queue().clone());
     let (params, grads) = (gpu.upload(&[1.0; 4]).unwrap(), gpu.upload(&[1.0; 4]).unwrap());
-    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 4).unwrap();
-    optimizer.step(&params, &grads).unwrap();
+    let optimizer = |gpu: &Gpu| {
+        let mut optimizer = GpuOptimizer::new(gpu, Adagrad::default(), 4).unwrap();
+        optimizer.step(&params, &grads).unwrap();
+        optimizer
+    };
+    let [mut stepped, mut recorded] = [optimizer(&again()), optimizer(&again())];
+    let handles = [(); 5].map(|()| again());
+    assert!(!gpu.is_lost());
     gpu.device().destroy();
-    assert_eq!(params.download_blocking(&gpu), Err(DownloadError::DeviceLost));
-    assert_eq!(gpu.upload(&[1.0; 4]), Err(VectorError::DeviceLost));
-    // New uniforms need a write; the old ones do not, and such a step may go unnoticed.
-    for rate in 1..100_u8 {
-        optimizer.set_learning_rate(rate.into()).unwrap();
-        let _ = optimizer.step(&params, &grads);
+    assert_eq!(stepped.step(&params, &grads), Err(StepError::DeviceLost));
+    let noticed = (0..128).any(|_| {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
-        let _ = optimizer.record(&mut encoder, &params, &grads);
+        recorded.record(&mut encoder, &params, &grads) == Err(StepError::DeviceLost)
+    });
+    assert!(noticed);
+    assert_eq!(params.download_blocking(&handles[0]), Err(DownloadError::DeviceLost));
+    assert_eq!(handles[1].upload(&[1.0; 4]), Err(VectorError::DeviceLost));
+    assert_eq!(handles[2].write(&params, &[1.0; 4]), Err(VectorError::DeviceLost));
+    assert_eq!(handles[3].wait_blocking(), Err(DownloadError::DeviceLost));
+    assert!(handles[4].is_lost());
+    for rate in 1..100_u8 {
+        stepped.set_learning_rate(rate.into()).unwrap();
+        assert_eq!(stepped.step(&params, &grads), Err(StepError::DeviceLost));
     }
+    assert_eq!(stepped.steps(), 1);
+}
+
+/// The caller's buffer is at fault, not the device.
+#[test]
+fn a_buffer_that_was_never_made_is_refused_on_a_healthy_device() {
+    let gpu = gpu();
+    let scope = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
+    // Larger than any buffer of this device may be.
+    let invalid = buffer(&gpu, 1 << 40, ALL);
+    assert!(pollster::block_on(scope.pop()).is_some());
+    let view = GpuVec::from_buffer(&invalid, 0, 8).unwrap();
+    let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 8).unwrap();
+    let (params, grads) = (gpu.zeros(8).unwrap(), gpu.zeros(8).unwrap());
+    for (params, grads) in [(&view, &grads), (&params, &view)] {
+        let error = optimizer.step(params, grads).unwrap_err();
+        assert!(matches!(error, StepError::ForeignBuffer { .. }), "{error}");
+    }
+    assert!(matches!(gpu.write(&view, &[0.0; 8]), Err(VectorError::Rejected { .. })));
+    assert!(matches!(view.download_blocking(&gpu), Err(DownloadError::Rejected { .. })));
+    assert!(!gpu.is_lost());
+    optimizer.step(&params, &grads).unwrap();
+    assert_eq!(optimizer.steps(), 1);
+}
+
+/// More than any device has is refused before the first buffer is made.
+#[test]
+fn a_vector_that_no_device_can_hold_is_refused_at_once() {
+    let gpu = noop(wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() });
+    let start = std::time::Instant::now();
+    let all = VectorError::OutOfMemory { bytes: u64::MAX };
+    assert_eq!(gpu.zeros(usize::MAX), Err(all.clone()));
+    let many = VectorError::OutOfMemory { bytes: 4 << 43 };
+    assert_eq!(gpu.zeros(1 << 43), Err(many));
+    let error = GpuOptimizer::new(&gpu, Adagrad::default(), usize::MAX).unwrap_err();
+    assert_eq!(error, StepError::State(all));
+    assert!(start.elapsed().as_secs_f64() < 1.0);
 }
 
 /// A buffer whose number this instance has never given out.
@@ -304,11 +352,11 @@ fn a_guard_is_checked_where_it_is_set() {
     let error = make(&gpu).with_guard(guard).unwrap_err();
     assert_eq!(error, StepError::Rule(wrong));
     let skip = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: None };
-    // One more than Adagrad's three vectors, and a third bind group.
-    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 3, ..wgpu::Limits::default() };
+    // One more than Adagrad's three vectors and their blocks, and a third bind group.
+    let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..wgpu::Limits::default() };
     let error = make(&noop(few)).with_guard(skip).unwrap_err();
     let limit = "max_storage_buffers_per_shader_stage";
-    assert_eq!(error, StepError::Limit { limit, needed: 4, allowed: 3 });
+    assert_eq!(error, StepError::Limit { limit, needed: 5, allowed: 4 });
     let two = noop(wgpu::Limits { max_bind_groups: 2, ..wgpu::Limits::default() });
     let error = make(&two).with_guard(skip).unwrap_err();
     assert_eq!(error, StepError::Limit { limit: "max_bind_groups", needed: 3, allowed: 2 });

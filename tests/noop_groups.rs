@@ -4,7 +4,7 @@
 
 use wgpu_optim::{
     Adagrad, EpsilonPlacement, Gpu, GpuGroupOptimizer, GpuVec, GroupError, ParamGroup, RuleError,
-    StepError, TensorName, VectorError, wgpu,
+    StepError, TensorName, TensorsError, VectorError, wgpu,
 };
 
 fn noop(limits: wgpu::Limits) -> Gpu {
@@ -34,14 +34,14 @@ fn grads(index: usize) -> TensorName {
 fn groups_are_checked_when_an_optimizer_is_made() {
     let gpu = gpu();
     let new = |groups: &[ParamGroup<Adagrad>]| GpuGroupOptimizer::new(&gpu, groups).map(|_| ());
-    assert_eq!(new(&[]), Err(GroupError::Empty));
-    assert_eq!(new(&[group(&[]), group(&[])]), Err(GroupError::Empty));
+    assert_eq!(new(&[]), Err(GroupError::Tensors(TensorsError::Empty)));
+    assert_eq!(new(&[group(&[]), group(&[])]), Err(GroupError::Tensors(TensorsError::Empty)));
     let empty = new(&[group(&[3]), group(&[4, 0])]);
-    assert_eq!(empty, Err(GroupError::EmptyTensor { tensor: 2 }));
+    assert_eq!(empty, Err(GroupError::Tensors(TensorsError::EmptyTensor { tensor: 2 })));
     let rule = Adagrad { epsilon: -1.0, ..Adagrad::default() };
     let error = RuleError::NotFiniteOrNegative { parameter: "epsilon", value: -1.0 };
     let wrong = new(&[group(&[3]), ParamGroup { rule, lens: vec![3] }]);
-    assert_eq!(wrong, Err(GroupError::Rule { group: 1, error }));
+    assert_eq!(wrong, Err(GroupError::Tensors(TensorsError::Rule { group: 1, error })));
     new(&[group(&[]), group(&[1])]).unwrap();
 }
 
@@ -71,9 +71,12 @@ fn learning_rates_are_set_by_group() {
     let mut optimizer = GpuGroupOptimizer::new(&gpu(), &[group(&[3]), group(&[4])]).unwrap();
     optimizer.set_learning_rate(1, 0.5).unwrap();
     let error = optimizer.set_learning_rate(2, 0.5);
-    assert_eq!(error, Err(GroupError::NoGroup { group: 2, groups: 2 }));
+    assert_eq!(error, Err(GroupError::Tensors(TensorsError::NoGroup { group: 2, groups: 2 })));
     let error = optimizer.set_learning_rate(1, -1.0);
-    assert!(matches!(error, Err(GroupError::Rule { group: 1, .. })), "{error:?}");
+    assert!(
+        matches!(error, Err(GroupError::Tensors(TensorsError::Rule { group: 1, .. }))),
+        "{error:?}"
+    );
     assert_eq!((optimizer.rule(0).learning_rate, optimizer.rule(1).learning_rate), (0.01, 0.5));
 }
 
@@ -96,9 +99,11 @@ fn a_refused_step_changes_nothing() {
         list
     };
 
-    let expected = GroupError::Count { list: "grads", found: 2, expected: 3 };
+    let expected =
+        GroupError::Tensors(TensorsError::Count { list: "grads", found: 2, expected: 3 });
     assert_eq!(refused(&p, &g[..2]), expected);
-    let expected = GroupError::Length { tensor: params(2), found: 5, expected: 4 };
+    let expected =
+        GroupError::Tensors(TensorsError::Length { tensor: params(2), found: 5, expected: 4 });
     assert_eq!(refused(&with(&p, 2, &p[1]), &g), expected);
 
     let there = self::gpu().zeros(5).unwrap();
@@ -116,7 +121,9 @@ fn a_refused_step_changes_nothing() {
     let own = GpuGroupOptimizer::new(&gpu, &[group(&lens)]).unwrap();
     let state: Vec<_> = (0..3).map(|tensor| own.state(tensor, 0).clone()).collect();
     let mut own = own;
-    let expected = GroupError::State { tensor: grads(0) };
+    let own_state = TensorName { list: "accumulator", index: 0 };
+    let byte = state[0].buffers().next().unwrap().1.start;
+    let expected = GroupError::Overlap { first: grads(0), second: own_state, byte };
     assert_eq!(own.step(&p, &with(&g, 0, &state[0])), Err(expected));
     // The state of another optimizer is a vector like any other.
     optimizer.step(&p, &state).unwrap();

@@ -1,13 +1,9 @@
 //! `wgpu-optim fit`: reads, trains, reports.
 
 use std::io::Write;
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use wgpu_optim::linear::{
-    Engine, Examples, Loss, Progress, TrainError, Trained, Training, train_blocking,
-};
-use wgpu_optim::{Rule, RuleVisitor};
+use wgpu_optim::linear::{Examples, Loss, TrainError, Training};
 
 use crate::args::FitArgs;
 use crate::device::Device;
@@ -21,11 +17,7 @@ use crate::problem::{Problem, Rows};
 use crate::progress::Display;
 use crate::report::{JsonReport, Outcome, tables};
 use crate::score::Score;
-
-/// Examples between two samples of the loss, as the textbook has it.
-const EXAMPLES_PER_SAMPLE: usize = 100;
-/// Larger tables are sampled at the end of epochs only: the loss takes a pass over all rows.
-const MOST_VALUES_TO_SAMPLE: usize = 1_000_000;
+use crate::train::{evaluate_every, train};
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
@@ -39,7 +31,6 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     if args.gpu_memory.is_some() && matches!(problem.dataset, Rows::Sparse(_)) && !args.quiet {
         output::warning("--gpu-memory is for tables: LIBSVM text goes to a GPU batch by batch");
     }
-    let sampled = problem.dataset.values() <= MOST_VALUES_TO_SAMPLE;
     let training = Training {
         loss: learning.loss.into(),
         penalty,
@@ -49,7 +40,7 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         batch_size: args.batch_size,
         seed: args.seed,
         schedule: args.schedule.clone(),
-        evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
+        evaluate_every: evaluate_every(problem.dataset.values()),
         gpu_memory: args.gpu_memory,
     };
     let display = Display::new(args.quiet);
@@ -59,12 +50,12 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
         _ => None,
     };
     let engine = device.engine(args.precision.into());
-    let observe = |progress: &Progress| display.update(progress);
     let examples = Examples {
         training: problem.dataset.data(),
         validation: problem.validation.as_ref().map(Rows::data),
     };
-    let trained = rule.rule.visit(Train { engine, examples, training: &training, observe });
+    let observe = &mut |progress: &_| display.update(progress);
+    let trained = train(rule.rule, engine, examples, &training, observe);
     display.finish();
     let trained = trained.map_err(|error| match error {
         TrainError::Interrupted { .. } => Error::Interrupted,
@@ -95,22 +86,6 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     };
     written?;
     Ok(printed?)
-}
-
-/// A training run by whatever rule.
-struct Train<'a, F> {
-    engine: Engine<'a>,
-    examples: Examples<'a>,
-    training: &'a Training,
-    observe: F,
-}
-
-impl<F: FnMut(&Progress) -> ControlFlow<()>> RuleVisitor for Train<'_, F> {
-    type Output = Result<Trained, TrainError>;
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        train_blocking(self.engine, rule, self.examples, self.training, self.observe)
-    }
 }
 
 /// The files that were asked for, found to be writable before anything else is done.

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::interrupt;
 
 /// The work grows with the square of the features, so wider tables go without.
-pub(crate) const MOST_FEATURES: usize = 1024;
+pub(crate) const MAX_FEATURES: usize = 1024;
 /// Rows that are turned into f64 at a time.
 const BLOCK_ROWS: usize = 1024;
 /// A fixed number of parts, so that the last digit does not depend on the machine's cores.
@@ -19,9 +19,9 @@ const STRIPES: usize = 8;
 const RANK_TOLERANCE: f64 = 1e-11;
 
 /// Half the mean squared error of the least-squares fit with a bias; `None` past
-/// [`MOST_FEATURES`], or where the numbers are too large to be squared.
+/// [`MAX_FEATURES`], or where the numbers are too large to be squared.
 pub(crate) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Error> {
-    if dataset.feature_count() > MOST_FEATURES {
+    if dataset.feature_count() > MAX_FEATURES {
         return Ok(None);
     }
     let (features, target) = (dataset.features(), dataset.target());
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn wide_tables_go_without() {
-        let features = Array2::zeros((2, MOST_FEATURES + 1));
+        let features = Array2::zeros((2, MAX_FEATURES + 1));
         let dataset = Dataset::new(features, array![1.0, 2.0]).unwrap();
         assert!(best_loss(&dataset).unwrap().is_none());
     }

@@ -25,7 +25,7 @@ use crate::text_file::TextFile;
 const PIECE_BYTES: usize = 1 << 22;
 /// The largest index: every index up to the largest one has a weight, of which a training run keeps
 /// several copies of 4 bytes.
-const MOST_FEATURES: u32 = 1 << 28;
+const MAX_FEATURES: u32 = 1 << 28;
 
 /// Why LIBSVM text could not be read.
 #[derive(Debug, thiserror::Error)]

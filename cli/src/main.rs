@@ -38,6 +38,7 @@ mod split;
 mod table;
 mod text_file;
 mod trace;
+mod train;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

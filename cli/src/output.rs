@@ -219,9 +219,9 @@ impl OutputFile {
 
 /// Where `name` leads, so that links stay links: also those to a file that is yet to be made.
 fn behind_links(name: &Path) -> io::Result<PathBuf> {
-    const MOST_LINKS: usize = 40; // as on Linux
+    const MAX_LINKS: usize = 40; // as on Linux
     let mut path = name.to_owned();
-    for _ in 0..MOST_LINKS {
+    for _ in 0..MAX_LINKS {
         if let Ok(found) = fs::canonicalize(&path) {
             return Ok(found);
         }

@@ -48,9 +48,21 @@ pub(crate) fn help() -> String {
     text
 }
 
+/// The learning rate that a preset begins with for a linear model on standardized data in batches
+/// of ten.
+fn linear_rate(preset: &str) -> f32 {
+    match preset {
+        "sgd" => 0.05,
+        "adagrad" => 0.1,
+        "adadelta" => 1.0,
+        "rmsprop" | "adam" | "adamw" => 0.01,
+        _ => f32::NAN, // a test finds it
+    }
+}
+
 /// Names and learning rates to begin with, for `--learning-rate`.
 pub(crate) fn learning_rates() -> String {
-    let rate = |preset: Preset<AnyRule>| format!("{} {}", preset.name, preset.linear_learning_rate);
+    let rate = |preset: Preset<AnyRule>| format!("{} {}", preset.name, linear_rate(preset.name));
     AnyRule::presets().into_iter().map(rate).collect::<Vec<_>>().join(", ")
 }
 
@@ -72,7 +84,7 @@ impl RuleArgs {
             return Err(Error::Argument(format!("--optimizer {}: no such rule", self.optimizer)));
         };
         let mut rule = preset.rule;
-        rule.set_learning_rate(preset.linear_learning_rate);
+        rule.set_learning_rate(linear_rate(preset.name));
         if let Some(learning_rate) = learning_rate {
             rule.set_learning_rate(learning_rate);
         }
@@ -158,5 +170,17 @@ impl std::fmt::Display for ChosenRule {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_preset_has_a_learning_rate_for_linear_models() {
+        for preset in AnyRule::presets() {
+            assert!(linear_rate(preset.name) > 0.0, "{}", preset.name);
+        }
     }
 }

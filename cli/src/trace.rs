@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 use wgpu_optim::rules::OwnSquare;
-use wgpu_optim::{Rule, RuleVisitor};
+use wgpu_optim::{Rule, with_rule};
 
 use crate::args::TraceArgs;
 use crate::compare;
@@ -20,7 +20,7 @@ const CURVATURE: [f64; 2] = [0.1, 2.0];
 /// The values of the contours that are drawn.
 const LEVELS: [f64; 8] = [0.05, 0.25, 0.75, 1.5, 3.0, 5.0, 8.0, 12.0];
 /// More panels could not be told apart.
-const MOST_RUNS: usize = 24;
+const MAX_RUNS: usize = 24;
 const POINTS_PER_CONTOUR: u32 = 1000;
 /// Steps between two looks at whether the user wants to stop.
 const STEPS_PER_CHECK: u64 = 4096;
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
     let function = Valley::rotated(args.rotate);
     let mut runs = Vec::new();
     for (label, rule) in rules {
-        let path = rule.rule.visit(Follow { function: &function, steps: args.steps })?;
+        let path = with_rule!(rule.rule, |rule| follow(&rule, &function, args.steps))?;
         runs.push(Run { label, rule, path });
     }
     if let Some(plot) = plot {
@@ -81,10 +81,10 @@ fn rules(args: &TraceArgs) -> Result<Vec<(String, ChosenRule)>, Error> {
         [] => vec![(args.rule.optimizer.clone(), args.rule.clone())],
         several => compare::rules(several)?,
     };
-    if chosen.len().saturating_mul(args.learning_rate.len()) > MOST_RUNS {
+    if chosen.len().saturating_mul(args.learning_rate.len()) > MAX_RUNS {
         return Err(Error::Argument(format!(
             "--learning-rate: {} rules at {} rates are too many to look at: give at most \
-             {MOST_RUNS} in all",
+             {MAX_RUNS} in all",
             chosen.len(),
             args.learning_rate.len()
         )));
@@ -140,20 +140,6 @@ fn report<'a>(args: &TraceArgs, run: &'a Run) -> JsonReport<'a> {
         path: &run.path,
         x1,
         x2,
-    }
-}
-
-/// The way of whatever rule.
-struct Follow<'a> {
-    function: &'a Valley,
-    steps: u32,
-}
-
-impl RuleVisitor for Follow<'_> {
-    type Output = Result<Vec<[f64; 2]>, Error>;
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        follow(&rule, self.function, self.steps)
     }
 }
 

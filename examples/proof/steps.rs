@@ -5,7 +5,7 @@ use std::error::Error;
 
 use rayon::prelude::*;
 use wgpu_optim::rules::{Domain, RuleOption, Setting, SettingKind};
-use wgpu_optim::{AnyRule, CpuOptimizer, GpuOptimizer, GpuVec, Precision, Rule, RuleVisitor};
+use wgpu_optim::{AnyRule, CpuOptimizer, GpuOptimizer, GpuVec, Precision, Rule, with_rule};
 
 use crate::compare::Tally;
 use crate::drivers::Driver;
@@ -51,7 +51,7 @@ pub(crate) fn every_formula(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>>
         let kind = KINDS[(batch / count % KINDS.len() as u64) as usize];
         let number = (batch % count) as usize;
         let rule = formulas[number];
-        tallies[number].add(rule.visit(Drawn { stepper: &mut stepper, batch, kind })?);
+        tallies[number].add(with_rule!(rule, |rule| stepper.drawn_step(batch, kind, rule))?);
         progress.tick(batch + 1);
     }
     let row_of = |rule: AnyRule| {
@@ -67,7 +67,7 @@ pub(crate) fn every_formula(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>>
 pub(crate) fn wrong_reference_is_seen(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut stepper = Stepper::new(driver)?;
     let mut row_of = |rule: AnyRule| -> Result<Row, Box<dyn Error>> {
-        let tally = rule.visit(Wrong(&mut stepper))?;
+        let tally = with_rule!(rule, |rule| stepper.wrong_step(rule))?;
         let what = format!("{} step, reference 1 ULP off", rule.name());
         Ok(row(driver, what, tally, Expected::Mismatches))
     };
@@ -90,16 +90,6 @@ fn formula<R: Rule>(rule: &R) -> (Vec<(&'static str, f64)>, Vec<&'static str>) {
     (rule.constants(), rule.state_names())
 }
 
-struct Formula;
-
-impl RuleVisitor for Formula {
-    type Output = (Vec<(&'static str, f64)>, Vec<&'static str>);
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        formula(&rule)
-    }
-}
-
 /// A rule in every formula that its settings can choose, together in every way that is valid.
 fn formulas(rule: AnyRule) -> Vec<AnyRule> {
     let mut all = vec![rule];
@@ -119,7 +109,7 @@ fn formulas(rule: AnyRule) -> Vec<AnyRule> {
     }
     let mut seen = Vec::new();
     all.retain(|rule| {
-        let own = rule.visit(Formula);
+        let own = with_rule!(*rule, |rule| formula(&rule));
         let new = rule.validate().is_ok() && !seen.contains(&own);
         if new {
             seen.push(own);
@@ -127,34 +117,6 @@ fn formulas(rule: AnyRule) -> Vec<AnyRule> {
         new
     });
     all
-}
-
-/// A step by a rule with hyper-parameters that are drawn for it.
-struct Drawn<'a, 'b> {
-    stepper: &'a mut Stepper<'b>,
-    batch: u64,
-    kind: Kind,
-}
-
-impl RuleVisitor for Drawn<'_, '_> {
-    type Output = Result<Tally, Box<dyn Error>>;
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        let rule = drawn(rule, &mut Random::new(6, self.batch));
-        self.stepper.step(self.batch, self.kind, rule, rule)
-    }
-}
-
-struct Wrong<'a, 'b>(&'a mut Stepper<'b>);
-
-impl RuleVisitor for Wrong<'_, '_> {
-    type Output = Result<Tally, Box<dyn Error>>;
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        let mut wrong = rule;
-        wrong.set_learning_rate(rule.learning_rate().next_up());
-        self.0.step(0, Kind::Realistic, rule, wrong)
-    }
 }
 
 /// Hyper-parameters from what people use and from the ends of what is allowed; the formula stays.
@@ -204,6 +166,24 @@ impl<'a> Stepper<'a> {
             grads: driver.gpu.zeros(LEN)?,
             host: Vectors { params: empty(), grads: empty(), state: Vec::new() },
         })
+    }
+
+    /// A step by a rule with hyper-parameters that are drawn for it.
+    fn drawn_step<R: Rule>(
+        &mut self,
+        batch: u64,
+        kind: Kind,
+        rule: R,
+    ) -> Result<Tally, Box<dyn Error>> {
+        let rule = drawn(rule, &mut Random::new(6, batch));
+        self.step(batch, kind, rule, rule)
+    }
+
+    /// A step whose reference has a learning rate that is off by one ULP.
+    fn wrong_step<R: Rule>(&mut self, rule: R) -> Result<Tally, Box<dyn Error>> {
+        let mut wrong = rule;
+        wrong.set_learning_rate(rule.learning_rate().next_up());
+        self.step(0, Kind::Realistic, rule, wrong)
     }
 
     /// One step of each element of batch number `batch`, by `rule` on the device and by

@@ -1,8 +1,7 @@
 // Decides what becomes of the step, and keeps the report: one invocation. Twin:
-// `GradientGuard::decide` in src/rules/guard.rs.
+// `GradientGuard::decide` in src/step/guard.rs. Mirror: `Policy` in src/gpu/guard/outcome.rs.
 //
-// Shapes: partials 1, the whole vector's; `Policy` mirrors the struct of that name in
-// src/gpu/guard/outcome.rs.
+// Shapes: partials 1, that of all tensors.
 
 struct Policy {
     max_norm: u32,  // the bits of an f32
@@ -28,7 +27,7 @@ fn decide() {
 
     outcome.clip = 0u;
     if (policy.with_norm != 0u) {
-        // What is not finite is told by its bits, and no arithmetic is asked for it.
+        // What is not finite is found by its bits, and no arithmetic is asked for it.
         let sum = whole.sum & magnitude_bits;
         var norm = select(infinity_bits, nan_bits, sum > infinity_bits);
         var scale = select(0u, nan_bits, sum > infinity_bits);

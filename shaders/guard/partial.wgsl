@@ -1,5 +1,5 @@
-// What blocks of a gradient vector came to. Twins: `Scan` in src/rules/guard.rs; the layout is
-// checked against `PARTIAL_BYTES` in src/gpu/guard/kernels.rs.
+// What blocks of a gradient vector came to. Twin: `Scan` in src/step/guard.rs. Mirror:
+// `PARTIAL_BYTES` in src/gpu/guard/kernels.rs, its size.
 //
 // A tally is (count, first): how many elements are not finite, and the index of the first of
 // them, each as low and high word. `no_index` in both words: there is none.

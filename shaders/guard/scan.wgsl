@@ -1,25 +1,34 @@
-// Looks at a piece of the gradients before the step: for each block of 4096 elements, counted
-// over the whole vector, what is not finite, and the sum of squares in the canonical order: value
-// i of a block belongs to partial sum i % 256, then a tree. 64 invocations a block, four partial
-// sums each. Twin: src/cpu/scan.rs.
+// Looks at gradients before the step: for each block of 4096 elements of a vector, what is not finite,
+// and the sum of squares in the canonical order: element i of a block belongs to partial sum i % 256,
+// then a tree. 64 invocations a block, four partial sums each. Twin: `scan` in
+// src/cpu/scan.rs. Mirror: `Block` in src/gpu/guard/blocks.rs. Mirror: `Piece` in
+// src/gpu/guard/blocks.rs.
 //
-// A block that the piece does not end is carried on by the next one, from where it is: a partial
-// sum adds its values in ascending order, so it may stop anywhere. `carried` has two halves, so
-// that a dispatch never reads what it writes.
+// A block comes in pieces, where it crosses from one buffer or binding to the next. Its workgroup goes
+// through them in order; where they do not all fit one dispatch, the next one goes on from what this
+// one has left in `carried`: a partial sum adds its values in ascending order, so it may stop anywhere.
 //
-// Shapes: gradients `piece.len` elements (load.wgsl, load_unaligned.wgsl); carried 2 x 64;
-// partials one a block of the whole vector. `Piece` mirrors the struct of that name in
-// src/gpu/guard/pieces.rs.
+// Shapes: `entries` is a header, (blocks, 0, 0, 0), then two entries for each block and one for each
+// piece (src/gpu/guard/blocks.rs); carried 2 x 64; partials one for each block of
+// all vectors. A window is a part of the gradients' buffers.
 
+struct Block {
+    first_piece: u32, // its first entry
+    end_piece: u32,
+    number: u32,      // of its partial
+    carried: u32,     // its place in `carried`; it is left at the neighbouring place, `carried ^ 1`
+    goes_on: u32,     // 1: it has been begun by a dispatch before
+    is_left: u32,     // 1: a later dispatch goes on with it
+    first_low: u32,   // number of its first element, counted over all vectors
+    first_high: u32,
+}
+
+// Elements `begin..end` of a block.
 struct Piece {
-    first_block: u32, // number of the block that the piece starts in
-    begin: u32,       // where in that block it starts
-    len: u32,         // how many elements it has
-    start: u32,       // where in its binding it starts
-    half: u32,        // the half of `carried` that it reads
-    last: u32,        // 1: the vector ends with it
-    padding_a: u32,
-    padding_b: u32,
+    window: u32,
+    start: u32, // where the first of them is in the window
+    begin: u32,
+    end: u32,
 }
 
 // An invocation's part of a block.
@@ -29,9 +38,9 @@ struct Lane {
     first: u32,
 }
 
-@group(0) @binding(0) var<uniform> piece: Piece;
-@group(0) @binding(2) var<storage, read_write> carried: array<Lane, 128>;
-@group(0) @binding(3) var<storage, read_write> partials: array<Partial>;
+@group(0) @binding(0) var<storage, read> entries: array<vec4<u32>>;
+@group(0) @binding(1) var<storage, read_write> carried: array<Lane>;
+@group(0) @binding(2) var<storage, read_write> partials: array<Partial>;
 
 override with_norm: bool;
 override only_finite: bool;
@@ -39,6 +48,46 @@ override only_finite: bool;
 var<workgroup> sums: array<Real, workgroup_size>;
 var<workgroup> counts: array<u32, workgroup_size>;
 var<workgroup> firsts: array<u32, workgroup_size>;
+
+struct Found {
+    sum: Real,
+    count: u32,
+    first: u32,
+}
+
+fn block_at(number: u32) -> Block {
+    let a = entries[1u + 2u * number];
+    let b = entries[2u + 2u * number];
+    return Block(a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w);
+}
+
+fn piece_at(entry: u32) -> Piece {
+    let a = entries[entry];
+    return Piece(a.x, a.y, a.z, a.w);
+}
+
+// Which of the four elements from `position` of the block on a piece has.
+fn in_piece(piece: Piece, position: u32) -> vec4<bool> {
+    let positions = vec4<u32>(position) + vec4<u32>(0u, 1u, 2u, 3u);
+    return (positions >= vec4<u32>(piece.begin)) & (positions < vec4<u32>(piece.end));
+}
+
+// Takes four elements into account; those that are not in the piece are 0.
+fn look(found: ptr<function, Found>, gradients: vec4<u32>, position: u32) {
+    var bits = gradients;
+    let bad = (bits & vec4<u32>(infinity_bits)) == vec4<u32>(infinity_bits);
+    if (any(bad)) {
+        let ones = select(vec4<u32>(), vec4<u32>(1u), bad);
+        (*found).count += ones.x + ones.y + ones.z + ones.w;
+        let place = select(select(select(3u, 2u, bad.z), 1u, bad.y), 0u, bad.x);
+        (*found).first = min((*found).first, position + place);
+        if (only_finite) { bits = select(bits, vec4<u32>(), bad); }
+    }
+    if (with_norm) {
+        let value = from_bits(bits);
+        (*found).sum = add((*found).sum, mul(value, value));
+    }
+}
 
 // A part of a tree over 64: eight values, `stride` apart, into the first.
 fn fold(first: u32, stride: u32) {
@@ -60,56 +109,36 @@ fn scan(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let number = group.y * groups.x + group.x;
-    let block = number * block_size;
-    let piece_end = piece.begin + piece.len;
-    if (block >= piece_end) { return; }
-    let begin = max(block, piece.begin);
-    let end = min(block + block_size, piece_end);
-
-    var sum = from_bits(vec4<u32>());
-    var count = 0u;
-    var first = no_index;
-    if (block < piece.begin) {
-        let before = carried[piece.half * workgroup_size + lane];
-        sum = from_bits(before.sum);
-        count = before.count;
-        first = before.first;
+    if (number >= entries[0].x) { return; }
+    let block = block_at(number);
+    var found = Found(Real(), 0u, no_index);
+    if (block.goes_on != 0u) {
+        let before = carried[block.carried * workgroup_size + lane];
+        found = Found(from_bits(before.sum), before.count, before.first);
     }
-    for (var at = block + 4u * lane; at < end; at += lane_count) {
-        var bits = load(at, begin, end);
-        let bad = (bits & vec4<u32>(infinity_bits)) == vec4<u32>(infinity_bits);
-        if (any(bad)) {
-            let found = select(vec4<u32>(), vec4<u32>(1u), bad);
-            count += found.x + found.y + found.z + found.w;
-            let place = select(select(select(3u, 2u, bad.z), 1u, bad.y), 0u, bad.x);
-            first = min(first, at - block + place);
-            if (only_finite) { bits = select(bits, vec4<u32>(), bad); }
-        }
-        if (with_norm) {
-            let value = from_bits(bits);
-            sum = add(sum, mul(value, value));
-        }
+    for (var entry = block.first_piece; entry < block.end_piece; entry++) {
+        scan_piece(piece_at(entry), lane, &found);
     }
-    if (end < block + block_size && piece.last == 0u) {
-        let half = 1u - piece.half;
-        carried[half * workgroup_size + lane] = Lane(to_bits(sum), count, first);
+    if (block.is_left != 0u) {
+        let left = Lane(to_bits(found.sum), found.count, found.first);
+        carried[(block.carried ^ 1u) * workgroup_size + lane] = left;
         return;
     }
 
-    sums[lane] = sum;
-    counts[lane] = count;
-    firsts[lane] = first;
+    sums[lane] = found.sum;
+    counts[lane] = found.count;
+    firsts[lane] = found.first;
     // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
     workgroupBarrier();
     if (lane < 8u) { fold(lane, 8u); }
     workgroupBarrier();
     if (lane == 0u) {
         fold(0u, 1u);
-        let block_number = piece.first_block + number;
         var result = Partial(no_tally, 0u);
         if (counts[0] > 0u) {
-            let low = block_number * block_size + firsts[0];
-            result.tally = vec4<u32>(counts[0], 0u, low, block_number >> 20u);
+            let low = block.first_low + firsts[0];
+            let carry = select(0u, 1u, low < block.first_low);
+            result.tally = vec4<u32>(counts[0], 0u, low, block.first_high + carry);
         }
         if (with_norm) {
             var total = sums[0];
@@ -117,6 +146,6 @@ fn scan(
             total = add(total, total.yyyy);
             result.sum = to_bits(total).x;
         }
-        partials[block_number] = result;
+        partials[block.number] = result;
     }
 }

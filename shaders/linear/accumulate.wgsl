@@ -1,6 +1,6 @@
 // Partial gradients of a batch: `partials[run][j] += sum over the run's rows of
 // residuals[i] * table[i][j]`, ascending, for four columns an invocation. The batch is cut into
-// runs of ceil(batch_rows / 32) rows; a dispatch adds, of each, at most `most_rows` from `job.skip` on
+// runs of ceil(batch_rows / 32) rows; a dispatch adds, of each, at most `max_rows` from `job.skip` on
 // that lie in its table. Twin: `Run` in src/linear/cpu.rs.
 //
 // Shapes: table rows x column_groups; order one row number a position; residuals one value a
@@ -11,7 +11,7 @@
 @group(0) @binding(2) var<storage, read> residuals: array<Scalar>;
 @group(0) @binding(3) var<storage, read_write> partials: array<Real>;
 
-const most_rows: u32 = 32768u;
+const max_rows: u32 = 32768u;
 
 @compute @workgroup_size(workgroup_size)
 fn accumulate(
@@ -26,7 +26,7 @@ fn accumulate(
     let run_length = (job.batch_rows + run_count - 1u) / run_count;
     let skipped = run * run_length + job.skip;
     let begin = max(skipped, job.first);
-    let end = min(min(skipped + most_rows, (run + 1u) * run_length), job.first + job.rows);
+    let end = min(min(skipped + max_rows, (run + 1u) * run_length), job.first + job.rows);
 
     var sum = from_bits(vec4<u32>());
     if (job.fresh == 0u) { sum = partials[index]; }

@@ -5,27 +5,21 @@
 //
 // Shapes: table rows x column_groups; target rows; order one row number a position of the epoch;
 // parameters and each state vector column_groups; hypers one `Hyper` a batch, from
-// `job.first_step` on. At most `most_groups` groups of columns and `most_rows` rows a batch
-// (src/linear/gpu/descent.rs). Lines with STATE stand once for each state vector of the rule,
-// STATE_BINDING counting from 5.
-
-struct State {
-    STATE: Real,
-}
+// `job.first_step` on. At most `max_groups` groups of columns and `max_rows` rows a batch
+// (src/linear/gpu/descent.rs).
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> target_values: array<Scalar>;
 @group(0) @binding(2) var<storage, read> order: array<u32>;
 @group(0) @binding(3) var<storage, read> hypers: array<Hyper>;
 @group(0) @binding(4) var<storage, read_write> parameters: array<Real>;
-@group(0) @binding(STATE_BINDING) var<storage, read_write> STATE: array<Real>;
 
-const most_groups: u32 = 256u;
-const most_rows: u32 = 1024u;
+const max_groups: u32 = 256u;
+const max_rows: u32 = 1024u;
 const block_groups: u32 = 8u; // groups of columns whose partial gradients are kept at once
 
-var<workgroup> weights: array<Real, most_groups>;
-var<workgroup> residuals: array<Scalar, most_rows>;
+var<workgroup> weights: array<Real, max_groups>;
+var<workgroup> residuals: array<Scalar, max_rows>;
 var<workgroup> partials: array<Real, run_count * block_groups>;
 
 // Where the row at a position behind `job.row_first` starts in the table.
@@ -61,10 +55,10 @@ fn tree(runs: u32, groups: u32, lane: u32) -> Real {
 }
 
 fn apply(hyper: Hyper, column: u32, gradient: Real) {
-    var state: State;
-    state.STATE = STATE[column];
+    let here = at(4u * column, vec4<bool>(true));
+    var state = load_state(here);
     weights[column] = update(hyper, weights[column], gradient, &state);
-    STATE[column] = state.STATE;
+    store_state(here, state);
 }
 
 @compute @workgroup_size(workgroup_size)

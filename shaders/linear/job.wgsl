@@ -1,4 +1,4 @@
-// What one dispatch of a linear kernel works on. `Job` mirrors the struct of that name in
+// What one dispatch of a linear kernel works on. Mirror: `Job` in
 // src/linear/gpu/job.rs. Tables are rows of `column_groups` groups of four columns: the
 // features, a column of ones that meets the bias, and zeros up to a whole group.
 

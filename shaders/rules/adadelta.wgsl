@@ -1,8 +1,7 @@
 // AdaDelta's update of four parameters at a time.
 //
-// `Hyper` mirrors `AdaDeltaUniforms`, and `update` the function of that name, in
-// src/rules/adadelta.rs: the same operations in the same order. Two state vectors:
-// `square_average`, `delta_average`.
+// Twin: `AdaDelta::update` in src/rules/adadelta.rs: the same operations in the same order. Mirror:
+// `AdaDeltaUniforms` in src/rules/adadelta.rs. Two state vectors: `square_average`, `delta_average`.
 
 struct Hyper {
     learning_rate: Scalar,
@@ -15,22 +14,15 @@ struct Hyper {
     padding_c: Scalar,
 }
 
-override l2_weight_decay: bool;
-override decoupled_weight_decay: bool;
-override maximize: bool;
-
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
     let learning_rate = splat(hyper.learning_rate);
-    let weight_decay = splat(hyper.weight_decay);
     let rho = splat(hyper.rho);
     let share = splat(hyper.share);
     let epsilon = splat(hyper.epsilon);
 
-    var x = parameter;
-    var g = gradient;
-    if (maximize) { g = negate(g); }
-    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
-    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+    let seen = decayed(hyper.weight_decay, parameter, gradient);
+    let x = seen.x;
+    let g = seen.g;
 
     let v = add(mul(rho, (*state).square_average), mul(share, square(g)));
     let u = (*state).delta_average;

@@ -1,7 +1,7 @@
 // Adam's update of four parameters at a time.
 //
-// `Hyper` mirrors `AdamUniforms`, and `update` the function of that name, in src/rules/adam.rs: the
-// same operations in the same order. State vectors: `gradient_average`, `square_average`; with
+// Twin: `Adam::update` in src/rules/adam.rs: the same operations in the same order. Mirror:
+// `AdamUniforms` in src/rules/adam.rs. State vectors: `gradient_average`, `square_average`; with
 // AMSGrad `largest_square_average`.
 
 struct Hyper {
@@ -16,19 +16,13 @@ struct Hyper {
 }
 
 override amsgrad: bool;
-override l2_weight_decay: bool;
-override decoupled_weight_decay: bool;
-override maximize: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
     let learning_rate = splat(hyper.learning_rate);
-    let weight_decay = splat(hyper.weight_decay);
 
-    var x = parameter;
-    var g = gradient;
-    if (maximize) { g = negate(g); }
-    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
-    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+    let seen = decayed(hyper.weight_decay, parameter, gradient);
+    let x = seen.x;
+    let g = seen.g;
 
     let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
     let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));

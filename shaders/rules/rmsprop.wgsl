@@ -1,8 +1,8 @@
 // RMSProp's update of four parameters at a time.
 //
-// `Hyper` mirrors `RmsPropUniforms`, and `update` the function of that name, in
-// src/rules/rmsprop.rs: the same operations in the same order. State vectors: `square_average`;
-// `gradient_average` if centred; `momentum_buffer` with momentum.
+// Twin: `RmsProp::update` in src/rules/rmsprop.rs: the same operations in the same order. Mirror:
+// `RmsPropUniforms` in src/rules/rmsprop.rs. State vectors: `square_average`; `gradient_average` if
+// centred; `momentum_buffer` with momentum.
 
 struct Hyper {
     learning_rate: Scalar,
@@ -18,22 +18,16 @@ struct Hyper {
 override epsilon_outside_root: bool;
 override centered: bool;
 override with_momentum: bool;
-override l2_weight_decay: bool;
-override decoupled_weight_decay: bool;
-override maximize: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
     let learning_rate = splat(hyper.learning_rate);
-    let weight_decay = splat(hyper.weight_decay);
     let smoothing = splat(hyper.smoothing);
     let share = splat(hyper.share);
     let epsilon = splat(hyper.epsilon);
 
-    var x = parameter;
-    var g = gradient;
-    if (maximize) { g = negate(g); }
-    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
-    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+    let seen = decayed(hyper.weight_decay, parameter, gradient);
+    let x = seen.x;
+    let g = seen.g;
 
     let v = add(mul(smoothing, (*state).square_average), mul(share, square(g)));
     (*state).square_average = v;

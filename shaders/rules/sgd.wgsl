@@ -1,7 +1,7 @@
 // Gradient descent's update of four parameters at a time.
 //
-// `Hyper` mirrors `SgdUniforms`, and `update` the function of that name, in src/rules/sgd.rs: the
-// same operations in the same order. With momentum one state vector: `momentum_buffer`.
+// Twin: `Sgd::update` in src/rules/sgd.rs: the same operations in the same order. Mirror:
+// `SgdUniforms` in src/rules/sgd.rs. With momentum one state vector: `momentum_buffer`.
 
 struct Hyper {
     learning_rate: Scalar,
@@ -12,19 +12,13 @@ struct Hyper {
 
 override with_momentum: bool;
 override nesterov: bool;
-override l2_weight_decay: bool;
-override decoupled_weight_decay: bool;
-override maximize: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
     let learning_rate = splat(hyper.learning_rate);
-    let weight_decay = splat(hyper.weight_decay);
 
-    var x = parameter;
-    var g = gradient;
-    if (maximize) { g = negate(g); }
-    if (l2_weight_decay) { g = add(g, mul(weight_decay, x)); }
-    if (decoupled_weight_decay) { x = sub(x, mul(weight_decay, x)); }
+    let seen = decayed(hyper.weight_decay, parameter, gradient);
+    let x = seen.x;
+    var g = seen.g;
 
     if (with_momentum) {
         let momentum = splat(hyper.momentum);

@@ -1,6 +1,7 @@
 //! Why the CPU engine refuses.
 
-use crate::rules::{GradientError, RuleError, ScheduleError};
+use crate::rules::RuleError;
+use crate::step::{GradientError, RowsError, ScheduleError, TensorsError};
 
 /// Why the CPU engine refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -22,51 +23,12 @@ pub enum CpuError {
     /// parameter, no state and no step count has changed.
     #[error(transparent)]
     Gradient(#[from] GradientError),
-    /// Row gradients are not as many whole rows as there are indices, or the optimizer's length is
-    /// not a number of such rows.
-    #[error(
-        "{gradients} gradients for {indices} rows of a table of {len} elements: \
-         give one row of gradients for each index"
-    )]
-    RowWidth {
-        /// Elements of the row gradients.
-        gradients: usize,
-        /// Row indices.
-        indices: usize,
-        /// The optimizer's length, in elements.
-        len: usize,
-    },
-    /// A row index past the end of the table.
-    #[error("row index {row} at position {at}: the table has {rows} rows, counted from 0")]
-    RowIndex {
-        /// Where among the indices.
-        at: usize,
-        /// The index.
-        row: u32,
-        /// Rows of the table.
-        rows: usize,
-    },
-    /// More row indices than a u32 counts.
-    #[error("{indices} rows in one step: give at most {}", u32::MAX)]
-    RowCount {
-        /// Row indices.
-        indices: usize,
-    },
-    /// An optimizer made by [`super::CpuOptimizer::row_wise`] was not given rows of its length.
-    #[error(
-        "this optimizer keeps one accumulator for each row of {width}: call step_rows, with row \
-         gradients of {width} for each index"
-    )]
-    RowWise {
-        /// The optimizer's length of a row, in elements.
-        width: usize,
-    },
-    /// A row-wise optimizer was to have rows without parameters.
-    #[error("rows of 0 parameters have nothing to share: give a width of at least 1")]
-    EmptyRow,
-    /// A step over rows does not look at a guard.
-    #[error("a step over rows takes no guard: use an optimizer without one")]
-    GuardedRows,
+    /// The rows that a step names do not fit the table.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// Groups of tensors, or what a step was given for them, do not fit.
+    #[error(transparent)]
+    Tensors(#[from] TensorsError),
     /// A slice has another length than the optimizer was made for.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
@@ -77,4 +39,18 @@ pub enum CpuError {
         /// The optimizer's length, in elements.
         expected: usize,
     },
+}
+
+impl CpuError {
+    /// The same where there is one tensor, so that its number says nothing.
+    pub(super) fn of_one_tensor(self) -> Self {
+        match self {
+            Self::Tensors(TensorsError::Rule { error, .. }) => Self::Rule(error),
+            Self::Tensors(TensorsError::Rows { error, .. }) => Self::Rows(error),
+            Self::Tensors(TensorsError::Length { tensor, found, expected }) => {
+                Self::Length { slice: tensor.list, found, expected }
+            }
+            other => other,
+        }
+    }
 }

@@ -4,13 +4,26 @@
 //! instructions that the machine has and, for large vectors, with threads. Neither changes a bit
 //! of the result: every element is computed alone.
 
+mod apply;
+mod columns;
+mod core;
 mod error;
+mod groups;
+mod guarded;
+#[cfg(feature = "linear")]
+mod interleaved;
+mod memory;
 mod optimizer;
-mod records;
-mod rows;
+mod row_gradients;
+#[cfg(test)]
+mod rows_tests;
 mod scan;
-mod sweep;
+mod tensor_list;
+mod tensor_step;
+mod threads;
 
 pub use error::CpuError;
+pub use groups::CpuGroupOptimizer;
+#[cfg(feature = "linear")]
+pub(crate) use interleaved::Interleaved;
 pub use optimizer::CpuOptimizer;
-pub(crate) use records::Records;

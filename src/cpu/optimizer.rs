@@ -1,13 +1,11 @@
-//! An optimizer over slices.
+//! An optimizer over a slice.
 
+use super::core::Core;
 use super::error::CpuError;
-use super::rows::RowsScratch;
-use super::scan::scan;
-use super::sweep::{Slices, Treatment, sweep, threads};
-use crate::rules::{
-    Decision, GradientError, GradientGuard, GuardReport, NonFinite, Rule, Schedule, check_row_wise,
-    check_state, scheduled, state_vectors,
-};
+use super::guarded::Guarded;
+use super::threads::threads;
+use crate::rules::{Rule, check_row_wise};
+use crate::step::{GradientGuard, GuardReport, RowsError, Schedule, TensorGradient, Tensors};
 
 /// Applies a rule to a parameter vector in host memory.
 ///
@@ -24,27 +22,8 @@ use crate::rules::{
 /// ```
 #[derive(Clone, Debug)]
 pub struct CpuOptimizer<R: Rule> {
-    pub(super) rule: R,
-    pub(super) len: usize,
-    /// The length of a row, if rows share what they can of the state.
-    pub(super) row_wise: Option<usize>,
-    pub(super) state: Vec<Vec<f32>>,
-    pub(super) steps: u64,
-    schedule: Schedule,
-    pub(super) guard: GradientGuard,
-    report: GuardReport,
-    /// Scratch memory of the scan.
-    sums: Vec<f32>,
-    /// Scratch memory of a step over rows.
-    pub(super) rows: RowsScratch,
-}
-
-/// `len` times `value`, or an error instead of an abort where memory ends.
-pub(super) fn filled(value: f32, len: usize) -> Result<Vec<f32>, CpuError> {
-    let mut vector = Vec::new();
-    vector.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory { len })?;
-    vector.resize(len, value);
-    Ok(vector)
+    /// Of one tensor.
+    core: Core<R>,
 }
 
 impl<R: Rule> CpuOptimizer<R> {
@@ -57,15 +36,17 @@ impl<R: Rule> CpuOptimizer<R> {
         Self::with_rows(rule, len, None)
     }
 
-    /// An optimizer for a table of `rows` rows of `width` parameters, to be stepped by
-    /// [`CpuOptimizer::step_rows`], whose rows have one accumulator each: where the rule adds up
-    /// squared gradients, the mean of the squares over the row takes their place, as in the row-wise
-    /// Adagrad of FBGEMM and TorchRec. Such a state vector ([`Rule::can_share`]) has `rows` elements and
+    /// An optimizer for a table of `rows` rows of `width` parameters, whose rows have one accumulator
+    /// each: where the rule adds up squared gradients, the mean of the squares over the row takes
+    /// their place, as in the row-wise Adagrad of FBGEMM and TorchRec. [`CpuOptimizer::step_rows`]
+    /// steps some rows, [`CpuOptimizer::step`] all. Such a state vector ([`Rule::can_share`]) has `rows` elements and
     /// not `rows * width`; any other, such as Adam's average of gradients, is as ever.
     ///
     /// Squares are added up in one order, on every engine: that of element j of the row to partial sum
     /// j % 32, ascending from +0; then the upper half of the partial sums to the lower half until one is
-    /// left, which is divided by `width`.
+    /// left, which is divided by `width`. Under a guard, gradients are scaled before they are squared,
+    /// and one that [`crate::NonFinite::SkipElement`] skips counts as 0: its parameter and its own
+    /// state stay, and the row's accumulator is stepped.
     ///
     /// # Example
     /// ```
@@ -82,39 +63,19 @@ impl<R: Rule> CpuOptimizer<R> {
     ///
     /// # Errors
     /// As [`CpuOptimizer::new`]; [`CpuError::Rule`] too if rows can share nothing of the rule's state,
-    /// and [`CpuError::EmptyRow`] if `width` is 0.
+    /// and [`CpuError::Rows`] with [`RowsError::Empty`] if `width` is 0.
     pub fn row_wise(rule: R, rows: usize, width: usize) -> Result<Self, CpuError> {
         check_row_wise(&rule)?;
+        if width == 0 {
+            return Err(RowsError::Empty.into());
+        }
         let len = rows.checked_mul(width).ok_or(CpuError::OutOfMemory { len: usize::MAX })?;
         Self::with_rows(rule, len, Some(width))
     }
 
     fn with_rows(rule: R, len: usize, row_wise: Option<usize>) -> Result<Self, CpuError> {
-        const { check_state::<R>() };
         rule.validate()?;
-        let rows = match row_wise {
-            Some(0) => return Err(CpuError::EmptyRow),
-            Some(width) => len / width,
-            None => len,
-        };
-        let state = state_vectors(&rule).into_iter().map(|vector| {
-            filled(vector.initial, if vector.shared && row_wise.is_some() { rows } else { len })
-        });
-        let state = state.collect::<Result<_, _>>()?;
-        let (schedule, guard, report) = Default::default();
-        let (sums, scratch) = Default::default();
-        Ok(Self {
-            rule,
-            len,
-            row_wise,
-            state,
-            steps: 0,
-            schedule,
-            guard,
-            report,
-            sums,
-            rows: scratch,
-        })
+        Ok(Self { core: Core::new(Tensors::one(rule, len), row_wise)? })
     }
 
     /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
@@ -123,8 +84,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// # Errors
     /// [`CpuError::Rule`] if `max_norm` is outside its domain.
     pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, CpuError> {
-        guard.validate()?;
-        (self.guard, self.report) = (guard, GuardReport::default());
+        self.core.guarded = Guarded::new(guard)?;
         Ok(self)
     }
 
@@ -134,82 +94,74 @@ impl<R: Rule> CpuOptimizer<R> {
     /// # Errors
     /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
     pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, CpuError> {
-        schedule.validate()?;
-        self.schedule = schedule;
+        self.core.set_schedule(schedule)?;
         Ok(self)
     }
 
     /// The learning-rate schedule.
     #[must_use]
     pub fn schedule(&self) -> &Schedule {
-        &self.schedule
-    }
-
-    /// The uniforms of step number `step`.
-    pub(super) fn uniforms(&self, step: u64) -> R::Uniforms {
-        scheduled(&self.rule, &self.schedule, step)
+        self.core.schedule()
     }
 
     /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
     /// are only read.
     ///
     /// # Errors
-    /// [`CpuError::Length`], or [`CpuError::RowWise`]; nothing has changed then.
-    /// [`CpuError::Gradient`] if a guard asks for it; nothing but its report has changed then.
+    /// [`CpuError::Length`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for it;
+    /// nothing but its report has changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
-        if let Some(width) = self.row_wise {
-            return Err(CpuError::RowWise { width });
-        }
-        let expected = self.len;
-        for (slice, found) in [("params", params.len()), ("grads", grads.len())] {
-            if found != expected {
-                return Err(CpuError::Length { slice, found, expected });
-            }
-        }
-        let decision = self.decide(grads)?;
-        self.steps += 1;
-        if decision.skip {
-            return Ok(());
-        }
-        let uniforms = self.uniforms(self.steps);
-        let state = self.state.iter_mut().map(Vec::as_mut_slice).collect();
-        let treatment =
-            Treatment { scale: decision.scale, only_finite: self.guard.skips_elements() };
-        sweep(&self.rule, &uniforms, Slices { params, grads, state }, treatment);
-        Ok(())
+        self.step_with(params, TensorGradient::Dense(grads))
     }
 
-    /// What the guard makes of the gradients.
-    fn decide(&mut self, grads: &[f32]) -> Result<Decision, GradientError> {
-        if !self.guard.scans() {
-            return Ok(Decision::default());
-        }
-        let found = scan(&self.guard, grads, &mut self.sums);
-        let decision = self.guard.decide(&found, &mut self.report);
-        if decision.skip && self.guard.non_finite == NonFinite::Report {
-            return Err(match found.first {
-                Some(first) => GradientError::NonFinite { count: found.count, first },
-                None => GradientError::NormOverflow,
-            });
-        }
-        Ok(decision)
+    /// One step over the rows of `params` that `row_indices` names, and over no others: neither
+    /// their parameters nor their state are read. `params` has the optimizer's length and is a
+    /// table of rows; `row_gradients` has one row of gradients for each index, and its length says
+    /// how long a row is. The gradients of an index that comes several times are summed first, in
+    /// the order in which they come. Without indices nothing happens, but the step counts.
+    ///
+    /// A rule that would move a parameter whose gradient is 0, by momentum or weight decay, does so
+    /// only for the rows named, and only once however many steps have passed.
+    ///
+    /// A guard looks at the sums, each row named once; those are the gradients that its report
+    /// numbers, row after row in ascending order.
+    ///
+    /// # Errors
+    /// [`CpuError::Length`] or [`CpuError::Rows`]; nothing has changed then. [`CpuError::Gradient`] if
+    /// a guard asks for it; nothing but its report has changed then.
+    pub fn step_rows(
+        &mut self,
+        params: &mut [f32],
+        row_gradients: &[f32],
+        row_indices: &[u32],
+    ) -> Result<(), CpuError> {
+        let gradient = TensorGradient::Rows { gradients: row_gradients, indices: row_indices };
+        self.step_with(params, gradient)
+    }
+
+    fn step_with(
+        &mut self,
+        params: &mut [f32],
+        gradient: TensorGradient<'_, [f32]>,
+    ) -> Result<(), CpuError> {
+        self.core.step(&mut [params], &[gradient]).map_err(CpuError::of_one_tensor)
     }
 
     /// The guard over the gradients.
     #[must_use]
     pub fn guard(&self) -> &GradientGuard {
-        &self.guard
+        self.core.guarded.guard()
     }
 
     /// What the guard has seen since it was set or its report was cleared.
     #[must_use]
     pub fn report(&self) -> GuardReport {
-        self.report
+        self.core.guarded.report()
     }
 
     /// Empties the report.
     pub fn clear_report(&mut self) {
-        self.report = GuardReport::default();
+        self.core.guarded.clear_report();
     }
 
     /// Sets the base learning rate from the next step on.
@@ -217,35 +169,32 @@ impl<R: Rule> CpuOptimizer<R> {
     /// # Errors
     /// [`CpuError::Rule`] if it is NaN, infinite or negative; the old one stays then.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), CpuError> {
-        let mut rule = self.rule;
-        rule.set_learning_rate(learning_rate);
-        rule.validate()?;
-        self.rule = rule;
-        Ok(())
+        let set = self.core.tensors.set_learning_rate(0, learning_rate);
+        set.map_err(|error| CpuError::from(error).of_one_tensor())
     }
 
     /// The length of a row, if this optimizer was made by [`CpuOptimizer::row_wise`].
     #[must_use]
     pub fn row_width(&self) -> Option<usize> {
-        self.row_wise
+        self.core.row_wise
     }
 
     /// How many state vectors there are.
     #[must_use]
     pub fn state_count(&self) -> usize {
-        self.state.len()
+        self.core.state_count()
     }
 
     /// How many threads a step runs on: 1 for short vectors.
     #[must_use]
     pub fn threads(&self) -> usize {
-        threads(self.len)
+        threads(self.len())
     }
 
     /// The rule with its present hyper-parameters.
     #[must_use]
     pub fn rule(&self) -> &R {
-        &self.rule
+        &self.core.tensors.rules[0]
     }
 
     /// State vector number `index`, in the order of [`Rule::state_names`].
@@ -254,7 +203,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// If the rule has no such vector, as indexing an array does.
     #[must_use]
     pub fn state(&self, index: usize) -> &[f32] {
-        &self.state[index]
+        self.core.state(0, index)
     }
 
     /// The same, to be written: for resuming from a saved state.
@@ -262,38 +211,38 @@ impl<R: Rule> CpuOptimizer<R> {
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.
     pub fn state_mut(&mut self, index: usize) -> &mut [f32] {
-        &mut self.state[index]
+        self.core.state_mut(0, index)
     }
 
     /// How many steps have been taken, those that a guard skipped included, but not those that
-    /// [`NonFinite::Report`] refused.
+    /// [`crate::NonFinite::Report`] refused.
     #[must_use]
     pub fn steps(&self) -> u64 {
-        self.steps
+        self.core.steps
     }
 
     /// Sets the number of steps taken: for resuming from a saved state.
     pub fn set_steps(&mut self, steps: u64) {
-        self.steps = steps;
+        self.core.steps = steps;
     }
 
     /// How many parameters there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.len
+        self.core.tensors.lens[0]
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Adagrad;
+    use crate::{Adagrad, GradientError, NonFinite};
 
     fn guarded(non_finite: NonFinite, max_norm: Option<f32>) -> CpuOptimizer<Adagrad> {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };

@@ -1,33 +1,47 @@
 //! A pass over the gradients before the step: what is not finite, and the sum of squares in the
 //! canonical order. Twins: `shaders/guard/scan.wgsl` and `reduce.wgsl`.
 
-use rayon::prelude::*;
+use std::collections::VecDeque;
 
+use super::threads::{Divisible, run_parts, threads};
 use crate::numerics::sum::{BLOCK, block_sum, sum_of_blocks};
-use crate::rules::{GradientGuard, Scan};
+use crate::step::{GradientGuard, Scan};
 
-/// Blocks that one task takes: 64 Ki elements, as the step's threads do.
-const BLOCKS_PER_TASK: usize = 16;
-
-/// Looks at all gradients; `sums` is scratch memory.
-pub(super) fn scan(guard: &GradientGuard, grads: &[f32], sums: &mut Vec<f32>) -> Scan {
+/// Looks at all gradients, vector after vector; `sums` is scratch memory.
+pub(super) fn scan<'a>(
+    guard: &GradientGuard,
+    vectors: impl Iterator<Item = &'a [f32]> + Clone,
+    sums: &mut Vec<f32>,
+) -> Scan {
+    let (mut count, mut len, mut blocks) = (0, 0, 0);
+    for grads in vectors.clone() {
+        (count, len, blocks) = (count + 1, len + grads.len(), blocks + grads.len().div_ceil(BLOCK));
+    }
     sums.clear();
-    sums.resize(grads.len().div_ceil(BLOCK), 0.0);
+    sums.resize(blocks, 0.0);
     let norm = guard.max_norm.is_some();
     let only_finite = guard.skips_elements();
-    let task_len = BLOCKS_PER_TASK * BLOCK;
-    let task = |(task, (grads, sums)): (usize, (&[f32], &mut [f32]))| {
-        let first = (task * task_len) as u64;
-        pulp::Arch::new().dispatch(Blocks { grads, sums, norm, only_finite, first })
-    };
-    // One task's worth does not wake the threads; asking for them would start the pool.
-    let found = if grads.len() <= task_len {
-        task((0, (grads, &mut *sums)))
+    let (mut rest, mut first) = (sums.as_mut_slice(), 0);
+    let vectors = vectors.map(|grads| {
+        let (sums, others) = std::mem::take(&mut rest).split_at_mut(grads.len().div_ceil(BLOCK));
+        let blocks = Blocks { grads, sums, norm, only_finite, first };
+        (rest, first) = (others, first + grads.len() as u64);
+        blocks
+    });
+    let threads = threads(len);
+    let found = if threads > 1 {
+        let mut list = VecDeque::with_capacity(count);
+        list.extend(vectors);
+        run_parts(list, threads, &|list: VecDeque<_>| scan_all(list.into_iter()), &join)
     } else {
-        let pieces = grads.par_chunks(task_len).zip(sums.par_chunks_mut(BLOCKS_PER_TASK));
-        pieces.enumerate().map(task).reduce(Scan::default, join)
+        scan_all(vectors)
     };
     Scan { sum: if norm { sum_of_blocks(sums) } else { 0.0 }, ..found }
+}
+
+/// Looks at vectors one after the other, on this thread.
+fn scan_all<'a>(vectors: impl Iterator<Item = Blocks<'a>>) -> Scan {
+    vectors.map(|blocks| pulp::Arch::new().dispatch(blocks)).fold(Scan::default(), join)
 }
 
 /// Both counts, and the first of the first; neither sum.
@@ -43,7 +57,7 @@ fn is_bad(gradient: f32) -> bool {
     gradient.to_bits() & NOT_FINITE == NOT_FINITE
 }
 
-/// The blocks of one task.
+/// Whole blocks of one vector, and perhaps its last.
 struct Blocks<'a> {
     grads: &'a [f32],
     /// One a block.
@@ -52,6 +66,20 @@ struct Blocks<'a> {
     only_finite: bool,
     /// The index of the first element.
     first: u64,
+}
+
+impl Divisible for Blocks<'_> {
+    fn cost(&self) -> usize {
+        self.grads.len()
+    }
+
+    fn split_at(self, cost: usize) -> (Self, Self) {
+        let blocks = cost / BLOCK;
+        let (grads, grads_rest) = self.grads.split_at(blocks * BLOCK);
+        let (sums, sums_rest) = self.sums.split_at_mut(blocks);
+        let first = self.first + grads.len() as u64;
+        (Self { grads, sums, ..self }, Self { grads: grads_rest, sums: sums_rest, first, ..self })
+    }
 }
 
 impl pulp::NullaryFnOnce for Blocks<'_> {
@@ -88,6 +116,10 @@ mod tests {
     const CLIP: GradientGuard =
         GradientGuard { non_finite: NonFinite::SkipElement, max_norm: Some(1.0) };
 
+    fn scan_one(grads: &[f32]) -> Scan {
+        scan(&CLIP, [grads].into_iter(), &mut Vec::new())
+    }
+
     fn gradients(len: usize) -> Vec<f32> {
         (0..len as u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 8) as f32 / 1e5 - 80.0).collect()
     }
@@ -101,10 +133,24 @@ mod tests {
     fn threads_and_vector_width_change_no_bit() {
         for len in [0, 1, 255, 257, 4095, 4096, 4097, 65_536, 65_537, 1_000_003] {
             let grads = gradients(len);
-            let found = scan(&CLIP, &grads, &mut Vec::new());
+            let found = scan_one(&grads);
             let expected = Scan { sum: sum_of_squares(&grads), ..Scan::default() };
             assert_eq!(found, expected, "{len}");
         }
+    }
+
+    /// Each vector has blocks of its own; all block sums are one list.
+    #[test]
+    fn vectors_are_summed_block_by_block() {
+        let all = gradients(400_000);
+        let lens = [1, 0, 4096, 5000, 12_289, 1, 1, 255, 200_000, 150_000];
+        let mut rest = all.as_slice();
+        let vectors = lens.map(|len| rest.split_off(..len).unwrap());
+        let blocks = vectors.iter().flat_map(|vector| vector.chunks(BLOCK));
+        let sums: Vec<f32> = blocks.map(sum_of_squares).collect();
+        let found = scan(&CLIP, vectors.iter().copied(), &mut Vec::new());
+        assert_eq!(found, Scan { sum: sum(&sums), ..Scan::default() });
+        assert_eq!(scan(&CLIP, [].into_iter(), &mut vec![1.0]), Scan::default());
     }
 
     #[test]
@@ -115,11 +161,11 @@ mod tests {
         for (&bits, at) in bad.iter().zip([299_999, 70_000, 4096, 200_000, 300_000]) {
             (grads[at], zeroed[at]) = (f32::from_bits(bits), 0.0);
         }
-        let found = scan(&CLIP, &grads, &mut Vec::new());
+        let found = scan_one(&grads);
         let sum = sum_of_squares(&zeroed);
         assert_eq!(found, Scan { count: 5, first: Some(4096), sum });
         // The largest and smallest numbers are finite.
         let fine = [f32::MAX, f32::MIN, f32::from_bits(1), -0.0, f32::MIN_POSITIVE];
-        assert_eq!(scan(&CLIP, &fine, &mut Vec::new()).count, 0);
+        assert_eq!(scan_one(&fine).count, 0);
     }
 }

@@ -1,12 +1,17 @@
 //! A device and its queue, and what is shared by all that runs on them.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use super::errors::{Caught, RequestError};
-use super::scope::{caught, now};
+use super::errors::{DeviceError, DownloadError, RequestError};
+use super::kernel::Kernels;
+use super::memory::{Part, PartPool};
+use super::request::GpuRequest;
+use super::scope::{answers, caught, is_lost, new_buffer, now};
 use super::slots::SlotPool;
+
+/// Calls between two questions to the device whether it is lost: some nanoseconds each.
+const CALLS_PER_QUESTION: u32 = 128;
 
 /// A wgpu device with its queue. Clones share everything; `Send + Sync` natively.
 #[derive(Clone, Debug)]
@@ -18,106 +23,24 @@ pub struct Gpu {
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// Compiled kernels by the text that tells them apart.
-    pipelines: Mutex<HashMap<String, wgpu::ComputePipeline>>,
+    kernels: Kernels,
     slots: SlotPool,
-    /// Set by the device-lost callback, which is installed only on devices made here.
+    /// Small optimizer state, which kernels bind for reading and writing.
+    state: PartPool,
+    /// Small structs, which kernels bind for reading.
+    structs: PartPool,
+    /// Set when the loss is found, and by the lost callback, which only devices made here have.
     lost: Arc<AtomicBool>,
+    /// Counts the calls of [`Gpu::check_lost`].
+    calls: AtomicU32,
+    /// A buffer that a living device refuses to write to; none if it could not be made.
+    constant: OnceLock<Option<wgpu::Buffer>>,
 }
 
 impl PartialEq for Gpu {
     /// Whether both are clones of one value; two wrappers of one device are not.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
-    }
-}
-
-/// What kind of adapter will do.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum AdapterKind {
-    /// Hardware if there is any, else a software driver.
-    #[default]
-    Any,
-    /// Hardware only.
-    Hardware,
-    /// A software driver only, such as lavapipe.
-    Software,
-}
-
-/// Which adapter to open, and with which limits.
-#[derive(Clone, Debug)]
-pub struct GpuRequest {
-    /// Which graphics interfaces to look at. Default: all that were compiled in.
-    pub backends: wgpu::Backends,
-    /// What kind of adapter will do. Default: any, hardware first.
-    pub kind: AdapterKind,
-    /// Only an adapter whose name contains this, whatever the case. Default: none.
-    pub name: Option<String>,
-    /// The limits to open the device with. Default: all that the adapter has, so that the
-    /// largest vectors need the fewest dispatches.
-    pub limits: Option<wgpu::Limits>,
-    /// Features to enable where the adapter has them. Default: none.
-    pub features: wgpu::Features,
-}
-
-impl Default for GpuRequest {
-    fn default() -> Self {
-        Self {
-            backends: wgpu::Backends::all(),
-            kind: AdapterKind::Any,
-            name: None,
-            limits: None,
-            features: wgpu::Features::empty(),
-        }
-    }
-}
-
-impl GpuRequest {
-    /// A request for the adapter whose name contains `name`, whatever the case.
-    #[must_use]
-    pub fn named(name: impl Into<String>) -> Self {
-        Self { name: Some(name.into()), ..Self::default() }
-    }
-
-    fn accepts(&self, info: &wgpu::AdapterInfo) -> bool {
-        let software = info.device_type == wgpu::DeviceType::Cpu;
-        let kind = match self.kind {
-            AdapterKind::Any => true,
-            AdapterKind::Hardware => !software,
-            AdapterKind::Software => software,
-        };
-        let contains = |name: &String| info.name.to_lowercase().contains(&name.to_lowercase());
-        kind && self.name.as_ref().is_none_or(contains)
-    }
-
-    /// What was asked for, for a message.
-    fn wanted(&self) -> String {
-        match (&self.name, self.kind) {
-            (Some(name), _) => format!("\"{name}\""),
-            (None, AdapterKind::Any) => "graphics".to_owned(),
-            (None, AdapterKind::Hardware) => "hardware graphics".to_owned(),
-            (None, AdapterKind::Software) => "software graphics".to_owned(),
-        }
-    }
-
-    async fn adapters(&self) -> Vec<wgpu::Adapter> {
-        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
-        descriptor.backends &= self.backends;
-        let instance = wgpu::Instance::new(descriptor);
-        let mut adapters = instance.enumerate_adapters(self.backends).await;
-        adapters.sort_by_key(|adapter| preference(adapter.get_info().device_type));
-        adapters
-    }
-}
-
-/// The order in which kinds of device are tried.
-fn preference(device_type: wgpu::DeviceType) -> u8 {
-    match device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
     }
 }
 
@@ -193,8 +116,18 @@ impl Gpu {
     }
 
     fn with_lost_flag(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<AtomicBool>) -> Self {
-        let (pipelines, slots) = (Mutex::default(), SlotPool::default());
-        Self { shared: Arc::new(Shared { device, queue, pipelines, slots, lost }) }
+        let shared = Shared {
+            state: PartPool::new("state", &device.limits()),
+            structs: PartPool::new("structs", &device.limits()),
+            kernels: Kernels::default(),
+            slots: SlotPool::default(),
+            calls: AtomicU32::new(0),
+            constant: OnceLock::new(),
+            device,
+            queue,
+            lost,
+        };
+        Self { shared: Arc::new(shared) }
     }
 
     /// The device.
@@ -215,11 +148,107 @@ impl Gpu {
         self.shared.device.adapter_info()
     }
 
-    /// Whether the device is known to be lost. A device that was handed in is known only by the
-    /// failure of a download: its one callback belongs to its owner.
+    /// Whether the device is lost: destroyed, or given up by its driver. Asks the device, which
+    /// takes less than a microsecond; stays true once it was.
+    ///
+    /// What cannot be known: a driver reports a loss only when it is given work or waited for, so
+    /// that an idle device may be lost unnoticed. A browser reports it only to the device's lost
+    /// callback; there a device that was handed in, whose callback belongs to its owner, is never
+    /// known to be lost.
     #[must_use]
     pub fn is_lost(&self) -> bool {
-        self.shared.lost.load(Ordering::Relaxed)
+        let Shared { device, queue, lost, constant, .. } = &*self.shared;
+        if lost.load(Ordering::Relaxed) || cfg!(target_arch = "wasm32") {
+            return lost.load(Ordering::Relaxed);
+        }
+        let usage = wgpu::BufferUsages::COPY_SRC;
+        let make = || new_buffer(device, "constant", 4, usage, false).ok();
+        let constant = constant.get_or_init(make).as_ref();
+        let alive = constant.is_some_and(|constant| answers(device, queue, constant));
+        if !alive && is_lost(device) {
+            self.note(&DeviceError::Lost);
+        }
+        lost.load(Ordering::Relaxed)
+    }
+
+    /// Fails once the device is known to be lost, and asks it every 128th time. For the beginning
+    /// of a call that may find all it needs cached, and would then not notice: a step that is only
+    /// recorded, above all. What submits learns of a loss at once from [`Gpu::submit`].
+    ///
+    /// # Errors
+    /// [`DeviceError::Lost`].
+    pub(crate) fn check_lost(&self) -> Result<(), DeviceError> {
+        let calls = self.shared.calls.fetch_add(1, Ordering::Relaxed);
+        let known = self.shared.lost.load(Ordering::Relaxed);
+        let lost = known || calls.is_multiple_of(CALLS_PER_QUESTION) && self.is_lost();
+        if lost { Err(DeviceError::Lost) } else { Ok(()) }
+    }
+
+    /// Runs `work` and returns the first error that it caused on the device.
+    ///
+    /// # Errors
+    /// [`DeviceError`]. A lost device's calls mostly succeed without an effect: `Ok` does not
+    /// mean that it is alive.
+    pub(crate) fn catch<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
+        caught(self.device(), work).inspect_err(|error| self.note(error))
+    }
+
+    /// Remembers that the device is lost, if that is the error.
+    fn note(&self, error: &DeviceError) {
+        if *error == DeviceError::Lost {
+            self.shared.lost.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Finishes and submits `encoder`, and makes sure that the device took it.
+    ///
+    /// # Errors
+    /// [`DeviceError`], and nothing was submitted then. [`DeviceError::Lost`] natively whenever
+    /// the device was lost before.
+    pub(crate) fn submit(
+        &self,
+        encoder: wgpu::CommandEncoder,
+    ) -> Result<wgpu::SubmissionIndex, DeviceError> {
+        let index = self.catch(|| self.queue().submit([encoder.finish()]))?;
+        // A lost device drops the work without an error. (To wait for the index with no time-out would
+        // tell too, but wgpu-core 30 fails an assertion in that where other threads submit.)
+        if self.is_lost() { Err(DeviceError::Lost) } else { Ok(index) }
+    }
+
+    /// A new buffer of ours, which holds zeros.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub(crate) fn buffer(
+        &self,
+        label: &str,
+        size: u64,
+        usage: wgpu::BufferUsages,
+    ) -> Result<wgpu::Buffer, DeviceError> {
+        let label = format!("wgpu-optim {label}");
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
+        let buffer = self.catch(|| self.device().create_buffer(&descriptor))?;
+        // A lost device makes it without an error.
+        if self.is_lost() { Err(DeviceError::Lost) } else { Ok(buffer) }
+    }
+
+    /// Memory for `bytes` bytes that kernels only read, such as tables of small structs; what it
+    /// holds is undefined. It may share its buffer with other such memory, which may be bound in
+    /// the same dispatch for reading or as a uniform, but never with optimizer state.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub(crate) fn small_storage(&self, bytes: u64) -> Result<Part, DeviceError> {
+        self.shared.structs.take(self.device(), bytes).inspect_err(|error| self.note(error))
+    }
+
+    /// The same for what kernels bind for reading and writing.
+    ///
+    /// # Errors
+    /// [`DeviceError`].
+    pub(crate) fn small_state(&self, bytes: u64) -> Result<Part, DeviceError> {
+        self.shared.state.take(self.device(), bytes).inspect_err(|error| self.note(error))
     }
 
     /// Whether both run on one device.
@@ -253,50 +282,31 @@ impl Gpu {
         &self.shared.slots
     }
 
-    /// The kernel known as `key`, compiled by `make` the first time.
-    pub(crate) fn pipeline(
-        &self,
-        key: &str,
-        make: impl FnOnce(&wgpu::Device) -> wgpu::ComputePipeline,
-    ) -> Result<wgpu::ComputePipeline, Caught> {
-        let pipelines = &self.shared.pipelines;
-        // A panic elsewhere cannot leave this map half-changed.
-        let known = pipelines.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
-        if let Some(pipeline) = known {
-            return Ok(pipeline);
-        }
-        let pipeline = caught(self.device(), || make(self.device()))?;
-        let mut pipelines = pipelines.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok(pipelines.entry(key.to_owned()).or_insert(pipeline).clone())
+    pub(crate) fn kernels(&self) -> &Kernels {
+        &self.shared.kernels
     }
 
-    /// Lets the device make progress without waiting; natively nothing happens otherwise.
+    /// Lets the device make progress; natively nothing happens otherwise.
     ///
     /// # Errors
-    /// [`Lost`] where wgpu gives up on the device.
-    pub(crate) fn poll(&self, kind: wgpu::PollType) -> Result<(), Lost> {
+    /// [`DownloadError::DeviceLost`] where wgpu gives up on the device.
+    pub(crate) fn poll(&self, kind: wgpu::PollType) -> Result<(), DownloadError> {
         let poll = std::panic::AssertUnwindSafe(|| self.shared.device.poll(kind));
         // wgpu panics here on a device that the driver has given up.
-        match std::panic::catch_unwind(poll) {
-            Ok(_) => Ok(()),
-            Err(_) => {
-                self.shared.lost.store(true, Ordering::Relaxed);
-                Err(Lost)
-            }
+        if std::panic::catch_unwind(poll).is_err() {
+            self.note(&DeviceError::Lost);
+            return Err(DownloadError::DeviceLost);
         }
+        Ok(())
     }
 
     /// Waits until all submitted work is done.
     ///
     /// # Errors
-    /// [`super::DownloadError::DeviceLost`].
+    /// [`DownloadError::DeviceLost`], natively whenever the device is lost by then.
     #[cfg(not(target_arch = "wasm32"))]
-    pub fn wait_blocking(&self) -> Result<(), super::DownloadError> {
-        self.poll(wgpu::PollType::wait_indefinitely())
-            .map_err(|Lost| super::DownloadError::DeviceLost)
+    pub fn wait_blocking(&self) -> Result<(), DownloadError> {
+        self.poll(wgpu::PollType::wait_indefinitely())?;
+        if self.is_lost() { Err(DownloadError::DeviceLost) } else { Ok(()) }
     }
 }
-
-/// The device is gone.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Lost;

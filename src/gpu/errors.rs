@@ -1,6 +1,8 @@
 //! What can go wrong on a GPU, one narrow enum for each kind of call.
 
-use crate::rules::{GradientError, RuleError, ScheduleError};
+use super::limits::LimitError;
+use crate::rules::RuleError;
+use crate::step::{GradientError, RowsError, ScheduleError};
 
 /// Why no GPU could be had.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -125,66 +127,9 @@ pub enum StepError {
         /// The optimizer's length, in elements.
         expected: usize,
     },
-    /// Row gradients are not as many whole rows as there are indices, or the optimizer's length is
-    /// not a number of such rows.
-    #[error(
-        "{gradients} gradients for {indices} rows of a table of {len} elements: \
-         give one row of gradients for each index"
-    )]
-    RowWidth {
-        /// Elements of the row gradients.
-        gradients: usize,
-        /// Row indices.
-        indices: usize,
-        /// The optimizer's length, in elements.
-        len: usize,
-    },
-    /// A row index past the end of the table.
-    #[error("row index {row} at position {at}: the table has {rows} rows, counted from 0")]
-    RowIndex {
-        /// Where among the indices.
-        at: usize,
-        /// The index.
-        row: u32,
-        /// Rows of the table.
-        rows: usize,
-    },
-    /// More rows or row gradients than a kernel can count.
-    #[error("{gradients} gradients for {indices} rows in one step: give at most {most} gradients")]
-    RowCount {
-        /// Elements of the row gradients.
-        gradients: usize,
-        /// Row indices.
-        indices: usize,
-        /// The most gradients, and so the most rows.
-        most: usize,
-    },
-    /// An optimizer made by [`crate::GpuOptimizer::row_wise`] was not given rows of its length.
-    #[error(
-        "this optimizer keeps one accumulator for each row of {width}: call step_rows, with row \
-         gradients of {width} for each index"
-    )]
-    RowWise {
-        /// The optimizer's length of a row, in elements.
-        width: usize,
-    },
-    /// A row-wise optimizer was to have rows without parameters.
-    #[error("rows of 0 parameters have nothing to share: give a width of at least 1")]
-    EmptyRow,
-    /// The rows of a row-wise optimizer are too long for the sum of their squares.
-    #[error(
-        "rows of {width} that share an accumulator are too long: a GPU sums the squares of at most \
-         {most}; use shorter rows, or the CPU engine"
-    )]
-    RowTooLong {
-        /// Parameters of a row.
-        width: usize,
-        /// The most that there may be.
-        most: usize,
-    },
-    /// A step over rows does not look at a guard.
-    #[error("a step over rows takes no guard: use an optimizer without one")]
-    GuardedRows,
+    /// The rows that a step names do not fit the table.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
     /// Two vectors share bytes of one buffer.
     #[error(
         "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"
@@ -213,7 +158,7 @@ pub enum StepError {
         /// Which vector.
         vector: &'static str,
     },
-    /// A buffer of the caller's belongs to another device, or was destroyed.
+    /// A buffer of the caller's belongs to another device, was destroyed, or could not be made.
     #[error("a buffer is not usable on this device: {message}")]
     ForeignBuffer {
         /// wgpu's words.
@@ -278,24 +223,29 @@ pub enum ReportError {
     Download(#[from] DownloadError),
 }
 
-/// What an error scope caught, before it is told as the error of a call.
+/// What wgpu said of a piece of work, before it becomes the error of a call.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Caught {
+pub(crate) enum DeviceError {
+    /// The device is gone.
     Lost,
+    /// wgpu's words.
     OutOfMemory(String),
+    /// A buffer of the caller's is not usable here; wgpu's words.
     Foreign(String),
+    /// wgpu refused for another reason; its words.
     Other(String),
 }
 
-impl From<wgpu::Error> for Caught {
+impl From<wgpu::Error> for DeviceError {
+    /// The error of a device that is not lost.
     fn from(error: wgpu::Error) -> Self {
         let message = full_message(&error);
+        // wgpu has no other way to tell whose buffer it is. Ours are checked when they are made,
+        // so that an invalid one is the caller's.
+        let invalid = message.contains("Buffer with") && message.contains("is invalid");
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory(message),
-            // A lost device makes new buffers without a word that are invalid when first used.
-            _ if message.contains("'wgpu-optim") && message.contains("is invalid") => Self::Lost,
-            // wgpu has no other way to tell whose buffer it is.
-            _ if message.contains("doesn't match") || message.contains("destroyed") => {
+            _ if invalid || message.contains("doesn't match") || message.contains("destroyed") => {
                 Self::Foreign(message)
             }
             _ => Self::Other(message),
@@ -304,7 +254,7 @@ impl From<wgpu::Error> for Caught {
 }
 
 /// An error and its causes, on one line.
-fn full_message(error: &dyn std::error::Error) -> String {
+pub(crate) fn full_message(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
     let mut source = error.source();
     while let Some(cause) = source {
@@ -317,18 +267,24 @@ fn full_message(error: &dyn std::error::Error) -> String {
     message
 }
 
-impl From<Caught> for StepError {
-    fn from(caught: Caught) -> Self {
-        match caught {
-            Caught::Lost => Self::DeviceLost,
-            Caught::OutOfMemory(message) => Self::OutOfMemory { message },
-            Caught::Foreign(message) => Self::ForeignBuffer { message },
-            Caught::Other(message) => Self::Rejected { message },
+impl From<LimitError> for StepError {
+    fn from(LimitError { limit, needed, allowed }: LimitError) -> Self {
+        Self::Limit { limit, needed, allowed }
+    }
+}
+
+impl From<DeviceError> for StepError {
+    fn from(error: DeviceError) -> Self {
+        match error {
+            DeviceError::Lost => Self::DeviceLost,
+            DeviceError::OutOfMemory(message) => Self::OutOfMemory { message },
+            DeviceError::Foreign(message) => Self::ForeignBuffer { message },
+            DeviceError::Other(message) => Self::Rejected { message },
         }
     }
 }
 
-impl Caught {
+impl DeviceError {
     pub(crate) fn for_vector(self, bytes: u64) -> VectorError {
         match self {
             Self::Lost => VectorError::DeviceLost,

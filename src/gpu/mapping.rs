@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 
-use super::context::{Gpu, Lost};
+use super::context::Gpu;
 use super::errors::DownloadError;
 use super::scope::now;
 
@@ -26,7 +26,7 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Asks for all of `buffer`, behind the work submitted so far. Run it inside `caught`.
+    /// Asks for all of `buffer`, behind the work submitted so far. Run it inside `catch`.
     pub(crate) fn start(buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Self {
         let (sender, mapped) = oneshot_channel();
         buffer.map_async(mode, .., move |result| {
@@ -37,9 +37,9 @@ impl Mapping {
 
     /// Whether it is done; asks the device, but does not wait.
     pub(crate) fn is_ready(&mut self, gpu: &Gpu) -> Result<bool, DownloadError> {
-        gpu.poll(wgpu::PollType::Poll).map_err(|Lost| DownloadError::DeviceLost)?;
+        gpu.poll(wgpu::PollType::Poll)?;
         if self.done.is_none() {
-            // A sender that is gone without a word means that the device is gone.
+            // A sender that is gone without a word has failed.
             self.done = now(self.mapped.receive()).map(|result| result == Some(Ok(())));
         }
         Ok(self.done.is_some())
@@ -54,8 +54,7 @@ impl Mapping {
         submission: Option<wgpu::SubmissionIndex>,
     ) -> Result<(), DownloadError> {
         if wait == Wait::Block && self.done.is_none() {
-            gpu.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })
-                .map_err(|Lost| DownloadError::DeviceLost)?;
+            gpu.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })?;
         }
         // A browser makes progress by itself, and only while nothing spins.
         #[cfg(target_arch = "wasm32")]
@@ -72,6 +71,14 @@ impl Mapping {
             Err(error) => Poll::Ready(Err(error)),
         })
         .await?;
-        if self.done == Some(true) { Ok(()) } else { Err(DownloadError::DeviceLost) }
+        if self.done == Some(true) { Ok(()) } else { Err(refused(gpu, "it maps no buffer")) }
+    }
+}
+
+/// Why a buffer cannot be mapped.
+pub(crate) fn refused(gpu: &Gpu, message: &str) -> DownloadError {
+    match gpu.is_lost() {
+        true => DownloadError::DeviceLost,
+        false => DownloadError::Rejected { message: message.to_owned() },
     }
 }

@@ -3,35 +3,64 @@
 //! The caller owns the device. Nothing here waits unless its name says `blocking`, installs a
 //! callback on a device that it was handed, or keeps state outside the values it returns.
 
-mod checks;
+mod arena;
 mod context;
+mod core;
 mod errors;
+mod group_error;
 mod groups;
 mod guard;
+mod kernel;
+mod kernels;
+mod limits;
 mod mapping;
+mod memory;
+mod methods;
 mod optimizer;
+mod pass;
 mod plan;
+mod print;
 mod readback;
+mod request;
 mod rows;
 mod scope;
 #[cfg(test)]
 pub(crate) mod shader_check;
 mod shape;
 mod slots;
+#[cfg(feature = "linear")]
 mod staging;
-mod step_kernel;
+mod state;
+mod table;
+mod tensors;
+mod uniforms;
+mod upload;
 mod vector;
+mod wgsl;
 
-pub use context::{AdapterKind, Gpu, GpuRequest};
+pub use context::Gpu;
 pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorError};
-pub use groups::{GpuGroupOptimizer, GroupError, ParamGroup, TensorName};
+pub use group_error::GroupError;
+pub use groups::GpuGroupOptimizer;
 pub use optimizer::GpuOptimizer;
+pub use print::{KernelChoice, KernelPlace, kernel_text};
+pub use request::{AdapterKind, GpuRequest};
 pub use shape::KernelShape;
 pub use vector::GpuVec;
 
+#[cfg(feature = "linear")]
+pub(crate) use kernel::{Compiled, Kernel, whole};
+#[cfg(feature = "linear")]
+pub(crate) use limits::{LimitError, Needs};
+#[cfg(feature = "linear")]
 pub(crate) use mapping::Wait;
-pub(crate) use plan::{DispatchLimits, MOST_TURNS};
+#[cfg(feature = "linear")]
+pub(crate) use plan::Element;
+#[cfg(feature = "linear")]
+pub(crate) use plan::{DispatchLimits, MAX_LOOP_ITERATIONS};
+#[cfg(feature = "linear")]
 pub(crate) use readback::Readback;
-pub(crate) use scope::caught;
+#[cfg(feature = "linear")]
 pub(crate) use staging::Staging;
-pub(crate) use step_kernel::{OWN_SQUARE, StateNames, arithmetic, expand_state};
+#[cfg(feature = "linear")]
+pub(crate) use wgsl::{Bound, Formula, SquareOf, Text, arithmetic};

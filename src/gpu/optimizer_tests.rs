@@ -1,7 +1,7 @@
 use super::*;
 use crate::{Adagrad, NonFinite};
 
-/// No guard and no pass before the step: one dispatch for an aligned vector of any length.
+/// Without a guard there is no pass before the step: one dispatch for an aligned vector of any length.
 #[test]
 fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::Error>> {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
@@ -22,8 +22,29 @@ fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::E
                 optimizer = optimizer.with_guard(GradientGuard { non_finite, max_norm })?;
             }
             optimizer.step(&params, &grads)?;
-            assert_eq!(optimizer.bindings[0].dispatches.len(), expected, "{non_finite:?}");
+            assert_eq!(optimizer.core.kept_dispatches(), expected, "{non_finite:?}");
         }
     }
+    Ok(())
+}
+
+/// Two hundred optimizers hold few buffers: small state and tables share them.
+#[test]
+#[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
+fn small_optimizers_share_buffers() -> Result<(), Box<dyn std::error::Error>> {
+    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+    let gpu = Gpu::from_wgpu(device, queue);
+    let (params, grads) = (gpu.zeros(64)?, gpu.zeros(64)?);
+    let mut optimizers = Vec::new();
+    for _ in 0..200 {
+        let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 64)?;
+        optimizer.step(&params, &grads)?;
+        optimizers.push(optimizer);
+    }
+    let buffers: std::collections::HashSet<_> = optimizers
+        .iter()
+        .flat_map(|optimizer| optimizer.state(0).buffers().map(|(buffer, _)| buffer.clone()))
+        .collect();
+    assert!(buffers.len() < 10, "{}", buffers.len());
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use super::shape::KernelShape;
 
-/// The most turns of loops that an invocation may need, of all its loops together. lavapipe ends them
-/// after 65,535 and goes on behind them without a word (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
-/// gallivm/lp_bld_limits.h). A turn that only finds its loop to be over counts too. The rest is for loops
-/// of few turns, and for those that a driver adds.
-pub(crate) const MOST_TURNS: u32 = 65_535 - 35;
+/// The maximum number of loop iterations of an invocation, of all its loops together. lavapipe stops
+/// after 65,535 and goes on behind the loops, without an error (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
+/// gallivm/lp_bld_limits.h). An iteration that only finds its loop to be over counts too. The reserve is
+/// for short loops, and for those that a driver adds.
+pub(crate) const MAX_LOOP_ITERATIONS: u32 = 65_535 - 35;
 
 /// A run of elements of one vector that is contiguous in one buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,20 +66,20 @@ impl DispatchLimits {
         [groups.div_ceil(rows) as u32, rows as u32]
     }
 
-    /// The most quads that one dispatch can have and still count its elements in a u32.
-    pub(crate) fn most_quads(&self) -> u64 {
+    /// The maximum of quads that one dispatch can have and still count its elements in a u32.
+    pub(crate) fn max_quads(&self) -> u64 {
         let groups = u64::from(self.workgroups) * u64::from(self.workgroups);
         groups.saturating_mul(self.per_workgroup()).min(1 << 29)
     }
 }
 
-/// How a kernel reaches its elements.
+/// How a kernel reaches four elements of a vector: axis `element` of the kernels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Access {
+pub(crate) enum Element {
     /// Four at a time; every vector starts on a multiple of 16 bytes.
-    Vector,
+    Quads,
     /// One at a time, at any offset.
-    Scalar,
+    Scalars,
 }
 
 /// One vector's part in a dispatch.
@@ -98,7 +98,7 @@ pub(crate) struct Binding {
 /// One dispatch of the step kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dispatch {
-    pub(crate) access: Access,
+    pub(crate) element: Element,
     /// The first element, counted over the whole vector.
     pub(crate) first: u64,
     /// How many elements are computed.
@@ -108,19 +108,12 @@ pub(crate) struct Dispatch {
     pub(crate) bindings: Vec<Binding>,
 }
 
-impl Dispatch {
-    /// How many quads there are, the last one perhaps not whole.
-    pub(crate) fn threads(&self) -> u32 {
-        self.len.div_ceil(4)
-    }
-}
-
 /// Cuts the elementwise work over `vectors`, which have equal total lengths, into dispatches
 /// that cover every element once, in order.
 ///
 /// A cut falls where any vector changes its buffer, where a binding would grow past the limit,
 /// and before the last one to three elements of a run that has no padding: those go through
-/// [`Access::Scalar`], since a load of four would reach past the caller's range.
+/// [`Element::Scalars`], since a load of four would reach past the caller's range.
 pub(crate) fn plan(vectors: &[Vec<Span>], limits: &DispatchLimits) -> Vec<Dispatch> {
     let total: u64 = vectors.first().map_or(0, |spans| spans.iter().map(|span| span.len).sum());
     let mut cursors = vec![Cursor::default(); vectors.len()];
@@ -178,21 +171,21 @@ fn next_dispatch(
         })
         .min()
         .unwrap_or(0)
-        .min(4 * limits.most_quads())
+        .min(4 * limits.max_quads())
         .max(4);
     let len = run.min(room);
     let padded_here = |(cursor, spans): (&Cursor, &Vec<Span>)| {
         spans[cursor.span].padded && cursor.remaining(spans) == len
     };
     let aligned = places().all(|(cursor, spans)| cursor.address(spans).is_multiple_of(16));
-    let (access, len) = if aligned && (len.is_multiple_of(4) || places().all(padded_here)) {
-        (Access::Vector, len)
+    let (element, len) = if aligned && (len.is_multiple_of(4) || places().all(padded_here)) {
+        (Element::Quads, len)
     } else if aligned && len >= 4 {
-        (Access::Vector, len / 4 * 4)
+        (Element::Quads, len / 4 * 4)
     } else {
-        (Access::Scalar, len)
+        (Element::Scalars, len)
     };
-    let bytes = if access == Access::Vector { len.next_multiple_of(4) * 4 } else { len * 4 };
+    let bytes = if element == Element::Quads { len.next_multiple_of(4) * 4 } else { len * 4 };
     let bindings = places()
         .map(|(cursor, spans)| {
             let lead = lead(cursor.address(spans));
@@ -205,7 +198,7 @@ fn next_dispatch(
         })
         .collect();
     let grid = limits.grid(len.div_ceil(4));
-    Dispatch { access, first, len: len as u32, grid, bindings }
+    Dispatch { element, first, len: len as u32, grid, bindings }
 }
 
 #[cfg(test)]

@@ -13,15 +13,15 @@ fn own(len: u64) -> Vec<Span> {
     vec![Span { offset: 0, len, padded: true }]
 }
 
-fn shape(dispatches: &[Dispatch]) -> Vec<(Access, u64, u32)> {
-    dispatches.iter().map(|d| (d.access, d.first, d.len)).collect()
+fn shape(dispatches: &[Dispatch]) -> Vec<(Element, u64, u32)> {
+    dispatches.iter().map(|d| (d.element, d.first, d.len)).collect()
 }
 
 #[test]
 fn padded_vectors_need_one_dispatch_at_any_length() {
     for len in [1, 3, 4, 5, 63, 64, 65, 255, 256, 257, 1 << 25] {
         let dispatches = plan(&[own(len), own(len), own(len)], &WEBGPU);
-        assert_eq!(shape(&dispatches), [(Access::Vector, 0, len as u32)]);
+        assert_eq!(shape(&dispatches), [(Element::Quads, 0, len as u32)]);
         assert_eq!(dispatches[0].bindings[0].size, len.div_ceil(4) * 16);
     }
 }
@@ -30,7 +30,7 @@ fn padded_vectors_need_one_dispatch_at_any_length() {
 fn a_caller_without_padding_gets_a_scalar_tail() {
     let theirs = vec![Span { offset: 512, len: 7, padded: false }];
     let dispatches = plan(&[theirs, own(7)], &WEBGPU);
-    assert_eq!(shape(&dispatches), [(Access::Vector, 0, 4), (Access::Scalar, 4, 3)]);
+    assert_eq!(shape(&dispatches), [(Element::Quads, 0, 4), (Element::Scalars, 4, 3)]);
     assert_eq!(dispatches[1].bindings[0], Binding { span: 0, offset: 512, size: 28, shift: 4 });
 }
 
@@ -38,7 +38,7 @@ fn a_caller_without_padding_gets_a_scalar_tail() {
 fn an_offset_that_is_no_multiple_of_16_bytes_is_scalar() {
     let theirs = vec![Span { offset: 516, len: 8, padded: false }];
     let dispatches = plan(&[theirs, own(8)], &WEBGPU);
-    assert_eq!(shape(&dispatches), [(Access::Scalar, 0, 8)]);
+    assert_eq!(shape(&dispatches), [(Element::Scalars, 0, 8)]);
     assert_eq!(dispatches[0].bindings[0], Binding { span: 0, offset: 512, size: 36, shift: 1 });
 }
 
@@ -47,7 +47,7 @@ fn the_binding_limit_cuts() {
     let full = 1 << 25; // 128 MiB
     for (len, last) in [(full + 1, 1), (full + 5, 5)] {
         let dispatches = plan(&[own(len), own(len)], &WEBGPU);
-        let expected = [(Access::Vector, 0, full as u32), (Access::Vector, full, last)];
+        let expected = [(Element::Quads, 0, full as u32), (Element::Quads, full, last)];
         assert_eq!(shape(&dispatches), expected);
     }
     // 2^31 - 1 bytes, the most that Vulkan binds, is no multiple of 4.
@@ -63,7 +63,7 @@ fn more_workgroups_than_one_dimension_holds_become_rows() {
     assert_eq!(limits.grid(640), [10, 1]);
     assert_eq!(limits.grid(641), [6, 2]);
     let dispatches = plan(&[own(4 * 64 * 100 + 1)], &limits);
-    assert_eq!(shape(&dispatches), [(Access::Vector, 0, 25600), (Access::Vector, 25600, 1)]);
+    assert_eq!(shape(&dispatches), [(Element::Quads, 0, 25600), (Element::Quads, 25600, 1)]);
     assert_eq!(dispatches[0].grid, [10, 10]);
 }
 
@@ -73,7 +73,7 @@ fn an_invocation_of_several_quads_makes_a_smaller_grid() {
     // A workgroup computes 256 invocations x 4 quads x 4 elements.
     for (len, groups) in [(1, 1), (4096, 1), (4097, 2), (1 << 20, 256), ((1 << 20) + 1, 257)] {
         let dispatches = plan(&[own(len), own(len)], &limits);
-        assert_eq!(shape(&dispatches), [(Access::Vector, 0, len as u32)]);
+        assert_eq!(shape(&dispatches), [(Element::Quads, 0, len as u32)]);
         assert_eq!(dispatches[0].grid, [groups, 1], "{len}");
     }
     // As many elements as a dispatch can count in any shape.
@@ -122,7 +122,7 @@ proptest! {
             prop_assert!(columns <= workgroups && rows <= workgroups);
             let per_workgroup = u64::from(workgroup_size) * u64::from(quads_per_invocation);
             prop_assert!(u64::from(columns) * u64::from(rows) * per_workgroup
-                >= u64::from(dispatch.threads()));
+                >= u64::from(dispatch.len.div_ceil(4)));
             for (spans, bound) in vectors.iter().zip(&dispatch.bindings) {
                 let before: u64 = spans[..bound.span].iter().map(|s| s.len).sum();
                 let span = spans[bound.span];
@@ -136,7 +136,7 @@ proptest! {
                 let end = span.offset + 4 * span.len;
                 let reach = if span.padded { end.next_multiple_of(16) } else { end };
                 prop_assert!(bound.offset + bound.size <= reach.max(end + 12 * u64::from(span.padded)));
-                if dispatch.access == Access::Vector {
+                if dispatch.element == Element::Quads {
                     prop_assert_eq!(bound.shift % 4, 0);
                     prop_assert_eq!(address % 16, 0);
                 }

@@ -1,9 +1,8 @@
 //! Reading device memory back: a staging buffer, a copy, and a mapping.
 
 use super::context::Gpu;
-use super::errors::DownloadError;
-use super::mapping::{Mapping, Wait};
-use super::scope::caught;
+use super::errors::{DeviceError, DownloadError, full_message};
+use super::mapping::{Mapping, Wait, refused};
 
 /// A copy of a part of a buffer, on its way to the host.
 pub(crate) struct Readback {
@@ -20,27 +19,24 @@ impl Readback {
         offset: u64,
         bytes: u64,
     ) -> Result<Self, DownloadError> {
-        if gpu.is_lost() {
-            return Err(DownloadError::DeviceLost);
-        }
-        let (staging, mapping) = caught(gpu.device(), || {
-            let staging = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgpu-optim readback"),
-                size: bytes,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            let mut encoder = gpu.device().create_command_encoder(&Default::default());
-            encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
-            gpu.queue().submit([encoder.finish()]);
-            let mapping = Mapping::start(&staging, wgpu::MapMode::Read);
-            (staging, mapping)
-        })
-        .map_err(|error| error.for_download(bytes))?;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let start = || {
+            let staging = gpu.buffer("readback", bytes, usage)?;
+            let encoder = gpu.catch(|| {
+                let mut encoder = gpu.device().create_command_encoder(&Default::default());
+                encoder.copy_buffer_to_buffer(buffer, offset, &staging, 0, bytes);
+                encoder
+            })?;
+            gpu.submit(encoder)?;
+            let mapping = gpu.catch(|| Mapping::start(&staging, wgpu::MapMode::Read))?;
+            Ok((staging, mapping))
+        };
+        let (staging, mapping) = start().map_err(|error: DeviceError| error.for_download(bytes))?;
         Ok(Self { staging, mapping, bytes })
     }
 
     /// Whether the bytes have arrived; asks the device, but does not wait.
+    #[cfg(feature = "linear")]
     pub(crate) fn is_ready(&mut self, gpu: &Gpu) -> Result<bool, DownloadError> {
         self.mapping.is_ready(gpu)
     }
@@ -56,7 +52,7 @@ impl Readback {
         let view = self
             .staging
             .get_mapped_range(..self.bytes)
-            .map_err(|error| DownloadError::Rejected { message: error.to_string() })?;
+            .map_err(|error| refused(gpu, &full_message(&error)))?;
         let value = read(&view);
         drop(view);
         self.staging.unmap();

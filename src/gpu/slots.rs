@@ -3,8 +3,8 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::errors::Caught;
-use super::scope::caught;
+use super::errors::DeviceError;
+use super::scope::{caught, new_buffer};
 
 /// Bytes in a slot of the device's own pool: the largest alignment that WebGPU lets a device ask
 /// for, and the most that a rule's uniforms may take.
@@ -80,7 +80,10 @@ impl SlotPool {
     }
 
     /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
-    pub(crate) fn layout(&self, device: &wgpu::Device) -> Result<wgpu::BindGroupLayout, Caught> {
+    pub(crate) fn layout(
+        &self,
+        device: &wgpu::Device,
+    ) -> Result<wgpu::BindGroupLayout, DeviceError> {
         if let Some(layout) = self.layout.get() {
             return Ok(layout.clone());
         }
@@ -105,7 +108,7 @@ impl SlotPool {
     }
 
     /// A free slot; a new page if there is none.
-    pub(crate) fn take(&self, device: &wgpu::Device) -> Result<Slot, Caught> {
+    pub(crate) fn take(&self, device: &wgpu::Device) -> Result<Slot, DeviceError> {
         let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
         let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = free().pop();
@@ -113,7 +116,7 @@ impl SlotPool {
             Some(index) => index,
             None => {
                 let layout = self.layout(device)?;
-                let page = caught(device, || self.page(device, &layout))?;
+                let page = self.page(device, &layout)?;
                 pages.push(page);
                 let page = pages.len() - 1;
                 free()
@@ -128,30 +131,33 @@ impl SlotPool {
         Ok(Slot { guard, offset, buffer, bind_group })
     }
 
-    fn page(&self, device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Page {
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("wgpu-optim uniforms"),
-            size: self.slot_bytes * u64::from(self.slots_per_page()),
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            // Makes all of it initialized at once. Otherwise wgpu clears what was never written
-            // when the page is first submitted, and that can undo the write of a slot that another
-            // thread has taken in the meantime.
-            mapped_at_creation: true,
-        });
-        buffer.unmap();
-        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("wgpu-optim uniforms"),
-            layout,
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(self.slot_bytes),
-                }),
-            }],
-        });
-        Page { buffer, bind_group }
+    fn page(
+        &self,
+        device: &wgpu::Device,
+        layout: &wgpu::BindGroupLayout,
+    ) -> Result<Page, DeviceError> {
+        let size = self.slot_bytes * u64::from(self.slots_per_page());
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        // Mapped, so that all of it is initialized at once. Otherwise wgpu clears what was never
+        // written when the page is first submitted, and that can undo the write of a slot that
+        // another thread has taken in the meantime.
+        let buffer = new_buffer(device, "uniforms", size, usage, true)?;
+        let bind_group = caught(device, || {
+            buffer.unmap();
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("wgpu-optim uniforms"),
+                layout,
+                entries: &[wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: &buffer,
+                        offset: 0,
+                        size: wgpu::BufferSize::new(self.slot_bytes),
+                    }),
+                }],
+            })
+        })?;
+        Ok(Page { buffer, bind_group })
     }
 }
 
@@ -177,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), Caught> {
+    fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), DeviceError> {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let pool = SlotPool::default();
         let pages = || pool.pages.lock().unwrap_or_else(PoisonError::into_inner).len();

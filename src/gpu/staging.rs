@@ -1,9 +1,9 @@
 //! A buffer that the host fills and the device copies from, again and again.
 
 use super::context::Gpu;
-use super::errors::{Caught, DownloadError};
-use super::mapping::{Mapping, Wait};
-use super::scope::caught;
+use super::errors::{DeviceError, DownloadError, full_message};
+use super::mapping::{Mapping, Wait, refused};
+use super::scope::new_buffer;
 
 /// Host memory on its way to the device.
 #[derive(Debug)]
@@ -15,15 +15,9 @@ pub(crate) struct Staging {
 
 impl Staging {
     /// Room for `bytes` bytes.
-    pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Self, Caught> {
-        let buffer = caught(gpu.device(), || {
-            gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some("wgpu-optim staging"),
-                size: bytes,
-                usage: wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC,
-                mapped_at_creation: true,
-            })
-        })?;
+    pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Self, DeviceError> {
+        let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
+        let buffer = new_buffer(gpu.device(), "staging", bytes, usage, true)?;
         Ok(Self { buffer, under_way: None })
     }
 
@@ -42,7 +36,7 @@ impl Staging {
         let mut view = self
             .buffer
             .get_mapped_range_mut(..bytes)
-            .map_err(|error| DownloadError::Rejected { message: error.to_string() })?;
+            .map_err(|error| refused(gpu, &full_message(&error)))?;
         fill(view.slice(..));
         drop(view);
         self.buffer.unmap();
@@ -54,9 +48,9 @@ impl Staging {
         &mut self,
         gpu: &Gpu,
         submission: wgpu::SubmissionIndex,
-    ) -> Result<(), Caught> {
+    ) -> Result<(), DeviceError> {
         let map = || Mapping::start(&self.buffer, wgpu::MapMode::Write);
-        self.under_way = Some((caught(gpu.device(), map)?, submission));
+        self.under_way = Some((gpu.catch(map)?, submission));
         Ok(())
     }
 }

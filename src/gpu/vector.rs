@@ -2,16 +2,22 @@
 
 use std::borrow::Borrow;
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::context::Gpu;
-use super::errors::{DownloadError, VectorError};
+use super::errors::{DeviceError, DownloadError, VectorError};
 use super::mapping::Wait;
+use super::memory::{PartGuard, SHARED_BYTES};
 use super::plan::Span;
 use super::readback::Readback;
-use super::scope::caught;
 
 /// Bytes that are staged at once in a transfer: wgpu allocates as much host memory again.
 const TRANSFER_BYTES: u64 = 64 << 20;
+
+/// No device has more memory than 16 TiB: the largest GPUs have less than 1, and one process of
+/// an x86-64 host addresses 128. A driver that promises memory it does not have would make
+/// buffers of 2 GiB for many seconds before it runs out of addresses.
+const MAX_DEVICE_BYTES: u64 = 1 << 44;
 
 /// A vector of f32 in the memory of a device: a view of one or more `wgpu::Buffer`s, of our own
 /// allocation or the caller's. Clones and slices share the memory.
@@ -21,25 +27,27 @@ pub struct GpuVec {
 }
 
 /// A run of elements in one buffer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Segment {
     pub(crate) buffer: wgpu::Buffer,
     pub(crate) span: Span,
     /// Where we allocated it; unknown for a caller's buffer.
     owner: Option<Gpu>,
+    /// Keeps the elements from being reused, if others share the buffer.
+    guard: Option<Arc<PartGuard>>,
+}
+
+impl PartialEq for Segment {
+    /// Whether both are the same memory: steps compare every vector, the cheapest first.
+    fn eq(&self, other: &Self) -> bool {
+        self.span == other.span && self.buffer == other.buffer && self.owner == other.owner
+    }
 }
 
 impl Segment {
     /// The bytes of its buffer, from the first to one past the last.
     pub(crate) fn bytes(&self) -> Range<u64> {
         self.span.offset..self.span.offset + 4 * self.span.len
-    }
-
-    /// The first byte that both claim in one buffer.
-    fn overlap(&self, other: &Self) -> Option<u64> {
-        let (a, b) = (self.bytes(), other.bytes());
-        let start = a.start.max(b.start);
-        (self.buffer == other.buffer && start < a.end.min(b.end)).then_some(start)
     }
 }
 
@@ -74,7 +82,7 @@ impl GpuVec {
             return Err(VectorError::MissingUsage { missing });
         }
         let span = Span { offset, len: len as u64, padded: false };
-        Ok(Self { segments: vec![Segment { buffer, span, owner: None }] })
+        Ok(Self { segments: vec![Segment { buffer, span, owner: None, guard: None }] })
     }
 
     /// One vector of the elements of several, in their order: for vectors past the largest
@@ -178,9 +186,10 @@ impl GpuVec {
     }
 
     /// A view of our own `buffer`, from its start, with room up to a multiple of four elements.
+    #[cfg(feature = "linear")]
     pub(crate) fn padded(buffer: &wgpu::Buffer, len: usize) -> Self {
         let span = Span { offset: 0, len: len as u64, padded: true };
-        Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None }] }
+        Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None, guard: None }] }
     }
 
     /// Elements `start..start + len`, with the elements behind them, up to a multiple of four from
@@ -193,29 +202,29 @@ impl GpuVec {
         Ok(slice)
     }
 
+    /// The whole vector, to be bound; it lies in one buffer, at an offset that can be bound.
+    #[cfg(feature = "linear")]
+    pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
+        let Segment { buffer, span, .. } = &self.segments[0];
+        let size = if span.padded { (4 * span.len).next_multiple_of(16) } else { 4 * span.len };
+        super::kernel::range(buffer, span.offset, size)
+    }
+
     /// Whether any of the vector's buffers holds a part of `other` too.
     pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
         self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))
-    }
-
-    /// The first byte of a buffer that belongs to both vectors.
-    pub(crate) fn overlap(&self, other: &Self) -> Option<u64> {
-        let pairs = self.segments.iter().flat_map(|a| other.segments.iter().map(move |b| (a, b)));
-        pairs.filter_map(|(a, b)| a.overlap(b)).min()
-    }
-
-    /// The first byte of a buffer that belongs to the vector twice.
-    pub(crate) fn overlaps_itself(&self) -> Option<u64> {
-        let rest = |index: usize| &self.segments[index + 1..];
-        let pairs =
-            self.segments.iter().enumerate().flat_map(|(i, a)| rest(i).iter().map(move |b| (a, b)));
-        pairs.filter_map(|(a, b)| a.overlap(b)).min()
     }
 
     /// Whether a part of the vector is known to lie on another device than `gpu`'s.
     pub(crate) fn is_foreign(&self, gpu: &Gpu) -> bool {
         let owners = self.segments.iter().filter_map(|segment| segment.owner.as_ref());
         owners.into_iter().any(|owner| !owner.same_device(gpu))
+    }
+
+    /// What keeps elements that share a buffer from being reused, for commands that outlive the
+    /// vector.
+    pub(crate) fn guards(&self) -> impl Iterator<Item = Arc<PartGuard>> {
+        self.segments.iter().filter_map(|segment| segment.guard.clone())
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {
@@ -244,31 +253,48 @@ impl Gpu {
         if len == 0 {
             return Err(VectorError::Empty);
         }
-        if self.is_lost() {
-            return Err(VectorError::DeviceLost);
-        }
         // Whole groups of four elements, so that only the vector's end needs padding.
         let per_buffer = (self.device().limits().max_buffer_size / 16 * 4).max(4);
         let (len, bytes) = (len as u64, (len as u64).saturating_mul(4));
+        if bytes > MAX_DEVICE_BYTES {
+            return Err(VectorError::OutOfMemory { bytes });
+        }
         let segments = (0..len)
             .step_by(usize::try_from(per_buffer).unwrap_or(usize::MAX))
-            .map(|first| caught(self.device(), || self.segment(per_buffer.min(len - first))))
+            .map(|first| self.segment(per_buffer.min(len - first)))
             .collect::<Result<_, _>>()
             .map_err(|error| error.for_vector(bytes))?;
         Ok(GpuVec { segments })
     }
 
-    fn segment(&self, len: u64) -> Segment {
-        let buffer = self.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some("wgpu-optim vector"),
-            size: (4 * len).next_multiple_of(16),
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_SRC
-                | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
+    fn segment(&self, len: u64) -> Result<Segment, DeviceError> {
+        let usage = wgpu::BufferUsages::STORAGE
+            | wgpu::BufferUsages::COPY_SRC
+            | wgpu::BufferUsages::COPY_DST;
+        let buffer = self.buffer("vector", (4 * len).next_multiple_of(16), usage)?;
         let span = Span { offset: 0, len, padded: true };
-        Segment { buffer, span, owner: Some(self.clone()) }
+        Ok(Segment { buffer, span, owner: Some(self.clone()), guard: None })
+    }
+
+    /// A new vector of `len` zeros for the state of an optimizer. Small ones share buffers: keep
+    /// the vector, or its [`GpuVec::guards`], until commands that use it have been submitted.
+    ///
+    /// # Errors
+    /// As [`Gpu::zeros`].
+    pub(crate) fn zeroed_state(&self, len: usize) -> Result<GpuVec, VectorError> {
+        let bytes = (len as u64).saturating_mul(4);
+        if len == 0 || bytes > SHARED_BYTES {
+            return self.zeros(len);
+        }
+        let part = self.small_state(bytes).map_err(|error| error.for_vector(bytes))?;
+        if !part.zeros {
+            let zeros = vec![0; bytes.next_multiple_of(16) as usize];
+            self.catch(|| self.queue().write_buffer(&part.buffer, part.offset, &zeros))
+                .map_err(|error| error.for_vector(bytes))?;
+        }
+        let span = Span { offset: part.offset, len: len as u64, padded: true };
+        let (owner, guard) = (Some(self.clone()), Some(part.guard));
+        Ok(GpuVec { segments: vec![Segment { buffer: part.buffer, span, owner, guard }] })
     }
 
     /// A new vector with the values of `host`.
@@ -309,8 +335,11 @@ impl Gpu {
             return Err(VectorError::Length { found: host.len(), expected });
         }
         self.check_writable(vector)?;
+        if self.is_lost() {
+            return Err(VectorError::DeviceLost);
+        }
         let mut rest = bytemuck::cast_slice::<f32, u8>(host);
-        caught(self.device(), || {
+        self.catch(|| {
             for (buffer, bytes) in vector.buffers() {
                 for piece in pieces(bytes) {
                     let (now, later) = rest.split_at((piece.end - piece.start) as usize);
@@ -339,3 +368,7 @@ impl Gpu {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "vector_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use crate::cpu::CpuError;
 use crate::data::DataError;
-use crate::gpu::{DownloadError, StepError, VectorError};
+use crate::gpu::{DownloadError, LimitError, StepError, VectorError};
 
 /// Why a training run or a prediction ended without a result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -110,4 +110,10 @@ pub enum TrainError {
     /// The result could not be read back.
     #[error(transparent)]
     Download(#[from] DownloadError),
+}
+
+impl From<LimitError> for TrainError {
+    fn from(LimitError { limit, needed, allowed }: LimitError) -> Self {
+        Self::Limit { limit, needed, allowed }
+    }
 }

@@ -23,11 +23,12 @@ mod cpu;
 mod errors;
 mod examples;
 mod gpu;
+mod history;
 mod loss;
 mod model;
 mod order;
 mod penalty;
-mod record;
+mod predict;
 mod sparse;
 mod trainer;
 mod training;
@@ -40,7 +41,11 @@ pub use examples::{Data, Examples};
 pub use loss::Loss;
 pub use model::LinearModel;
 pub use penalty::Penalty;
-pub use trainer::{Engine, predict, predict_sparse, train};
-#[cfg(not(target_arch = "wasm32"))]
-pub use trainer::{predict_blocking, predict_sparse_blocking, train_blocking};
+pub use predict::{predict, predict_sparse};
+pub use trainer::{Engine, train};
 pub use training::{EarlyStop, LossPoint, Progress, Trained, Training};
+#[cfg(not(target_arch = "wasm32"))]
+pub use {
+    predict::{predict_blocking, predict_sparse_blocking},
+    trainer::train_blocking,
+};

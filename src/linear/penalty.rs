@@ -3,11 +3,11 @@
 use super::errors::TrainError;
 
 /// `l1 * sum(|w|) + l2 / 2 * sum(w^2)` over the weights, not the bias, is added to what training
-/// minimizes; losses are told without it. Where a weight is 0, its share of the gradient is 0 too.
+/// minimizes; reported losses leave it out. Where a weight is 0, its share of the gradient is 0 too.
 ///
 /// Of sparse rows, a step pulls at the weights of the features that occur in its batch, and at no
 /// others: a feature that occurs in a tenth of the batches feels a tenth of the penalty. L1 enters
-/// by its gradient alone, so that weights come near 0, and seldom stay at 0 itself.
+/// by its gradient alone, so that weights come near 0, and rarely stay at exactly 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Penalty {
     /// Pulls every weight by the same amount; finite, at least 0. Default 0.

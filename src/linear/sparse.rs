@@ -26,7 +26,7 @@ use super::penalty::Penalty;
 use super::training::Training;
 use super::window::{Row, WINDOW, Window};
 use super::worker::Worker;
-use crate::cpu::Records;
+use crate::cpu::Interleaved;
 use crate::data::SparseDataset;
 use crate::gpu::Wait;
 use crate::rules::Rule;
@@ -61,7 +61,7 @@ struct Stepper<R: Rule> {
     loss: Loss,
     penalty: Penalty,
     /// The weights and, behind them, the bias.
-    parameters: Records<R>,
+    parameters: Interleaved<R>,
     /// The bias's number.
     bias: u32,
     /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
@@ -83,7 +83,7 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
         let stepper = Stepper {
             loss: training.loss,
             penalty: training.penalty,
-            parameters: Records::new(rule, &parameters, training.schedule.clone())?,
+            parameters: Interleaved::new(rule, &parameters, training.schedule.clone())?,
             bias: data.feature_count() as u32, // columns are counted in u32
             before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
             elements: Vec::new(),
@@ -395,10 +395,10 @@ mod tests {
                 ..Training::default()
             };
             let (parameters, before) = trained(&data, rule, &training);
-            let mut told = Vec::new();
+            let mut reported = Vec::new();
             let found =
                 train_blocking(Engine::Cpu, rule, Examples::from(&data), &training, |now| {
-                    told.push(now.progressive);
+                    reported.push(now.progressive);
                     ControlFlow::Continue(())
                 });
             let found = found.unwrap();
@@ -411,8 +411,10 @@ mod tests {
                 let expected: Vec<_> = rows.map(mean).collect();
                 let means: Vec<_> = found.progressive.iter().map(|point| point.loss).collect();
                 assert_eq!(means, expected, "{training:?}");
-                told.dedup();
-                assert!(told[0].is_none() && told[1..].iter().flatten().eq(&found.progressive));
+                reported.dedup();
+                assert!(
+                    reported[0].is_none() && reported[1..].iter().flatten().eq(&found.progressive)
+                );
             }
         }
     }

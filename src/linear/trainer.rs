@@ -2,22 +2,21 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::ArrayView2;
 use web_time::Instant;
 
 use super::batches::Batches;
-use super::cpu::{self, CpuWorker};
+use super::cpu::CpuWorker;
 use super::errors::TrainError;
 use super::examples::{Data, Examples};
-use super::gpu::{self, GpuWorker, SparseGpuWorker};
+use super::gpu::{GpuWorker, SparseGpuWorker};
+use super::history::History;
 use super::loss::Loss;
 use super::model::LinearModel;
-use super::record::Record;
-use super::sparse::{self, SparseCpuWorker};
+use super::sparse::SparseCpuWorker;
 use super::training::{Progress, Trained, Training};
 use super::validation::Validation;
 use super::worker::Worker;
-use crate::data::{Dataset, SparseDataset, epoch_order, initial_weights};
+use crate::data::{epoch_order, initial_weights};
 use crate::gpu::{Gpu, Wait};
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -65,97 +64,6 @@ pub fn train_blocking<'a, R: Rule>(
     observe: impl FnMut(&Progress) -> ControlFlow<()>,
 ) -> Result<Trained, TrainError> {
     pollster::block_on(start(engine, rule, data.into(), training, observe, Wait::Block))
-}
-
-/// The model's prediction for each row of `features`.
-///
-/// # Errors
-/// [`TrainError`] if the columns are not the model's, or the device fails.
-pub async fn predict(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    features: ArrayView2<'_, f32>,
-) -> Result<Vec<f32>, TrainError> {
-    predict_waiting(engine, model, features, Wait::Yield).await
-}
-
-/// [`predict`], blocking the thread.
-///
-/// # Errors
-/// As [`predict`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn predict_blocking(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    features: ArrayView2<'_, f32>,
-) -> Result<Vec<f32>, TrainError> {
-    pollster::block_on(predict_waiting(engine, model, features, Wait::Block))
-}
-
-/// The model's prediction for each row of sparse features; their targets are not looked at.
-///
-/// # Errors
-/// As [`predict`].
-pub async fn predict_sparse(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    data: &SparseDataset,
-) -> Result<Vec<f32>, TrainError> {
-    predict_sparse_waiting(engine, model, data, Wait::Yield).await
-}
-
-/// [`predict_sparse`], blocking the thread.
-///
-/// # Errors
-/// As [`predict`].
-#[cfg(not(target_arch = "wasm32"))]
-pub fn predict_sparse_blocking(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    data: &SparseDataset,
-) -> Result<Vec<f32>, TrainError> {
-    pollster::block_on(predict_sparse_waiting(engine, model, data, Wait::Block))
-}
-
-async fn predict_sparse_waiting(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    data: &SparseDataset,
-    wait: Wait,
-) -> Result<Vec<f32>, TrainError> {
-    let (found, expected) = (data.feature_count(), model.weights.len());
-    if found != expected {
-        return Err(TrainError::Columns { found, expected });
-    }
-    match engine {
-        Engine::Cpu => Ok(sparse::predictions(data, &model.parameters())),
-        Engine::Gpu { gpu, precision } => {
-            gpu::sparse_predictions(gpu, precision, model, data, wait).await
-        }
-    }
-}
-
-async fn predict_waiting(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    features: ArrayView2<'_, f32>,
-    wait: Wait,
-) -> Result<Vec<f32>, TrainError> {
-    let (found, expected) = (features.ncols(), model.weights.len());
-    if found != expected {
-        return Err(TrainError::Columns { found, expected });
-    }
-    if features.nrows() == 0 {
-        return Ok(Vec::new());
-    }
-    // A residual to a target of 0 is the prediction.
-    let data = Dataset::without_target(features.to_owned())?;
-    match engine {
-        Engine::Cpu => Ok(cpu::predictions(&data, &model.parameters())),
-        Engine::Gpu { gpu, precision } => {
-            gpu::predictions(gpu, precision, model, &data, wait).await
-        }
-    }
 }
 
 async fn start<R: Rule>(
@@ -222,10 +130,10 @@ impl Run<'_> {
     ) -> Result<Trained, TrainError> {
         let Self { batches, training, wait, .. } = self;
         let rows = batches.rows();
-        let mut record = Record::new(training.loss, rows, batches.total(), observe);
+        let mut history = History::new(training.loss, rows, batches.total(), observe);
         worker.evaluate(wait).await?;
-        record.sampled(0);
-        record.add(worker.losses(wait, true).await?)?;
+        history.sampled(0);
+        history.add(worker.losses(wait, true).await?)?;
         let start = Instant::now();
         let mut epochs = 0;
         let mut stopped = false;
@@ -238,16 +146,16 @@ impl Run<'_> {
                 worker.step(&batch, &order, wait).await?;
                 if batch.evaluate {
                     worker.evaluate(wait).await?;
-                    record.sampled(batch.examples);
-                    record.add(worker.losses(wait, false).await?)?;
+                    history.sampled(batch.examples);
+                    history.add(worker.losses(wait, false).await?)?;
                 }
                 let end = batch.rows.end;
-                let due = record.is_progressive_due(batch.examples) || end == rows;
+                let due = history.is_progressive_due(batch.examples) || end == rows;
                 if training.progressive && due {
-                    record.progressive(&worker.progressive(taken..end, wait).await?)?;
+                    history.progressive(&worker.progressive(taken..end, wait).await?)?;
                     taken = end;
                 }
-                record.report(batch.examples)?;
+                history.report(batch.examples)?;
             }
             epochs += 1;
             if let Some(validation) = &mut self.validation {
@@ -260,12 +168,12 @@ impl Run<'_> {
         }
         if best.is_some() || stopped {
             worker.evaluate(wait).await?;
-            record.sampled(rows as u64 * u64::from(epochs));
+            history.sampled(rows as u64 * u64::from(epochs));
         }
-        record.add(worker.losses(wait, true).await?)?;
+        history.add(worker.losses(wait, true).await?)?;
         let seconds = start.elapsed().as_secs_f64();
         let model = worker.model(wait).await?;
         let validation = self.validation.map_or_else(Vec::new, |validation| validation.losses);
-        record.finish(model, epochs, seconds, validation)
+        history.finish(model, epochs, seconds, validation)
     }
 }

@@ -1,9 +1,9 @@
-//! What a training run is told, and what it tells.
+//! The settings of a training run, and what it reports.
 
 use super::loss::Loss;
 use super::model::LinearModel;
 use super::penalty::Penalty;
-use crate::rules::Schedule;
+use crate::step::Schedule;
 
 /// How to train.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,7 +87,7 @@ pub struct Progress {
     /// The newest loss that is known.
     pub loss: f64,
     /// With [`Training::progressive`], the newest of the means that [`Trained::progressive`] has; each
-    /// is told when it is known, `examples` then being the rows that it is over.
+    /// is reported as soon as it is known, `examples` then being the rows that it is over.
     pub progressive: Option<LossPoint>,
 }
 

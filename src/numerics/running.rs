@@ -7,7 +7,10 @@ use std::fmt::Debug;
 use std::marker::PhantomData;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-use super::{Real, UNIT};
+use super::Real;
+
+/// WGSL's unit of error: the largest ratio of an ulp to its number.
+const UNIT: f64 = f32::EPSILON as f64;
 
 /// The smallest normal number, below which a device may flush to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;

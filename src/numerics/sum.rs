@@ -1,4 +1,26 @@
-//! Sums in the canonical order that [`crate::linear`] defines, on the CPU.
+//! Sums in the canonical order, on the CPU.
+//!
+//! # The canonical order
+//! Sums of floating-point numbers depend on their order. Every engine adds in this one, so that its
+//! bits depend neither on threads nor on dispatches, buffers or limits:
+//!
+//! - **A vector** is cut into blocks of 4096 values, counted from its first; the last may be shorter.
+//!   Value i of a block belongs to partial sum i % 256, to which values are added in ascending order,
+//!   starting from +0. The upper half of the partial sums is then added to the lower half, until one
+//!   is left: the block's sum.
+//! - **The sums of blocks** are a list in the order of the blocks, which is summed by the same rule,
+//!   again and again until one is left. The sum of nothing is +0.
+//! - **Several vectors**, such as the gradients of many tensors, are each cut into blocks of its own.
+//!   The block sums of all of them, vector after vector, are one list, which is summed as above. For
+//!   one vector this is its own sum. A vector of no elements has no blocks and changes nothing.
+//!
+//! The square of the norm of a step's gradients is the sum of their squares over several vectors, in
+//! the order of the tensors. The gradients of the rows that a step names are one vector: each row
+//! once, in ascending order, side by side, with the sums of those that were named several times. A
+//! tensor without a gradient has no vector. Element numbers in a [`crate::GuardReport`] count over
+//! these vectors, side by side.
+//!
+//! A row's mean of squares has an order of its own, for its 32 partial sums: [`mean_square`].
 
 /// Values in a block of a sum.
 pub(crate) const BLOCK: usize = 4096;
@@ -19,6 +41,7 @@ pub(crate) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
 }
 
 /// The sum of `values`.
+#[cfg(feature = "linear")]
 pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut sums: Vec<f32> =
         values.chunks(BLOCK).map(|block| block_sum(block, |value| value)).collect();
@@ -57,19 +80,19 @@ pub(crate) fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 /// Partial sums of a row's squares.
 const ROW_LANES: usize = 32;
 
-/// The mean of the squares of a row that is not empty: element j belongs to partial sum j % 32; then
-/// a tree over them, and a division by the row's length.
+/// The mean of the squares of a row that is not empty, `square` giving each: that of element j
+/// belongs to partial sum j % 32; then a tree over them, and a division by the row's length.
 #[inline(always)]
-pub(crate) fn mean_square(row: &[f32]) -> f32 {
+pub(crate) fn mean_square(row: &[f32], square: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; ROW_LANES];
     let (groups, rest) = row.as_chunks::<ROW_LANES>();
     for group in groups {
         for lane in 0..ROW_LANES {
-            lanes[lane] += group[lane] * group[lane];
+            lanes[lane] += square(group[lane]);
         }
     }
     for (lane, &value) in lanes.iter_mut().zip(rest) {
-        *lane += value * value;
+        *lane += square(value);
     }
     tree(lanes) / row.len() as f32
 }
@@ -77,6 +100,10 @@ pub(crate) fn mean_square(row: &[f32]) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn mean_square(row: &[f32]) -> f32 {
+        super::mean_square(row, |value| value * value)
+    }
 
     #[test]
     fn squares_32_apart_share_a_partial_sum() {

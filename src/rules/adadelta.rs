@@ -1,7 +1,7 @@
 //! AdaDelta: steps as large as the last ones were, relative to the gradient (Zeiler, "ADADELTA: An
 //! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
 
-use super::options::constant;
+use super::options::{constant, specialize};
 use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
 use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
@@ -109,7 +109,6 @@ impl Rule for AdaDelta {
             name: Self::NAME,
             about: "steps as large as the last ones, without a learning rate to choose",
             rule: Self::default(),
-            linear_learning_rate: 1.0,
         }]
     }
 
@@ -159,15 +158,11 @@ impl Rule for AdaDelta {
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        match (self.maximize, self.weight_decay) {
-            (false, weight_decay @ WeightDecay::None) => {
-                pass.run(Self { weight_decay, maximize: false, ..self });
-            }
-            (false, WeightDecay::L2(_)) => {
-                pass.run(Self { weight_decay: WeightDecay::L2(0.0), maximize: false, ..self });
-            }
-            _ => pass.run(self),
-        }
+        specialize!(self, pass:
+            [weight_decay: WeightDecay::None, maximize: false],
+            [weight_decay: WeightDecay::L2(0.0), maximize: false],
+            else []
+        );
     }
 
     #[inline(always)]

@@ -2,7 +2,7 @@
 //! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
-use super::options::constant;
+use super::options::{constant, specialize};
 use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
 use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
@@ -119,7 +119,6 @@ impl Rule for Adagrad {
             name: Self::NAME,
             about: "learning rates of their own, by the sum of squared gradients",
             rule: Self::default(),
-            linear_learning_rate: 0.1,
         }]
     }
 
@@ -175,17 +174,12 @@ impl Rule for Adagrad {
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        let plain = self.weight_decay == WeightDecay::None && !self.maximize;
-        let weight_decay = WeightDecay::None;
-        match (plain, self.epsilon_placement) {
-            (true, epsilon_placement @ EpsilonPlacement::InsideRoot) => {
-                pass.run(Self { epsilon_placement, weight_decay, maximize: false, ..self });
-            }
-            (true, epsilon_placement @ EpsilonPlacement::OutsideRoot) => {
-                pass.run(Self { epsilon_placement, weight_decay, maximize: false, ..self });
-            }
-            (false, _) => pass.run(self),
-        }
+        use EpsilonPlacement::{InsideRoot, OutsideRoot};
+        specialize!(self, pass:
+            [epsilon_placement: InsideRoot, weight_decay: WeightDecay::None, maximize: false],
+            [epsilon_placement: OutsideRoot, weight_decay: WeightDecay::None, maximize: false],
+            else []
+        );
     }
 
     #[inline(always)]

@@ -3,7 +3,7 @@
 //! (Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond", arXiv:1904.09237). WGSL twin:
 //! `shaders/rules/adam.wgsl`.
 
-use super::options::constant;
+use super::options::{constant, specialize};
 use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
 use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
@@ -166,10 +166,9 @@ impl Rule for Adam {
             name: Self::NAME,
             about: "momentum over the root of a running average of squares, corrected for its start",
             rule: Self::default(),
-            linear_learning_rate: 0.01,
         };
         let about = "Adam with decoupled weight decay";
-        vec![adam, Preset { name: "adamw", about, rule: Self::adamw(), ..adam }]
+        vec![adam, Preset { name: "adamw", about, rule: Self::adamw() }]
     }
 
     fn examples() -> Vec<Self> {
@@ -235,29 +234,18 @@ impl Rule for Adam {
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        let plain = Self { amsgrad: false, maximize: false, ..self };
-        let amsgrad = Self { amsgrad: true, ..plain };
-        let (none, l2) = (WeightDecay::None, WeightDecay::L2(0.0));
-        let decoupled = WeightDecay::Decoupled(0.0);
-        match (self.amsgrad, self.weight_decay) {
-            // Weight decay is a choice between values then.
-            (false, decay) if self.maximize => {
-                pass.run(Self { weight_decay: decay, maximize: true, ..plain });
-            }
-            (true, decay) if self.maximize => {
-                pass.run(Self { weight_decay: decay, maximize: true, ..amsgrad });
-            }
-            (false, WeightDecay::None) => pass.run(Self { weight_decay: none, ..plain }),
-            (false, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..plain }),
-            (false, WeightDecay::Decoupled(_)) => {
-                pass.run(Self { weight_decay: decoupled, ..plain });
-            }
-            (true, WeightDecay::None) => pass.run(Self { weight_decay: none, ..amsgrad }),
-            (true, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..amsgrad }),
-            (true, WeightDecay::Decoupled(_)) => {
-                pass.run(Self { weight_decay: decoupled, ..amsgrad });
-            }
-        }
+        use WeightDecay::{Decoupled, L2, None};
+        specialize!(self, pass:
+            [amsgrad: false, maximize: false, weight_decay: None],
+            [amsgrad: false, maximize: false, weight_decay: L2(0.0)],
+            [amsgrad: false, maximize: false, weight_decay: Decoupled(0.0)],
+            // Weight decay is a choice between values where it is not literal.
+            [amsgrad: false, maximize: true],
+            [amsgrad: true, maximize: false, weight_decay: None],
+            [amsgrad: true, maximize: false, weight_decay: L2(0.0)],
+            [amsgrad: true, maximize: false, weight_decay: Decoupled(0.0)],
+            else [amsgrad: true, maximize: true]
+        );
     }
 
     #[inline(always)]

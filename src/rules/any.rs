@@ -1,15 +1,6 @@
 //! A rule that is chosen at run time.
 
-use super::{AnyRule, Preset, Rule, RuleError, SettingKind};
-
-/// Something to be done with a rule of any type.
-pub trait RuleVisitor {
-    /// What comes of it.
-    type Output;
-
-    /// Does it.
-    fn visit<R: Rule>(self, rule: R) -> Self::Output;
-}
+use super::{AnyRule, Preset, Rule, RuleError, Setting, SettingError, SettingKind, set, with_rule};
 
 /// A hyper-parameter of an [`AnyRule`].
 #[derive(Clone, Debug, PartialEq)]
@@ -42,29 +33,43 @@ pub struct UnknownRule {
     pub known: String,
 }
 
-/// Declares the modules of the rules, re-exports what is in them, and makes `AnyRule` of them.
+/// Declares the modules of the rules, re-exports what is in them, and makes `AnyRule` and
+/// `with_rule!` of them. `$d` is the token `$`, which the inner macro needs.
 macro_rules! rules {
-    ($($module:ident: $Rule:ident,)+) => {
+    ($d:tt $($module:ident: $Rule:ident,)+) => {
         $(mod $module;)+
         $(pub use $module::*;)+
 
         /// The rules alone, for the crate's root.
-        pub(crate) mod family {
+        pub(crate) mod all {
             $(pub use super::$Rule;)+
         }
 
-        /// Any one of the rules, for programs that let a user choose.
+        /// Any one of the rules, for programs that let a user choose. A later version may have more.
+        ///
+        /// An optimizer is generic over its rule. [`with_rule!`](crate::with_rule) runs an
+        /// expression with the concrete rule:
         ///
         /// ```
-        /// use wgpu_optim::AnyRule;
+        /// use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, Rule, with_rule};
+        ///
+        /// fn descend<R: Rule>(rule: R, params: &mut [f32]) -> Result<(), CpuError> {
+        ///     let mut optimizer = CpuOptimizer::new(rule, params.len())?;
+        ///     for _ in 0..100 {
+        ///         let grads: Vec<f32> = params.iter().map(|x| 2.0 * x).collect();
+        ///         optimizer.step(params, &grads)?;
+        ///     }
+        ///     Ok(())
+        /// }
         ///
         /// let mut rule = AnyRule::named("adagrad")?;
-        /// rule.set("epsilon", "1e-7")?;
-        /// rule.validate()?;
+        /// rule.set("learning_rate", "0.5")?;
+        /// let mut params = [1.0, -2.0];
+        /// with_rule!(rule, |rule| descend(rule, &mut params))?;
+        /// assert!(params.iter().all(|x| x.abs() < 0.1));
         /// # Ok::<(), Box<dyn std::error::Error>>(())
         /// ```
         #[derive(Clone, Copy, Debug, PartialEq)]
-        #[non_exhaustive]
         #[allow(missing_docs, reason = "each variant holds the rule of its name")]
         pub enum AnyRule {
             $($Rule($Rule),)+
@@ -75,6 +80,28 @@ macro_rules! rules {
                 Self::$Rule(rule)
             }
         })+
+
+        /// Evaluates an expression with the concrete rule that an [`AnyRule`] holds:
+        /// `with_rule!(any, |rule| expression)`.
+        ///
+        /// The expression is compiled once for each rule, with `rule` of that rule's type, and must
+        /// have one type for all of them. A reference to an `AnyRule` gives one to the rule.
+        ///
+        /// ```
+        /// use wgpu_optim::{AnyRule, Rule, with_rule};
+        ///
+        /// let any = AnyRule::named("adam")?;
+        /// assert_eq!(with_rule!(any, |rule| rule.state_names().len()), 2);
+        /// # Ok::<(), wgpu_optim::rules::UnknownRule>(())
+        /// ```
+        #[macro_export]
+        macro_rules! with_rule {
+            ($d any:expr, |$d rule:ident| $d body:expr) => {
+                match $d any {
+                    $($d crate::AnyRule::$Rule($d rule) => $d body,)+
+                }
+            };
+        }
 
         impl AnyRule {
             /// All rules under the names that users know.
@@ -93,31 +120,6 @@ macro_rules! rules {
                 $(all.extend($Rule::examples().into_iter().map(Self::from));)+
                 all
             }
-
-            /// Hands the rule to `visitor`, as its own type.
-            pub fn visit<V: RuleVisitor>(self, visitor: V) -> V::Output {
-                match self {
-                    $(Self::$Rule(rule) => visitor.visit(rule),)+
-                }
-            }
-
-            /// Sets a hyper-parameter by name from text; `-` stands for `_` too. Whether the rule
-            /// is then valid is for [`AnyRule::validate`].
-            ///
-            /// # Errors
-            /// [`SettingError`]: there is no such name, or no such value.
-            pub fn set(&mut self, name: &str, text: &str) -> Result<(), SettingError> {
-                match self {
-                    $(Self::$Rule(rule) => set(rule, name, text),)+
-                }
-            }
-
-            /// Replaces the base learning rate.
-            pub fn set_learning_rate(&mut self, learning_rate: f32) {
-                match self {
-                    $(Self::$Rule(rule) => rule.set_learning_rate(learning_rate),)+
-                }
-            }
         }
     };
 }
@@ -126,8 +128,8 @@ pub(crate) use rules;
 
 /// A preset of a rule as one of any rule.
 pub(crate) fn erased<R: Rule + Into<AnyRule>>(preset: Preset<R>) -> Preset<AnyRule> {
-    let Preset { name, about, rule, linear_learning_rate } = preset;
-    Preset { name, about, rule: rule.into(), linear_learning_rate }
+    let Preset { name, about, rule } = preset;
+    Preset { name, about, rule: rule.into() }
 }
 
 impl AnyRule {
@@ -149,49 +151,45 @@ impl AnyRule {
     /// [`Rule::NAME`] of the rule.
     #[must_use]
     pub fn name(self) -> &'static str {
-        struct Name;
-        impl RuleVisitor for Name {
-            type Output = &'static str;
-
-            fn visit<R: Rule>(self, _: R) -> &'static str {
-                R::NAME
-            }
+        fn name<R: Rule>(_: R) -> &'static str {
+            R::NAME
         }
-        self.visit(Name)
+        with_rule!(self, |rule| name(rule))
     }
 
     /// The base learning rate.
     #[must_use]
     pub fn learning_rate(self) -> f32 {
-        struct Rate;
-        impl RuleVisitor for Rate {
-            type Output = f32;
+        with_rule!(self, |rule| rule.learning_rate())
+    }
 
-            fn visit<R: Rule>(self, rule: R) -> f32 {
-                rule.learning_rate()
-            }
-        }
-        self.visit(Rate)
+    /// Replaces the base learning rate.
+    pub fn set_learning_rate(&mut self, learning_rate: f32) {
+        with_rule!(self, |rule| rule.set_learning_rate(learning_rate));
     }
 
     /// All hyper-parameters with their values.
     #[must_use]
     pub fn options(self) -> Vec<RuleOption> {
-        struct Options;
-        impl RuleVisitor for Options {
-            type Output = Vec<RuleOption>;
-
-            fn visit<R: Rule>(self, rule: R) -> Vec<RuleOption> {
-                let option = |setting: &super::Setting<R>| RuleOption {
-                    name: setting.name,
-                    help: setting.help,
-                    kind: setting.kind,
-                    value: (setting.get)(&rule),
-                };
-                R::SETTINGS.iter().map(option).collect()
-            }
+        fn options<R: Rule>(rule: R) -> Vec<RuleOption> {
+            let option = |setting: &Setting<R>| RuleOption {
+                name: setting.name,
+                help: setting.help,
+                kind: setting.kind,
+                value: (setting.get)(&rule),
+            };
+            R::SETTINGS.iter().map(option).collect()
         }
-        self.visit(Options)
+        with_rule!(self, |rule| options(rule))
+    }
+
+    /// Sets a hyper-parameter by name from text; `-` stands for `_` too. Whether the rule is then
+    /// valid is for [`AnyRule::validate`].
+    ///
+    /// # Errors
+    /// [`SettingError`]: there is no such name, or no such value.
+    pub fn set(&mut self, name: &str, text: &str) -> Result<(), SettingError> {
+        with_rule!(self, |rule| set(rule, name, text))
     }
 
     /// Whether all hyper-parameters are within their domain, and go together.
@@ -199,14 +197,6 @@ impl AnyRule {
     /// # Errors
     /// [`RuleError`] names the first that is not.
     pub fn validate(self) -> Result<(), RuleError> {
-        struct Validate;
-        impl RuleVisitor for Validate {
-            type Output = Result<(), RuleError>;
-
-            fn visit<R: Rule>(self, rule: R) -> Self::Output {
-                rule.validate()
-            }
-        }
-        self.visit(Validate)
+        with_rule!(self, |rule| rule.validate())
     }
 }

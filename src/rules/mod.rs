@@ -7,30 +7,23 @@
 
 mod any;
 mod error;
-mod guard;
 mod options;
-mod rows;
-mod schedule;
 mod setting;
 mod square;
 
-pub use any::{RuleOption, RuleVisitor, UnknownRule};
+pub use any::{RuleOption, UnknownRule};
 pub use error::RuleError;
-pub use guard::{GradientError, GradientGuard, GuardReport, NonFinite};
 pub use options::{EpsilonPlacement, WeightDecay};
-pub use schedule::{Schedule, ScheduleError};
 pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 pub use square::{MeanSquare, OwnSquare, Square};
 
 pub(crate) use error::{above_zero, not_subnormal};
-pub(crate) use guard::{Decision, Scan};
-pub(crate) use rows::{NamedRows, RowsError};
 
 use crate::numerics::Real;
 
-/// The most state vectors that a rule may have: the CPU engine has a loop for each number up to
+/// The maximum number of state vectors of a rule: the CPU engine has a loop for each number up to
 /// it, and a kernel with them stays within WebGPU's default of eight storage buffers.
-pub const MOST_STATE: usize = 3;
+pub const MAX_STATE: usize = 3;
 
 /// A first-order, elementwise update rule.
 ///
@@ -41,7 +34,7 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     /// The rule's name, in lower case, which is also the stem of its two files.
     const NAME: &'static str;
     /// The names of all state vectors that some choice of formula needs, in order; at most
-    /// [`MOST_STATE`]. Those that a rule has are [`Rule::state_names`].
+    /// [`MAX_STATE`]. Those that a rule has are [`Rule::state_names`].
     const STATE: &'static [&'static str];
     /// The WGSL of the update: a struct `Hyper`, whose members are of type `Scalar` or u32, and
     /// `fn update(hyper: Hyper, x: Real, gradient: Real, state: ptr<function, State>) -> Real`.
@@ -202,15 +195,10 @@ pub(crate) fn check_row_wise<R: Rule>(rule: &R) -> Result<(), RuleError> {
     }
 }
 
-/// The uniforms of step number `step` of a schedule.
-pub(crate) fn scheduled<R: Rule>(rule: &R, schedule: &Schedule, step: u64) -> R::Uniforms {
-    rule.uniforms_at(step, f64::from(rule.learning_rate()) * schedule.factor(step))
-}
-
 /// Fails to compile for a rule whose state is not what [`Rule::STATE`] says.
 pub(crate) const fn check_state<R: Rule>() {
     assert!(R::STATE.len() == <R::State<f32> as StateElement<f32>>::COUNT);
-    assert!(R::STATE.len() <= MOST_STATE);
+    assert!(R::STATE.len() <= MAX_STATE);
 }
 
 /// A rule under a name that users know.
@@ -222,15 +210,15 @@ pub struct Preset<R> {
     pub about: &'static str,
     /// The rule with PyTorch's defaults, or its textbook's.
     pub rule: R,
-    /// A learning rate to begin with for a linear model on standardized data in batches of ten.
-    pub linear_learning_rate: f32,
 }
 
 // The list: a rule is added by one line here, beside its two files.
-any::rules! {
+any::rules! { $
     sgd: Sgd,
     adagrad: Adagrad,
     rmsprop: RmsProp,
     adadelta: AdaDelta,
     adam: Adam,
 }
+
+pub(crate) use with_rule;

@@ -121,6 +121,49 @@ impl WeightDecay {
     }
 }
 
+/// A field whose value chooses a formula.
+pub(crate) trait Choice: Copy {
+    /// The same number for all values that choose the same formula.
+    fn number(self) -> u8;
+}
+
+macro_rules! choices {
+    ($($Type:ident: |$value:ident| $number:expr,)+) => {
+        $(impl Choice for $Type {
+            #[inline(always)]
+            fn number(self) -> u8 {
+                let $value = self;
+                $number
+            }
+        })+
+    };
+}
+
+choices! {
+    bool: |value| value.into(),
+    f32: |momentum| (momentum != 0.0).into(),
+    EpsilonPlacement: |placement| placement as u8,
+    WeightDecay: |decay| 2 * u8::from(decay.is_decoupled()) + u8::from(decay.is_l2()),
+}
+
+/// The body of [`Rule::specialize`](super::Rule::specialize): runs `pass` with the choices of the
+/// first row that `rule` agrees with, or of the last row, as literals.
+macro_rules! specialize {
+    (
+        $rule:ident, $pass:ident:
+        $([$($field:ident: $choice:expr),+],)+
+        else [$($last:ident: $value:expr),*]
+    ) => {{
+        use $crate::rules::options::Choice;
+        $(if $($rule.$field.number() == $choice.number())&&+ {
+            return $pass.run(Self { $($field: $choice,)+ ..$rule });
+        })+
+        $pass.run(Self { $($last: $value,)* ..$rule });
+    }};
+}
+
+pub(crate) use specialize;
+
 /// WGSL takes a boolean override as 0 or 1.
 pub(crate) fn constant(value: bool) -> f64 {
     f64::from(u8::from(value))

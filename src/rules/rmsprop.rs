@@ -3,7 +3,7 @@
 //! and with momentum as Graves, "Generating Sequences With Recurrent Neural Networks",
 //! arXiv:1308.0850, has it. WGSL twin: `shaders/rules/rmsprop.wgsl`.
 
-use super::options::constant;
+use super::options::{constant, specialize};
 use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
 use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
@@ -117,24 +117,16 @@ impl RmsProp {
     #[inline(always)]
     fn by_state<P: RulePass<Self>>(self, pass: P) {
         use EpsilonPlacement::{InsideRoot, OutsideRoot};
-        let plain = Self { centered: false, momentum: 0.0, ..self };
-        let inside = Self { epsilon_placement: InsideRoot, ..plain };
-        let outside = Self { epsilon_placement: OutsideRoot, ..plain };
-        // Any momentum but 0 is the same choice.
-        match (self.epsilon_placement, self.centered, self.has_momentum()) {
-            (InsideRoot, false, false) => pass.run(inside),
-            (InsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..inside }),
-            (InsideRoot, true, false) => pass.run(Self { centered: true, ..inside }),
-            (InsideRoot, true, true) => {
-                pass.run(Self { centered: true, momentum: 1.0, ..inside });
-            }
-            (OutsideRoot, false, false) => pass.run(outside),
-            (OutsideRoot, false, true) => pass.run(Self { momentum: 1.0, ..outside }),
-            (OutsideRoot, true, false) => pass.run(Self { centered: true, ..outside }),
-            (OutsideRoot, true, true) => {
-                pass.run(Self { centered: true, momentum: 1.0, ..outside });
-            }
-        }
+        specialize!(self, pass:
+            [epsilon_placement: InsideRoot, centered: false, momentum: 0.0],
+            [epsilon_placement: InsideRoot, centered: false, momentum: 1.0],
+            [epsilon_placement: InsideRoot, centered: true, momentum: 0.0],
+            [epsilon_placement: InsideRoot, centered: true, momentum: 1.0],
+            [epsilon_placement: OutsideRoot, centered: false, momentum: 0.0],
+            [epsilon_placement: OutsideRoot, centered: false, momentum: 1.0],
+            [epsilon_placement: OutsideRoot, centered: true, momentum: 0.0],
+            else [epsilon_placement: OutsideRoot, centered: true, momentum: 1.0]
+        );
     }
 }
 
@@ -163,7 +155,6 @@ impl Rule for RmsProp {
             name: Self::NAME,
             about: "the gradient over a running average of its size",
             rule: Self::default(),
-            linear_learning_rate: 0.01,
         }]
     }
 

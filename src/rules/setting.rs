@@ -239,7 +239,8 @@ pub(crate) use {decoupled_weight_decay, epsilon_placement, flag, number, weight_
 
 #[cfg(test)]
 mod tests {
-    use crate::{AnyRule, EpsilonPlacement, Rule, RuleVisitor, Sgd};
+    use crate::rules::with_rule;
+    use crate::{AnyRule, EpsilonPlacement, Rule, Sgd};
 
     /// Whatever can be read can be written, and comes out the same.
     #[test]
@@ -254,21 +255,15 @@ mod tests {
         }
     }
 
-    struct Named;
-
-    impl RuleVisitor for Named {
-        type Output = ();
-
-        fn visit<R: Rule>(self, rule: R) {
-            assert!(!R::examples().is_empty() && !R::presets().is_empty(), "{}", R::NAME);
-            assert_eq!(R::presets()[0].name, R::NAME);
-            assert_eq!(rule.validate(), Ok(()), "{rule:?}");
-            assert_eq!(R::SETTINGS[0].name, "learning_rate");
-            for wrong in [f32::NAN, -1.0, f32::INFINITY, 1e-40] {
-                let mut rule = rule;
-                rule.set_learning_rate(wrong);
-                assert!(rule.validate().unwrap_err().to_string().starts_with("learning_rate"));
-            }
+    fn check_names<R: Rule>(rule: R) {
+        assert!(!R::examples().is_empty() && !R::presets().is_empty(), "{}", R::NAME);
+        assert_eq!(R::presets()[0].name, R::NAME);
+        assert_eq!(rule.validate(), Ok(()), "{rule:?}");
+        assert_eq!(R::SETTINGS[0].name, "learning_rate");
+        for wrong in [f32::NAN, -1.0, f32::INFINITY, 1e-40] {
+            let mut rule = rule;
+            rule.set_learning_rate(wrong);
+            assert!(rule.validate().unwrap_err().to_string().starts_with("learning_rate"));
         }
     }
 
@@ -276,7 +271,7 @@ mod tests {
     fn every_rule_has_names_examples_and_a_learning_rate() {
         let presets = AnyRule::presets();
         for preset in &presets {
-            preset.rule.visit(Named);
+            with_rule!(preset.rule, |rule| check_names(rule));
         }
         let names: Vec<_> = presets.iter().map(|preset| preset.name).collect();
         assert_eq!(names, ["sgd", "adagrad", "rmsprop", "adadelta", "adam", "adamw"]);

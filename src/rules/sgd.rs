@@ -3,7 +3,7 @@
 //! Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. WGSL
 //! twin: `shaders/rules/sgd.wgsl`.
 
-use super::options::constant;
+use super::options::{constant, specialize};
 use super::setting::{check_domains, decoupled_weight_decay, flag, number, weight_decay};
 use super::{Preset, Rule, RuleError, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
@@ -111,7 +111,6 @@ impl Rule for Sgd {
             name: Self::NAME,
             about: "gradient descent, with momentum if asked for",
             rule: Self::default(),
-            linear_learning_rate: 0.05,
         }]
     }
 
@@ -178,25 +177,16 @@ impl Rule for Sgd {
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        // Any momentum but 0 is the same choice.
-        let plain = Self { momentum: 0.0, nesterov: false, maximize: false, ..self };
-        let momentum = Self { momentum: 1.0, ..plain };
-        let (none, l2) = (WeightDecay::None, WeightDecay::L2(0.0));
-        let key = (self.has_momentum(), self.nesterov, self.weight_decay);
-        match key {
-            _ if self.maximize => pass.run(self),
-            (false, _, WeightDecay::None) => pass.run(Self { weight_decay: none, ..plain }),
-            (false, _, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..plain }),
-            (true, false, WeightDecay::None) => pass.run(Self { weight_decay: none, ..momentum }),
-            (true, false, WeightDecay::L2(_)) => pass.run(Self { weight_decay: l2, ..momentum }),
-            (true, true, WeightDecay::None) => {
-                pass.run(Self { weight_decay: none, nesterov: true, ..momentum });
-            }
-            (true, true, WeightDecay::L2(_)) => {
-                pass.run(Self { weight_decay: l2, nesterov: true, ..momentum });
-            }
-            (_, _, WeightDecay::Decoupled(_)) => pass.run(self),
-        }
+        use WeightDecay::{L2, None};
+        specialize!(self, pass:
+            [maximize: false, weight_decay: None, momentum: 0.0],
+            [maximize: false, weight_decay: L2(0.0), momentum: 0.0],
+            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: false],
+            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: false],
+            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: true],
+            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: true],
+            else []
+        );
     }
 
     #[inline(always)]

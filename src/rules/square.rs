@@ -8,7 +8,7 @@ pub trait Square<T>: Copy {
     fn of(self, gradient: T) -> T;
 }
 
-/// The gradient's own: every parameter has its own accumulator. WGSL twin: `shaders/square.wgsl`.
+/// The gradient's own: every parameter has its own accumulator. WGSL twin: `shaders/square/own.wgsl`.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnSquare;
 
@@ -20,7 +20,7 @@ impl<T: Real> Square<T> for OwnSquare {
 }
 
 /// The mean of the squares of a row's gradients: the row has one accumulator. WGSL twin:
-/// `shaders/rows/mean_square.wgsl`.
+/// `shaders/square/mean.wgsl`.
 #[derive(Clone, Copy, Debug)]
 pub struct MeanSquare<T>(
     /// The mean.
@@ -37,40 +37,37 @@ impl<T: Real> Square<T> for MeanSquare<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{AnyRule, Rule, RuleVisitor, StateElement};
+    use crate::rules::{AnyRule, Rule, StateElement, with_rule};
 
-    /// What rows can share comes out the same whatever else differs: with a mean square, gradients and
-    /// other state; with squares of their own, parameters.
-    struct FollowsFromSquares;
+    /// The state that rows can share, after step 3 from `x`, `g` and other state `own`.
+    fn stepped<R: Rule>(
+        rule: &R,
+        (x, g, own): (f64, f64, f64),
+        square: impl Square<f64>,
+    ) -> Vec<f64> {
+        let shared: Vec<_> = (0..R::STATE.len()).map(|k| rule.can_share(k)).collect();
+        let mut state = R::State::<f64>::from_fn(|k| if shared[k] { 0.5 } else { own });
+        rule.update(&rule.uniforms(3), x, g, square, &mut state);
+        let values = state.as_ref().iter().zip(shared);
+        values.filter(|(_, shared)| *shared).map(|(&value, _)| value).collect()
+    }
 
-    impl RuleVisitor for FollowsFromSquares {
-        type Output = bool;
-
-        fn visit<R: Rule>(self, rule: R) -> bool {
-            fn stepped<R: Rule>(
-                rule: &R,
-                (x, g, own): (f64, f64, f64),
-                square: impl Square<f64>,
-            ) -> Vec<f64> {
-                let shared: Vec<_> = (0..R::STATE.len()).map(|k| rule.can_share(k)).collect();
-                let mut state = R::State::<f64>::from_fn(|k| if shared[k] { 0.5 } else { own });
-                rule.update(&rule.uniforms(3), x, g, square, &mut state);
-                let values = state.as_ref().iter().zip(shared);
-                values.filter(|(_, shared)| *shared).map(|(&value, _)| value).collect()
-            }
-            let mean = MeanSquare(2.0);
-            let first = stepped(&rule, (1.0, 0.5, 0.25), mean);
-            assert_eq!(first, stepped(&rule, (-3.0, -2.0, 0.75), mean), "{rule:?}");
-            let own = stepped(&rule, (1.0, 0.5, 0.25), OwnSquare);
-            assert_eq!(own, stepped(&rule, (-3.0, 0.5, 0.75), OwnSquare), "{rule:?}");
-            !first.is_empty()
-        }
+    /// What rows can share comes out the same whatever else differs: with a mean square, gradients
+    /// and other state; with squares of their own, parameters. False if they can share nothing.
+    fn follows_from_squares<R: Rule>(rule: R) -> bool {
+        let mean = MeanSquare(2.0);
+        let first = stepped(&rule, (1.0, 0.5, 0.25), mean);
+        assert_eq!(first, stepped(&rule, (-3.0, -2.0, 0.75), mean), "{rule:?}");
+        let own = stepped(&rule, (1.0, 0.5, 0.25), OwnSquare);
+        assert_eq!(own, stepped(&rule, (-3.0, 0.5, 0.75), OwnSquare), "{rule:?}");
+        !first.is_empty()
     }
 
     #[test]
     fn what_rows_share_follows_from_squares_alone() {
         let rules = AnyRule::examples().into_iter();
-        let tried = rules.filter(|rule| rule.visit(FollowsFromSquares)).count();
+        let tried = rules.filter(|rule| with_rule!(*rule, |rule| follows_from_squares(rule)));
+        let tried = tried.count();
         assert!(tried > 10, "{tried} rules");
     }
 }

@@ -2,9 +2,11 @@
 
 use std::sync::OnceLock;
 
-use wgpu_optim::numerics::Bound;
-use wgpu_optim::{AdapterKind, Gpu, GpuOptimizer, GpuRequest, Precision, RequestError, Rule, wgpu};
+use wgpu_optim::{
+    AdapterKind, Gpu, GpuOptimizer, GpuRequest, GpuVec, Precision, RequestError, Rule, wgpu,
+};
 
+use crate::bound::Bound;
 use crate::reference::Reference;
 
 /// A driver under test.
@@ -169,4 +171,34 @@ fn vectors<R: Rule>(params: &[f32], optimizer: &GpuOptimizer<R>, gpu: &Gpu) -> V
     let state = (0..optimizer.state_count()).map(|k| optimizer.state(k));
     let state = state.map(|vector| vector.download_blocking(gpu).unwrap());
     [params.to_vec()].into_iter().chain(state).collect()
+}
+
+/// What lies around a vector in a caller's buffer, and what nothing may touch.
+pub(crate) const POISON: f32 = f32::from_bits(0x7fa5_a5a5_u32);
+
+/// The usages of parameters.
+pub(crate) const USAGES: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
+    .union(wgpu::BufferUsages::COPY_SRC)
+    .union(wgpu::BufferUsages::COPY_DST);
+
+/// `content` at element `offset` of a caller's buffer: poison before it and in the `behind`
+/// elements after it.
+pub(crate) fn placed(
+    gpu: &Gpu,
+    content: &[f32],
+    offset: usize,
+    behind: usize,
+    usage: wgpu::BufferUsages,
+) -> GpuVec {
+    let mut host = vec![POISON; offset + content.len() + behind];
+    host[offset..offset + content.len()].copy_from_slice(content);
+    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
+        label: Some("a caller's buffer"),
+        size: 4 * host.len() as u64,
+        usage,
+        mapped_at_creation: false,
+    });
+    let bytes: Vec<u8> = host.iter().flat_map(|value| value.to_bits().to_ne_bytes()).collect();
+    gpu.queue().write_buffer(&buffer, 0, &bytes);
+    GpuVec::from_buffer(buffer, 4 * offset as u64, content.len()).unwrap()
 }

@@ -20,6 +20,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("a vector of another device is refused", foreign_vector),
     ("a destroyed buffer is refused", destroyed_buffer),
     ("limits that the adapter lacks are named", limits),
+    ("a vector that no device can hold is refused at once", endless),
 ];
 
 fn foreign_vector(driver: &Driver) {
@@ -61,6 +62,13 @@ fn out_of_memory(driver: &Driver) {
     let error = gpu.zeros(1 << 42).unwrap_err();
     assert_eq!(error, VectorError::OutOfMemory { bytes: 4 << 42 });
     agree(driver, gpu, Adagrad::default(), 1000, 2);
+}
+
+fn endless(driver: &Driver) {
+    let start = std::time::Instant::now();
+    let error = driver.gpu().zeros(usize::MAX).unwrap_err();
+    assert_eq!(error, VectorError::OutOfMemory { bytes: u64::MAX });
+    assert!(start.elapsed().as_secs_f64() < 1.0);
 }
 
 fn limits(driver: &Driver) {

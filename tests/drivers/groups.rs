@@ -1,12 +1,12 @@
 //! Many tensors at once: the bits that each would have alone.
 
 use wgpu_optim::{
-    AnyRule, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup, Precision, Rule,
-    RuleVisitor, Sgd, wgpu,
+    AnyRule, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup, Precision, Rule, Sgd,
+    with_rule,
 };
 
 use crate::Check;
-use crate::driver::Driver;
+use crate::driver::{Driver, POISON, USAGES, placed};
 use crate::reference::{Reference, each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -45,7 +45,7 @@ struct Run<R: Rule> {
 }
 
 /// Values of each tensor of a list, none like another's.
-fn hosts(lens: &[usize], seed: u32) -> Vec<Vec<f32>> {
+pub(crate) fn hosts(lens: &[usize], seed: u32) -> Vec<Vec<f32>> {
     (seed..).zip(lens).map(|(seed, &len)| values(len, seed, 5)).collect()
 }
 
@@ -113,7 +113,7 @@ fn rules<R: Rule>(groups: &[ParamGroup<R>]) -> Vec<R> {
     groups.iter().flat_map(|group| group.lens.iter().map(|_| group.rule)).collect()
 }
 
-fn side_by_side(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
+pub(crate) fn side_by_side(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     let hosts: Vec<&[f32]> = hosts.iter().map(Vec::as_slice).collect();
     gpu.upload_many(&hosts).unwrap()
 }
@@ -130,9 +130,6 @@ fn in_parts(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     };
     hosts.iter().map(parts).collect()
 }
-
-/// What lies between the tensors of a caller's buffer, and what nothing may touch.
-const POISON: f32 = f32::from_bits(0x7fa5_a5a5_u32);
 
 /// Where tensors begin in a caller's buffer: at every offset modulo four, with poison between.
 fn scattered(lens: impl Iterator<Item = usize>) -> Vec<usize> {
@@ -153,19 +150,8 @@ fn views(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     for (&start, host) in starts.iter().zip(hosts) {
         content[start..start + host.len()].copy_from_slice(host);
     }
-    let usage =
-        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_SRC | wgpu::BufferUsages::COPY_DST;
-    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("a caller's buffer"),
-        size: 4 * end as u64,
-        usage,
-        mapped_at_creation: false,
-    });
-    let bytes: Vec<u8> = content.iter().flat_map(|value| value.to_bits().to_ne_bytes()).collect();
-    gpu.queue().write_buffer(&buffer, 0, &bytes);
-    let view = |(&start, host): (&usize, &Vec<f32>)| {
-        GpuVec::from_buffer(&buffer, 4 * start as u64, host.len())
-    };
+    let whole = placed(gpu, &content, 0, 0, USAGES);
+    let view = |(&start, host): (&usize, &Vec<f32>)| whole.slice(start..start + host.len());
     starts.iter().zip(hosts).map(|pair| view(pair).unwrap()).collect()
 }
 
@@ -183,65 +169,24 @@ fn check_poison(gpu: &Gpu, vectors: &[GpuVec]) {
     }
 }
 
-type Lay = fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>;
+pub(crate) type Lay = fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>;
 
 /// Every way in which tensors can lie; the first two in one buffer, the second the caller's with
 /// poison between.
-const LAYS: [(&str, Lay); 4] = [
+pub(crate) const LAYS: [(&str, Lay); 4] = [
     ("side by side", side_by_side),
     ("scattered over one buffer", views),
     ("in buffers of their own", separate),
     ("in several buffers each", in_parts),
 ];
 
-/// A check that holds for any rule.
-#[derive(Clone, Copy)]
-struct OfRule<'a> {
-    driver: &'a Driver,
-    check: Kind,
-}
-
-#[derive(Clone, Copy)]
-enum Kind {
-    EveryPlace,
-    EveryFormula,
-    Alone,
-    LoweredLimits,
-    LearningRates,
-    InTurn,
-}
-
-impl RuleVisitor for OfRule<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self { driver, check } = self;
-        match check {
-            Kind::EveryPlace => in_every_place::<R>(driver),
-            Kind::EveryFormula => {
-                let mut slower = rule;
-                slower.set_learning_rate(0.001);
-                step_groups(driver, &[rule, slower]);
-            }
-            Kind::Alone => as_alone::<R>(driver),
-            Kind::LoweredLimits => under_lowered_limits::<R>(driver),
-            Kind::LearningRates => by_learning_rates::<R>(driver),
-            Kind::InTurn => in_turn_of::<R>(driver),
-        }
-    }
-}
-
-fn each(driver: &Driver, check: Kind) {
-    for rule in each_rule() {
-        rule.visit(OfRule { driver, check });
-    }
-}
-
 fn every_place(driver: &Driver) {
-    each(driver, Kind::EveryPlace);
+    for rule in each_rule() {
+        with_rule!(rule, |rule| in_every_place(driver, rule));
+    }
 }
 
-fn in_every_place<R: Rule>(driver: &Driver) {
+fn in_every_place<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let groups = groups::<R>(&LENS);
     // All places with one rule, one buffer with the others: a kernel has a copy of the update for
@@ -275,6 +220,11 @@ fn in_every_place<R: Rule>(driver: &Driver) {
     }
 }
 
+fn with_learning_rate<R: Rule>(mut rule: R, rate: f32) -> R {
+    rule.set_learning_rate(rate);
+    rule
+}
+
 /// Steps groups of two tensors each, and compares with each tensor's own optimizer.
 fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
     let gpu = driver.gpu();
@@ -291,17 +241,19 @@ fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
 
 fn every_rule(driver: &Driver) {
     for rule in AnyRule::examples() {
-        rule.visit(OfRule { driver, check: Kind::EveryFormula });
+        with_rule!(rule, |rule| step_groups(driver, &[rule, with_learning_rate(rule, 0.001)]));
     }
     let plain = Sgd { learning_rate: 0.1, ..Sgd::default() };
     step_groups(driver, &[plain, Sgd { momentum: 0.9, ..plain }, plain]);
 }
 
 fn alone(driver: &Driver) {
-    each(driver, Kind::Alone);
+    for rule in each_rule() {
+        with_rule!(rule, |rule| as_alone(driver, rule));
+    }
 }
 
-fn as_alone<R: Rule>(driver: &Driver) {
+fn as_alone<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let groups = groups::<R>(&LENS);
     let mut run = Run::new(gpu, Precision::Native, &groups, side_by_side);
@@ -328,10 +280,12 @@ fn as_alone<R: Rule>(driver: &Driver) {
 }
 
 fn lowered_limits(driver: &Driver) {
-    each(driver, Kind::LoweredLimits);
+    for rule in each_rule() {
+        with_rule!(rule, |rule| under_lowered_limits(driver, rule));
+    }
 }
 
-fn under_lowered_limits<R: Rule>(driver: &Driver) {
+fn under_lowered_limits<R: Rule>(driver: &Driver, _: R) {
     let groups = groups::<R>(&LENS);
     let used = (0..R::STATE.len()).filter(|k| groups.iter().any(|group| group.rule.uses_state(*k)));
     // The blocks, state, and one buffer each of parameters and gradients.
@@ -356,10 +310,12 @@ fn under_lowered_limits<R: Rule>(driver: &Driver) {
 }
 
 fn learning_rates(driver: &Driver) {
-    each(driver, Kind::LearningRates);
+    for rule in each_rule() {
+        with_rule!(rule, |rule| by_learning_rates(driver, rule));
+    }
 }
 
-fn by_learning_rates<R: Rule>(driver: &Driver) {
+fn by_learning_rates<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let mut run = Run::new(gpu, Precision::Exact, &groups::<R>(&LENS), side_by_side);
     let of_group = |group: usize| (LENS.len().div_ceil(4) * group)..;
@@ -383,10 +339,12 @@ fn by_learning_rates<R: Rule>(driver: &Driver) {
 }
 
 fn in_turn(driver: &Driver) {
-    each(driver, Kind::InTurn);
+    for rule in each_rule() {
+        with_rule!(rule, |rule| in_turn_of(driver, rule));
+    }
 }
 
-fn in_turn_of<R: Rule>(driver: &Driver) {
+fn in_turn_of<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let groups = groups::<R>(&LENS);
     let mut run = Run::new(gpu, Precision::Exact, &groups, side_by_side);

@@ -3,11 +3,11 @@
 
 use wgpu_optim::{
     Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, GradientError, GradientGuard, GuardReport,
-    NonFinite, Precision, ReportError, Rule, RuleVisitor, WeightDecay, wgpu,
+    NonFinite, Precision, ReportError, Rule, WeightDecay, wgpu, with_rule,
 };
 
 use crate::Check;
-use crate::driver::Driver;
+use crate::driver::{Driver, placed};
 use crate::reference::{Reference, by_state, patterns, values};
 
 pub(crate) const CHECKS: &[Check] = &[
@@ -24,7 +24,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("guard: two levels of blocks", two_levels),
 ];
 
-const POLICIES: [NonFinite; 4] =
+pub(crate) const POLICIES: [NonFinite; 4] =
     [NonFinite::Propagate, NonFinite::SkipElement, NonFinite::SkipStep, NonFinite::Report];
 const PRECISIONS: [Precision; 2] = [Precision::Native, Precision::Exact];
 /// Both infinities, quiet and signalling NaN of either sign, with payloads.
@@ -89,29 +89,20 @@ impl<'a, R: Rule> Pair<'a, R> {
 }
 
 /// Native NaN is not what IEEE says everywhere: WGSL lets a device assume it absent.
-fn may_see_bad(guard: GradientGuard, precision: Precision) -> bool {
+pub(crate) fn may_see_bad(guard: GradientGuard, precision: Precision) -> bool {
     guard.non_finite != NonFinite::Propagate || precision == Precision::Exact
 }
 
 /// All guards that differ.
-fn guards(max_norm: f32) -> Vec<GradientGuard> {
+pub(crate) fn guards(max_norm: f32) -> Vec<GradientGuard> {
     let with = |max_norm| POLICIES.map(|non_finite| GradientGuard { non_finite, max_norm });
     [with(None), with(Some(max_norm))].concat()
 }
 
 /// `content` at element `offset` of a buffer without any usage but those of a gradient.
 fn caller(gpu: &Gpu, content: &[f32], offset: usize) -> GpuVec {
-    let mut host = vec![f32::NAN; offset + content.len() + 5];
-    host[offset..offset + content.len()].copy_from_slice(content);
-    let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-        label: Some("a caller's gradients"),
-        size: 4 * host.len() as u64,
-        usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-        mapped_at_creation: false,
-    });
-    let whole = GpuVec::from_buffer(&buffer, 0, host.len()).unwrap();
-    gpu.write(&whole, &host).unwrap();
-    GpuVec::from_buffer(buffer, 4 * offset as u64, content.len()).unwrap()
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+    placed(gpu, content, offset, 5, usage)
 }
 
 /// The same values in several buffers of ours, cut at `cuts`.
@@ -126,57 +117,30 @@ fn several(gpu: &Gpu, content: &[f32], cuts: &[usize]) -> GpuVec {
     GpuVec::concatenate(parts.collect::<Vec<_>>()).unwrap()
 }
 
-/// A rule under a guard, for the checks that hold for any.
+/// A guard and a precision, under which any rule is checked.
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     driver: &'a Driver,
     gpu: &'a Gpu,
     precision: Precision,
     guard: GradientGuard,
-    check: Kind,
-}
-
-/// What is checked of it.
-#[derive(Clone, Copy)]
-enum Kind {
-    Formula,
-    EveryValue,
-    Layouts,
-    Pieces(usize),
-    Overflow,
-    Recorded,
-}
-
-impl RuleVisitor for Guarded<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        match self.check {
-            Kind::Formula => self.formula(rule),
-            Kind::EveryValue => self.every_value(rule),
-            Kind::Layouts => self.layouts(rule),
-            Kind::Pieces(len) => self.pieces(rule, len),
-            Kind::Overflow => self.overflow(rule),
-            Kind::Recorded => self.recorded(rule),
-        }
-    }
 }
 
 /// `rules` in the given precisions under `guards`.
-fn each(
-    driver: &Driver,
-    rules: &[AnyRule],
+fn each<'a>(
+    driver: &'a Driver,
+    rules: Vec<AnyRule>,
     precisions: &[Precision],
     guards: &[GradientGuard],
-    check: Kind,
-) {
+) -> Vec<(AnyRule, Guarded<'a>)> {
+    let mut all = Vec::new();
     for rule in rules {
         for &precision in precisions {
-            for &guard in guards {
-                rule.visit(Guarded { driver, gpu: driver.gpu(), precision, guard, check });
-            }
+            let guarded = |&guard| (rule, Guarded { driver, gpu: driver.gpu(), precision, guard });
+            all.extend(guards.iter().map(guarded));
         }
     }
+    all
 }
 
 impl<'a> Guarded<'a> {
@@ -186,9 +150,13 @@ impl<'a> Guarded<'a> {
 }
 
 fn every_formula(driver: &Driver) {
-    each(driver, &AnyRule::examples(), &[Precision::Native], &guards(2.0), Kind::Formula);
+    for (rule, guarded) in each(driver, AnyRule::examples(), &[Precision::Native], &guards(2.0)) {
+        with_rule!(rule, |rule| guarded.formula(rule));
+    }
     // What a guard does is the same for every formula, and the exact kernels are long.
-    each(driver, &by_state(), &[Precision::Exact], &guards(2.0), Kind::Formula);
+    for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &guards(2.0)) {
+        with_rule!(rule, |rule| guarded.formula(rule));
+    }
 }
 
 impl Guarded<'_> {
@@ -213,7 +181,9 @@ impl Guarded<'_> {
 }
 
 fn every_value(driver: &Driver) {
-    each(driver, &by_state(), &PRECISIONS, &guards(20.0), Kind::EveryValue);
+    for (rule, guarded) in each(driver, by_state(), &PRECISIONS, &guards(20.0)) {
+        with_rule!(rule, |rule| guarded.every_value(rule));
+    }
 }
 
 impl Guarded<'_> {
@@ -257,7 +227,7 @@ fn skipped(driver: &Driver) {
     for rule in by_state() {
         for precision in PRECISIONS {
             for non_finite in [NonFinite::SkipStep, NonFinite::Report] {
-                rule.visit(Untouched { driver, precision, non_finite });
+                with_rule!(rule, |rule| untouched(driver, precision, non_finite, rule));
             }
         }
     }
@@ -266,69 +236,58 @@ fn skipped(driver: &Driver) {
 fn skipped_element(driver: &Driver) {
     for rule in by_state() {
         for precision in PRECISIONS {
-            rule.visit(Untouched { driver, precision, non_finite: NonFinite::SkipElement });
+            with_rule!(rule, |rule| untouched(driver, precision, NonFinite::SkipElement, rule));
         }
     }
 }
 
 /// Parameters and state of all kinds of bits, which stay as they are.
-struct Untouched<'a> {
-    driver: &'a Driver,
-    precision: Precision,
-    non_finite: NonFinite,
-}
-
-impl RuleVisitor for Untouched<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self { driver, precision, non_finite } = self;
-        let gpu = driver.gpu();
-        let len = 1003;
-        // NaN and subnormals included; but an element that is skipped goes through native
-        // arithmetic's registers, which WGSL lets flush them.
-        let whole = non_finite != NonFinite::SkipElement;
-        let content = |seed| match (whole, precision) {
-            (false, Precision::Native) => values(len, seed, 20),
-            _ => patterns(len, seed),
-        };
-        let max_norm = if whole { None } else { Some(1.0) };
-        let guard = GradientGuard { non_finite, max_norm };
-        let optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
-        let mut optimizer = optimizer.with_guard(guard).unwrap();
-        let hosts: Vec<_> = (4..).take(1 + optimizer.state_count()).map(content).collect();
-        let params = gpu.upload(&hosts[0]).unwrap();
-        for (k, host) in hosts[1..].iter().enumerate() {
-            gpu.write(optimizer.state(k), host).unwrap();
-        }
-        let found = |optimizer: &GpuOptimizer<R>| -> Vec<Vec<u32>> {
-            let state = (0..optimizer.state_count()).map(|k| optimizer.state(k));
-            let all = [&params].into_iter().chain(state);
-            all.map(|vector| bits(&vector.download_blocking(gpu).unwrap())).collect()
-        };
-        let expected: Vec<_> = hosts.iter().map(|host| bits(host)).collect();
-        // One bad gradient skips the step; an element is skipped for its own.
-        let mut gradient = vec![if whole { 1.0 } else { f32::NAN }; len];
-        gradient[len - 1] = f32::NEG_INFINITY;
-        let grads = gpu.upload(&gradient).unwrap();
-        optimizer.step(&params, &grads).unwrap();
-        let what = format!("{precision}, {non_finite:?}, {rule:?} on {}", driver.name);
-        assert_eq!(found(&optimizer), expected, "{what}");
-
-        let error = optimizer.check_gradients_blocking().unwrap_err();
-        let (count, first) = if whole { (1, len as u64 - 1) } else { (len as u64, 0) };
-        let wrong = GradientError::NonFinite { count, first };
-        assert_eq!(error, ReportError::Gradient(wrong), "{what}");
-        optimizer.clear_report().unwrap();
-        assert_eq!(optimizer.report_blocking().unwrap(), GuardReport::default());
-        gpu.write(&grads, &vec![1.0; len]).unwrap();
-        optimizer.step(&params, &grads).unwrap();
-        for (now, before) in found(&optimizer).iter().zip(&expected) {
-            assert_ne!(now, before, "{what}");
-        }
-        let report = optimizer.check_gradients_blocking().unwrap();
-        assert_eq!((report.non_finite, report.skipped_steps), (0, 0), "{what}");
+fn untouched<R: Rule>(driver: &Driver, precision: Precision, non_finite: NonFinite, rule: R) {
+    let gpu = driver.gpu();
+    let len = 1003;
+    // NaN and subnormals included; but an element that is skipped goes through native
+    // arithmetic's registers, which WGSL lets flush them.
+    let whole = non_finite != NonFinite::SkipElement;
+    let content = |seed| match (whole, precision) {
+        (false, Precision::Native) => values(len, seed, 20),
+        _ => patterns(len, seed),
+    };
+    let max_norm = if whole { None } else { Some(1.0) };
+    let guard = GradientGuard { non_finite, max_norm };
+    let optimizer = GpuOptimizer::new(gpu, rule, len).unwrap().with_precision(precision);
+    let mut optimizer = optimizer.with_guard(guard).unwrap();
+    let hosts: Vec<_> = (4..).take(1 + optimizer.state_count()).map(content).collect();
+    let params = gpu.upload(&hosts[0]).unwrap();
+    for (k, host) in hosts[1..].iter().enumerate() {
+        gpu.write(optimizer.state(k), host).unwrap();
     }
+    let found = |optimizer: &GpuOptimizer<R>| -> Vec<Vec<u32>> {
+        let state = (0..optimizer.state_count()).map(|k| optimizer.state(k));
+        let all = [&params].into_iter().chain(state);
+        all.map(|vector| bits(&vector.download_blocking(gpu).unwrap())).collect()
+    };
+    let expected: Vec<_> = hosts.iter().map(|host| bits(host)).collect();
+    // One bad gradient skips the step; an element is skipped for its own.
+    let mut gradient = vec![if whole { 1.0 } else { f32::NAN }; len];
+    gradient[len - 1] = f32::NEG_INFINITY;
+    let grads = gpu.upload(&gradient).unwrap();
+    optimizer.step(&params, &grads).unwrap();
+    let what = format!("{precision}, {non_finite:?}, {rule:?} on {}", driver.name);
+    assert_eq!(found(&optimizer), expected, "{what}");
+
+    let error = optimizer.check_gradients_blocking().unwrap_err();
+    let (count, first) = if whole { (1, len as u64 - 1) } else { (len as u64, 0) };
+    let wrong = GradientError::NonFinite { count, first };
+    assert_eq!(error, ReportError::Gradient(wrong), "{what}");
+    optimizer.clear_report().unwrap();
+    assert_eq!(optimizer.report_blocking().unwrap(), GuardReport::default());
+    gpu.write(&grads, &vec![1.0; len]).unwrap();
+    optimizer.step(&params, &grads).unwrap();
+    for (now, before) in found(&optimizer).iter().zip(&expected) {
+        assert_ne!(now, before, "{what}");
+    }
+    let report = optimizer.check_gradients_blocking().unwrap();
+    assert_eq!((report.non_finite, report.skipped_steps), (0, 0), "{what}");
 }
 
 /// Eight elements of nine step, by hand; the last keeps what it began with.
@@ -386,7 +345,9 @@ fn by_hand(driver: &Driver) {
 /// The norm of one vector in one buffer, unaligned, cut in odd places and in short pieces.
 fn layouts(driver: &Driver) {
     let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(1.0) };
-    each(driver, &by_state(), &PRECISIONS, &[guard], Kind::Layouts);
+    for (rule, guarded) in each(driver, by_state(), &PRECISIONS, &[guard]) {
+        with_rule!(rule, |rule| guarded.layouts(rule));
+    }
 }
 
 impl Guarded<'_> {
@@ -423,8 +384,8 @@ fn lowered_limits(driver: &Driver) {
         for len in [5, 1025, 40_001] {
             for guard in guards(1.0) {
                 for precision in PRECISIONS {
-                    let check = Kind::Pieces(len);
-                    rule.visit(Guarded { driver, gpu: &small, precision, guard, check });
+                    let guarded = Guarded { driver, gpu: &small, precision, guard };
+                    with_rule!(rule, |rule| guarded.pieces(rule, len));
                 }
             }
         }
@@ -447,7 +408,9 @@ impl Guarded<'_> {
 
 /// Finite gradients whose squares pass f32::MAX: scaled by 0, or the step is skipped.
 fn overflow(driver: &Driver) {
-    each(driver, &by_state(), &[Precision::Exact], &guards(1.0), Kind::Overflow);
+    for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &guards(1.0)) {
+        with_rule!(rule, |rule| guarded.overflow(rule));
+    }
 }
 
 impl Guarded<'_> {
@@ -470,7 +433,9 @@ impl Guarded<'_> {
 /// Nine steps, of which two are bad, in one submission.
 fn recorded(driver: &Driver) {
     let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(10.0) };
-    each(driver, &by_state(), &[Precision::Exact], &[guard], Kind::Recorded);
+    for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &[guard]) {
+        with_rule!(rule, |rule| guarded.recorded(rule));
+    }
 }
 
 impl Guarded<'_> {

@@ -7,7 +7,7 @@ use wgpu_optim::data::{Dataset, synthetic};
 use wgpu_optim::linear::{
     Engine, LinearModel, Loss, Penalty, Trained, Training, predict_blocking, train_blocking,
 };
-use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor, Schedule};
+use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, Schedule, with_rule};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -104,11 +104,11 @@ fn every_formula(driver: &Driver) {
     let precisions = driver.precisions();
     let last = &precisions[precisions.len() - 1..];
     for rule in AnyRule::examples() {
-        rule.visit(Formula(driver, last, (120, 7, 10, None)));
+        with_rule!(rule, |rule| formula(driver, last, (120, 7, 10, None), rule));
     }
     for rule in each_rule() {
         for shape in [(120, 7, 10, None), (120, 7, 10, Some(1000)), (33, 1100, 16, None)] {
-            rule.visit(Formula(driver, precisions, shape));
+            with_rule!(rule, |rule| formula(driver, precisions, shape, rule));
         }
     }
 }
@@ -116,25 +116,23 @@ fn every_formula(driver: &Driver) {
 /// Rows, features, rows of a batch, and the bytes of the table that are kept.
 type Shape = (u32, usize, usize, Option<u64>);
 
-struct Formula<'a>(&'a Driver, &'a [Precision], Shape);
-
-impl RuleVisitor for Formula<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, mut rule: R) {
-        let Self(driver, precisions, (rows, features, batch_size, gpu_memory)) = self;
-        // Small enough for those that climb.
-        rule.set_learning_rate(0.01);
-        let data = synthetic(rows, features, 4).dataset;
-        let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
-        let expected = train_by(rule, Engine::Cpu, &data, &training);
-        for &precision in precisions {
-            let engine = Engine::Gpu { gpu: driver.gpu(), precision };
-            let actual = train_by(rule, engine, &data, &training);
-            let seconds_per_epoch = expected.seconds_per_epoch;
-            let what = format!("{rows}x{features}, {precision}, {rule:?} on {}", driver.name);
-            assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
-        }
+fn formula<R: Rule>(
+    driver: &Driver,
+    precisions: &[Precision],
+    (rows, features, batch_size, gpu_memory): Shape,
+    mut rule: R,
+) {
+    // Small enough for those that climb.
+    rule.set_learning_rate(0.01);
+    let data = synthetic(rows, features, 4).dataset;
+    let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
+    let expected = train_by(rule, Engine::Cpu, &data, &training);
+    for &precision in precisions {
+        let engine = Engine::Gpu { gpu: driver.gpu(), precision };
+        let actual = train_by(rule, engine, &data, &training);
+        let seconds_per_epoch = expected.seconds_per_epoch;
+        let what = format!("{rows}x{features}, {precision}, {rule:?} on {}", driver.name);
+        assert_eq!(Trained { seconds_per_epoch, ..actual }, expected, "{what}");
     }
 }
 

@@ -9,15 +9,22 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "../support/bound.rs"]
+mod bound;
 mod boundaries;
 mod driver;
 mod errors;
 mod golden;
 mod groups;
 mod guard;
+mod guard_groups;
+mod guard_rows;
 mod linear;
+mod lost;
 mod memory;
+mod mixed;
 mod native_bound;
+mod pages;
 mod properties;
 mod record;
 mod reference;
@@ -37,17 +44,22 @@ type Suite = (&'static [Check], fn(&Driver) -> bool);
 const ANY: fn(&Driver) -> bool = |_| true;
 
 /// The longest first, so that no thread is without work for long at the end.
-const SUITES: [Suite; 14] = [
+const SUITES: &[Suite] = &[
     (linear::CHECKS, ANY),
     (guard::CHECKS, ANY),
     (groups::CHECKS, ANY),
+    (guard_groups::CHECKS, ANY),
+    (guard_rows::CHECKS, ANY),
+    (mixed::CHECKS, ANY),
     (sparse::CHECKS, ANY),
     (boundaries::CHECKS, ANY),
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
     (golden::CHECKS, ANY),
+    (lost::CHECKS, ANY),
     (memory::CHECKS, memory::runs_on),
     (native_bound::CHECKS, ANY),
+    (pages::CHECKS, ANY),
     (properties::CHECKS, ANY),
     (record::CHECKS, ANY),
     (rows::CHECKS, ANY),

@@ -1,9 +1,9 @@
 //! Vectors past 2 GiB.
 
-use wgpu_optim::numerics::Bound;
 use wgpu_optim::{Adagrad, GpuOptimizer};
 
 use crate::Check;
+use crate::bound::Bound;
 use crate::driver::Driver;
 use crate::reference::{Reference, values};
 

@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use wgpu_optim::rules::{Domain, Setting, SettingKind};
-use wgpu_optim::{AnyRule, GpuOptimizer, GpuVec, Rule, RuleVisitor, wgpu};
+use wgpu_optim::{AnyRule, GpuOptimizer, Rule, with_rule};
 
 use crate::Check;
-use crate::driver::Driver;
+use crate::driver::{Driver, USAGES, placed};
 use crate::reference::{Reference, mix, values};
 
 pub(crate) const CHECKS: &[Check] =
@@ -30,50 +30,31 @@ fn value<R>(setting: &Setting<R>, fraction: f64) -> f64 {
     }
 }
 
-#[derive(Clone, Copy)]
-struct Step<'a> {
-    driver: &'a Driver,
+fn step<R: Rule>(
+    driver: &Driver,
     len: usize,
     params_at: usize,
     grads_at: usize,
     seed: u32,
-}
-
-impl RuleVisitor for Step<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, mut rule: R) {
-        let Self { driver, len, params_at, grads_at, seed } = self;
-        for (index, setting) in R::SETTINGS.iter().enumerate() {
-            (setting.set)(&mut rule, value(setting, fraction(seed.into(), index)));
-        }
-        if rule.validate().is_err() {
-            return; // settings that do not go together
-        }
-        let gpu = driver.gpu();
-        let (host, gradient) = (values(len, seed, 15), values(len, seed ^ 1, 15));
-        let view = |host: &[f32], at: usize| {
-            let buffer = gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: None,
-                size: 4 * (at + len) as u64,
-                usage: wgpu::BufferUsages::STORAGE
-                    | wgpu::BufferUsages::COPY_SRC
-                    | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            let vector = GpuVec::from_buffer(buffer, 4 * at as u64, len).unwrap();
-            gpu.write(&vector, host).unwrap();
-            vector
-        };
-        let (params, grads) = (view(&host, params_at), view(&gradient, grads_at));
-        let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
-        let mut reference = Reference::new(rule, &host);
-        optimizer.step(&params, &grads).unwrap();
-        reference.step(&gradient);
-        let what = format!("{len} elements at {params_at} and {grads_at}, {rule:?}");
-        let stepped = params.download_blocking(gpu).unwrap();
-        driver.check_native(&what, &reference, &stepped, &optimizer, gpu);
+    mut rule: R,
+) {
+    for (index, setting) in R::SETTINGS.iter().enumerate() {
+        (setting.set)(&mut rule, value(setting, fraction(seed.into(), index)));
     }
+    if rule.validate().is_err() {
+        return; // settings that do not go together
+    }
+    let gpu = driver.gpu();
+    let (host, gradient) = (values(len, seed, 15), values(len, seed ^ 1, 15));
+    let view = |host: &[f32], at: usize| placed(gpu, host, at, 0, USAGES);
+    let (params, grads) = (view(&host, params_at), view(&gradient, grads_at));
+    let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();
+    let mut reference = Reference::new(rule, &host);
+    optimizer.step(&params, &grads).unwrap();
+    reference.step(&gradient);
+    let what = format!("{len} elements at {params_at} and {grads_at}, {rule:?}");
+    let stepped = params.download_blocking(gpu).unwrap();
+    driver.check_native(&what, &reference, &stepped, &optimizer, gpu);
 }
 
 fn any_step(driver: &Driver) {
@@ -83,7 +64,7 @@ fn any_step(driver: &Driver) {
     let mut runner =
         TestRunner::new(Config { cases: 160, failure_persistence: None, ..Config::default() });
     let result = runner.run(&cases, |(preset, len, params_at, grads_at, seed)| {
-        presets[preset].rule.visit(Step { driver, len, params_at, grads_at, seed });
+        with_rule!(presets[preset].rule, |rule| step(driver, len, params_at, grads_at, seed, rule));
         Ok(())
     });
     if let Err(error) = result {

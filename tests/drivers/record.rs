@@ -1,7 +1,7 @@
 //! Steps recorded into the caller's encoder.
 
 use wgpu_optim::{
-    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor, Schedule, wgpu,
+    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, Schedule, wgpu, with_rule,
 };
 
 use crate::Check;
@@ -35,138 +35,119 @@ fn optimizer<R: Rule>(driver: &Driver, rule: R) -> GpuOptimizer<R> {
 
 fn learning_rates(driver: &Driver) {
     for rule in by_state() {
-        rule.visit(LearningRates(driver));
+        with_rule!(rule, |rule| learning_rates_of(driver, rule));
     }
 }
 
-struct LearningRates<'a>(&'a Driver);
-
-impl RuleVisitor for LearningRates<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let gpu = self.0.gpu();
-        let rates: Vec<f32> = (1..=100).map(|n| 1.0 / n as f32).collect();
-        let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
-        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
-        let mut optimizer = optimizer(self.0, rule);
-        let mut reference = Reference::new(rule, &host);
-        // Twice, so that the second round takes the slots of the first.
-        for _ in 0..2 {
-            let mut encoder = encoder(gpu);
-            for &rate in &rates {
-                optimizer.set_learning_rate(rate).unwrap();
-                optimizer.record(&mut encoder, &params, &grads).unwrap();
-                reference.optimizer.set_learning_rate(rate).unwrap();
-                reference.step(&gradient);
-            }
-            gpu.queue().submit([encoder.finish()]);
-            gpu.wait_blocking().unwrap();
+fn learning_rates_of<R: Rule>(driver: &Driver, rule: R) {
+    let gpu = driver.gpu();
+    let rates: Vec<f32> = (1..=100).map(|n| 1.0 / n as f32).collect();
+    let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
+    let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
+    let mut optimizer = optimizer(driver, rule);
+    let mut reference = Reference::new(rule, &host);
+    // Twice, so that the second round takes the slots of the first.
+    for _ in 0..2 {
+        let mut encoder = encoder(gpu);
+        for &rate in &rates {
+            optimizer.set_learning_rate(rate).unwrap();
+            optimizer.record(&mut encoder, &params, &grads).unwrap();
+            reference.optimizer.set_learning_rate(rate).unwrap();
+            reference.step(&gradient);
         }
-        let stepped = params.download_blocking(gpu).unwrap();
-        self.0.check_exactly("200 steps", &reference, &stepped, &optimizer, gpu);
+        gpu.queue().submit([encoder.finish()]);
+        gpu.wait_blocking().unwrap();
     }
+    let stepped = params.download_blocking(gpu).unwrap();
+    driver.check_exactly("200 steps", &reference, &stepped, &optimizer, gpu);
 }
 
 /// Each recorded step has the rate that its number has, whenever it is submitted.
 fn schedules(driver: &Driver) {
     for rule in by_state() {
-        rule.visit(Scheduled(driver));
+        with_rule!(rule, |rule| scheduled(driver, rule));
     }
 }
 
-struct Scheduled<'a>(&'a Driver);
-
-impl RuleVisitor for Scheduled<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let gpu = self.0.gpu();
-        let schedule: Schedule = "warmup:5,cosine:30@30,exponential:0.5".parse().unwrap();
-        let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
-        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
-        let mut optimizer = optimizer(self.0, rule).with_schedule(schedule.clone()).unwrap();
-        let mut encoder = encoder(gpu);
-        for _ in 0..40 {
-            optimizer.record(&mut encoder, &params, &grads).unwrap();
-        }
-        gpu.queue().submit([encoder.finish()]);
-        let stepped = params.download_blocking(gpu).unwrap();
-
-        // The CPU engine by the same schedule, and by the rates set by hand where they are in f32.
-        let mut reference = Reference::new(rule, &host);
-        reference.optimizer = reference.optimizer.with_schedule(schedule).unwrap();
-        for _ in 0..40 {
-            reference.step(&gradient);
-        }
-        self.0.check_exactly("a schedule", &reference, &stepped, &optimizer, gpu);
-        let rates: Schedule = "step:1:0.5".parse().unwrap();
-        let mut scheduled = CpuOptimizer::new(rule, LEN).unwrap().with_schedule(rates).unwrap();
-        let mut set = CpuOptimizer::new(rule, LEN).unwrap();
-        let (mut by_schedule, mut by_hand) = (host.clone(), host.clone());
-        for step in 0..5 {
-            set.set_learning_rate(rule.learning_rate() / 2_f32.powi(step)).unwrap();
-            set.step(&mut by_hand, &gradient).unwrap();
-            scheduled.step(&mut by_schedule, &gradient).unwrap();
-        }
-        self.0.check_exact("halved rates", &by_hand, &by_schedule);
+fn scheduled<R: Rule>(driver: &Driver, rule: R) {
+    let gpu = driver.gpu();
+    let schedule: Schedule = "warmup:5,cosine:30@30,exponential:0.5".parse().unwrap();
+    let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
+    let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
+    let mut optimizer = optimizer(driver, rule).with_schedule(schedule.clone()).unwrap();
+    let mut encoder = encoder(gpu);
+    for _ in 0..40 {
+        optimizer.record(&mut encoder, &params, &grads).unwrap();
     }
+    gpu.queue().submit([encoder.finish()]);
+    let stepped = params.download_blocking(gpu).unwrap();
+
+    // The CPU engine by the same schedule, and by the rates set by hand where they are in f32.
+    let mut reference = Reference::new(rule, &host);
+    reference.optimizer = reference.optimizer.with_schedule(schedule).unwrap();
+    for _ in 0..40 {
+        reference.step(&gradient);
+    }
+    driver.check_exactly("a schedule", &reference, &stepped, &optimizer, gpu);
+    let rates: Schedule = "step:1:0.5".parse().unwrap();
+    let mut scheduled = CpuOptimizer::new(rule, LEN).unwrap().with_schedule(rates).unwrap();
+    let mut set = CpuOptimizer::new(rule, LEN).unwrap();
+    let (mut by_schedule, mut by_hand) = (host.clone(), host.clone());
+    for step in 0..5 {
+        set.set_learning_rate(rule.learning_rate() / 2_f32.powi(step)).unwrap();
+        set.step(&mut by_hand, &gradient).unwrap();
+        scheduled.step(&mut by_schedule, &gradient).unwrap();
+    }
+    driver.check_exact("halved rates", &by_hand, &by_schedule);
 }
 
 fn out_of_turn(driver: &Driver) {
     for rule in by_state() {
-        rule.visit(OutOfTurn(driver));
+        with_rule!(rule, |rule| out_of_turn_of(driver, rule));
     }
 }
 
 /// Uniforms belong to the encoder that they were recorded into, whenever it is submitted.
-struct OutOfTurn<'a>(&'a Driver);
+fn out_of_turn_of<R: Rule>(driver: &Driver, rule: R) {
+    let gpu = driver.gpu();
+    let (start, gradient) = (vec![0.0; LEN], values(LEN, 2, 5));
+    let grads = gpu.upload(&gradient).unwrap();
+    let mut optimizer = optimizer(driver, rule);
+    let (first, second) = (gpu.upload(&start).unwrap(), gpu.upload(&start).unwrap());
+    let (mut early, mut late) = (encoder(gpu), encoder(gpu));
+    optimizer.set_learning_rate(1.0).unwrap();
+    optimizer.record(&mut late, &second, &grads).unwrap();
+    optimizer.set_learning_rate(2.0).unwrap();
+    optimizer.record(&mut early, &first, &grads).unwrap();
+    // A dropped encoder gives its slot back, and one that was never submitted is not waited
+    // for.
+    let mut dropped = encoder(gpu);
+    optimizer.set_learning_rate(3.0).unwrap();
+    optimizer.record(&mut dropped, &first, &grads).unwrap();
+    drop(dropped);
+    gpu.queue().submit([early.finish()]);
+    optimizer.set_learning_rate(4.0).unwrap();
+    optimizer.step(&first, &grads).unwrap();
+    gpu.queue().submit([late.finish()]);
 
-impl RuleVisitor for OutOfTurn<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self(driver) = self;
-        let gpu = driver.gpu();
-        let (start, gradient) = (vec![0.0; LEN], values(LEN, 2, 5));
-        let grads = gpu.upload(&gradient).unwrap();
-        let mut optimizer = optimizer(driver, rule);
-        let (first, second) = (gpu.upload(&start).unwrap(), gpu.upload(&start).unwrap());
-        let (mut early, mut late) = (encoder(gpu), encoder(gpu));
-        optimizer.set_learning_rate(1.0).unwrap();
-        optimizer.record(&mut late, &second, &grads).unwrap();
-        optimizer.set_learning_rate(2.0).unwrap();
-        optimizer.record(&mut early, &first, &grads).unwrap();
-        // A dropped encoder gives its slot back, and one that was never submitted is not waited
-        // for.
-        let mut dropped = encoder(gpu);
-        optimizer.set_learning_rate(3.0).unwrap();
-        optimizer.record(&mut dropped, &first, &grads).unwrap();
-        drop(dropped);
-        gpu.queue().submit([early.finish()]);
-        optimizer.set_learning_rate(4.0).unwrap();
-        optimizer.step(&first, &grads).unwrap();
-        gpu.queue().submit([late.finish()]);
-
-        // The state is shared: the order of submission is the order of the steps. But each has the
-        // number that it was recorded with.
-        let mut reference = Reference::new(rule, &start);
-        let mut step = |number: u64, params: &[f32]| {
-            reference.params.copy_from_slice(params);
-            reference.optimizer.set_steps(number - 1);
-            reference.optimizer.set_learning_rate(number as f32).unwrap();
-            reference.step(&gradient);
-            reference.params.clone()
-        };
-        let expected = step(2, &start);
-        let expected = step(4, &expected);
-        let what = format!("submitted early, {rule:?}");
-        driver.check_exact(&what, &expected, &first.download_blocking(gpu).unwrap());
-        step(1, &start);
-        let stepped = second.download_blocking(gpu).unwrap();
-        let what = format!("submitted late, {rule:?}");
-        driver.check_exactly(&what, &reference, &stepped, &optimizer, gpu);
-    }
+    // The state is shared: the order of submission is the order of the steps. But each has the
+    // number that it was recorded with.
+    let mut reference = Reference::new(rule, &start);
+    let mut step = |number: u64, params: &[f32]| {
+        reference.params.copy_from_slice(params);
+        reference.optimizer.set_steps(number - 1);
+        reference.optimizer.set_learning_rate(number as f32).unwrap();
+        reference.step(&gradient);
+        reference.params.clone()
+    };
+    let expected = step(2, &start);
+    let expected = step(4, &expected);
+    let what = format!("submitted early, {rule:?}");
+    driver.check_exact(&what, &expected, &first.download_blocking(gpu).unwrap());
+    step(1, &start);
+    let stepped = second.download_blocking(gpu).unwrap();
+    let what = format!("submitted late, {rule:?}");
+    driver.check_exactly(&what, &reference, &stepped, &optimizer, gpu);
 }
 
 /// The caller's own device and queue, wrapped twice: nothing is installed, nothing is shared.
@@ -179,90 +160,76 @@ fn wrapped(driver: &Driver) {
 
 fn pairs_in_turn(driver: &Driver) {
     for rule in by_state() {
-        rule.visit(PairsInTurn(driver));
+        with_rule!(rule, |rule| pairs_in_turn_of(driver, rule));
     }
 }
 
 /// More pairs than bindings are kept, in an order that finds some and misses others.
-struct PairsInTurn<'a>(&'a Driver);
-
-impl RuleVisitor for PairsInTurn<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self(driver) = self;
-        let gpu = driver.gpu();
-        let mut optimizer = optimizer(driver, rule);
-        let mut reference = Reference::new(rule, &vec![0.0; LEN]);
-        let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
-        let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();
-        let params = gpu.zeros(LEN).unwrap();
-        for index in [0, 1, 2, 0, 2, 1, 3, 4, 5, 0, 5, 1] {
-            if index == 3 {
-                optimizer = optimizer.with_precision(Precision::Exact);
-            }
-            optimizer.step(&params, &grads[index]).unwrap();
-            reference.step(&gradients[index]);
+fn pairs_in_turn_of<R: Rule>(driver: &Driver, rule: R) {
+    let gpu = driver.gpu();
+    let mut optimizer = optimizer(driver, rule);
+    let mut reference = Reference::new(rule, &vec![0.0; LEN]);
+    let gradients: Vec<_> = (0..6).map(|seed| values(LEN, seed, 5)).collect();
+    let grads: Vec<_> = gradients.iter().map(|host| gpu.upload(host).unwrap()).collect();
+    let params = gpu.zeros(LEN).unwrap();
+    for index in [0, 1, 2, 0, 2, 1, 3, 4, 5, 0, 5, 1] {
+        if index == 3 {
+            optimizer = optimizer.with_precision(Precision::Exact);
         }
-        optimizer.forget_bindings();
-        optimizer.step(&params, &grads[0]).unwrap();
-        reference.step(&gradients[0]);
-        let stepped = params.download_blocking(gpu).unwrap();
-        driver.check_exactly("pairs in turn", &reference, &stepped, &optimizer, gpu);
+        optimizer.step(&params, &grads[index]).unwrap();
+        reference.step(&gradients[index]);
     }
+    optimizer.forget_bindings();
+    optimizer.step(&params, &grads[0]).unwrap();
+    reference.step(&gradients[0]);
+    let stepped = params.download_blocking(gpu).unwrap();
+    driver.check_exactly("pairs in turn", &reference, &stepped, &optimizer, gpu);
 }
 
 fn resumed(driver: &Driver) {
     for rule in AnyRule::examples() {
-        rule.visit(Resumed(driver));
+        with_rule!(rule, |rule| resumed_of(driver, rule));
     }
 }
 
 /// Parameters, state and the number of steps are all that there is: a run that changes its engine
 /// twice is the run of one.
-struct Resumed<'a>(&'a Driver);
+fn resumed_of<R: Rule>(driver: &Driver, rule: R) {
+    let gpu = driver.gpu();
+    let host = values(LEN, 1, 5);
+    let gradients: Vec<_> = (0..6).map(|step| values(LEN, 10 + step, 5)).collect();
+    let mut whole = Reference::new(rule, &host);
+    gradients.iter().for_each(|gradient| whole.step(gradient));
 
-impl RuleVisitor for Resumed<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self(driver) = self;
-        let gpu = driver.gpu();
-        let host = values(LEN, 1, 5);
-        let gradients: Vec<_> = (0..6).map(|step| values(LEN, 10 + step, 5)).collect();
-        let mut whole = Reference::new(rule, &host);
-        gradients.iter().for_each(|gradient| whole.step(gradient));
-
-        let (params, grads) = (gpu.upload(&host).unwrap(), gpu.zeros(LEN).unwrap());
-        let mut first = optimizer(driver, rule);
-        for gradient in &gradients[..2] {
-            gpu.write(&grads, gradient).unwrap();
-            first.step(&params, &grads).unwrap();
-        }
-        let mut on_host = CpuOptimizer::new(rule, LEN).unwrap();
-        on_host.set_steps(first.steps());
-        for k in 0..first.state_count() {
-            let saved = first.state(k).download_blocking(gpu).unwrap();
-            on_host.state_mut(k).copy_from_slice(&saved);
-        }
-        let mut x = params.download_blocking(gpu).unwrap();
-        for gradient in &gradients[2..4] {
-            on_host.step(&mut x, gradient).unwrap();
-        }
-        let mut last = optimizer(driver, rule);
-        last.set_steps(on_host.steps());
-        for k in 0..last.state_count() {
-            gpu.write(last.state(k), on_host.state(k)).unwrap();
-        }
-        gpu.write(&params, &x).unwrap();
-        for gradient in &gradients[4..] {
-            gpu.write(&grads, gradient).unwrap();
-            last.step(&params, &grads).unwrap();
-        }
-        let resumed = params.download_blocking(gpu).unwrap();
-        let what = format!("resumed, {rule:?}");
-        driver.check_exactly(&what, &whole, &resumed, &last, gpu);
+    let (params, grads) = (gpu.upload(&host).unwrap(), gpu.zeros(LEN).unwrap());
+    let mut first = optimizer(driver, rule);
+    for gradient in &gradients[..2] {
+        gpu.write(&grads, gradient).unwrap();
+        first.step(&params, &grads).unwrap();
     }
+    let mut on_host = CpuOptimizer::new(rule, LEN).unwrap();
+    on_host.set_steps(first.steps());
+    for k in 0..first.state_count() {
+        let saved = first.state(k).download_blocking(gpu).unwrap();
+        on_host.state_mut(k).copy_from_slice(&saved);
+    }
+    let mut x = params.download_blocking(gpu).unwrap();
+    for gradient in &gradients[2..4] {
+        on_host.step(&mut x, gradient).unwrap();
+    }
+    let mut last = optimizer(driver, rule);
+    last.set_steps(on_host.steps());
+    for k in 0..last.state_count() {
+        gpu.write(last.state(k), on_host.state(k)).unwrap();
+    }
+    gpu.write(&params, &x).unwrap();
+    for gradient in &gradients[4..] {
+        gpu.write(&grads, gradient).unwrap();
+        last.step(&params, &grads).unwrap();
+    }
+    let resumed = params.download_blocking(gpu).unwrap();
+    let what = format!("resumed, {rule:?}");
+    driver.check_exactly(&what, &whole, &resumed, &last, gpu);
 }
 
 /// -0 - 0 * 1 / 1 is -0, and -0 - (-0 * 1 / 1) is +0.

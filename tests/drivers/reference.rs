@@ -2,22 +2,14 @@
 
 use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
-use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, NonFinite, Rule, RuleVisitor};
+use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, NonFinite, Rule, with_rule};
 
 /// Every rule with every set of state vectors that some choice of its formula has: none to three,
 /// and some of which a vector in the middle is missing.
 pub(crate) fn by_state() -> Vec<AnyRule> {
-    struct Names;
-    impl RuleVisitor for Names {
-        type Output = Vec<&'static str>;
-
-        fn visit<R: Rule>(self, rule: R) -> Self::Output {
-            rule.state_names()
-        }
-    }
     let mut seen = Vec::new();
     let is_new = |rule: &AnyRule| {
-        let key = (rule.name(), rule.visit(Names));
+        let key = (rule.name(), with_rule!(*rule, |rule| rule.state_names()));
         let new = !seen.contains(&key);
         seen.push(key);
         new

@@ -8,8 +8,7 @@ use std::collections::BTreeMap;
 use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{MeanSquare, StateElement};
 use wgpu_optim::{
-    Adagrad, Adam, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, Rule, RuleVisitor,
-    StepError,
+    Adagrad, Adam, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, Precision, RowsError, Rule, with_rule,
 };
 
 use crate::Check;
@@ -24,6 +23,8 @@ pub(crate) const CHECKS: &[Check] = &[
     ("row-wise: long rows named more often than loops turn", often),
     ("row-wise: rows that are not finite, and subnormal ones", special),
     ("row-wise: N steps in one encoder, each with its own", recorded),
+    ("row-wise: dense steps of every rule that can", dense),
+    ("row-wise: dense steps under lowered limits", dense_in_parts),
 ];
 
 const PRECISIONS: [Precision; 2] = [Precision::Exact, Precision::Native];
@@ -126,6 +127,7 @@ struct Agree<'a> {
     precision: Precision,
     rows: usize,
     width: usize,
+    /// Row gradients; 0 for a gradient of every parameter.
     count: usize,
 }
 
@@ -138,20 +140,21 @@ impl<'a> Agree<'a> {
         let optimizer = optimizer.with_precision(precision);
         Some(Pair { driver, gpu, host, reference, params, optimizer })
     }
-}
 
-impl RuleVisitor for Agree<'_> {
-    /// Whether rows can share something of the rule's state.
-    type Output = bool;
-
-    fn visit<R: Rule>(self, rule: R) -> bool {
+    /// Steps on both engines and compares; false if rows can share nothing of the rule's state.
+    fn check<R: Rule>(self, rule: R) -> bool {
         let Self { driver, gpu, precision, rows, width, count } = self;
         let Some(mut pair) = self.pair(rule, values(rows * width, 1, 5)) else { return false };
         let mut trajectory = Trajectory::new(&pair.reference, &pair.host);
         for seed in 0..3 {
-            let named = indices(rows, count, seed);
-            let gradients = values(count * width, seed as u32 + 2, 5);
-            pair.step(&gradients, &named);
+            let (dense, gradients) = (count == 0, if count == 0 { rows } else { count });
+            let gradients = values(gradients * width, seed as u32 + 2, 5);
+            let named = if dense { (0..rows as u32).collect() } else { indices(rows, count, seed) };
+            if dense {
+                pair.step_dense(&gradients);
+            } else {
+                pair.step(&gradients, &named);
+            }
             trajectory.step(seed + 1, &gradients, &named);
         }
         let what = format!("row-wise, {count} of {rows} rows of {width}, {precision}, {rule:?}");
@@ -174,7 +177,9 @@ fn every_rule(driver: &Driver) {
     let gpu = driver.gpu();
     for precision in PRECISIONS {
         let agree = Agree { driver, gpu, precision, rows: 21, width: 8, count: 30 };
-        let tried = AnyRule::examples().into_iter().filter(|rule| rule.visit(agree));
+        let tried = AnyRule::examples()
+            .into_iter()
+            .filter(|rule| with_rule!(*rule, |rule| agree.check(rule)));
         let mut names: Vec<_> = tried.map(AnyRule::name).collect();
         names.dedup();
         assert_eq!(names, ["adagrad", "rmsprop", "adadelta", "adam"]);
@@ -186,13 +191,12 @@ fn widths(driver: &Driver) {
     let gpu = driver.gpu();
     for precision in PRECISIONS {
         for width in [1, 3, 4, 5, 31, 32, 33, 64, 100, 1000] {
-            for rule in [Adagrad::default().into(), AnyRule::from(Adam::default())] {
-                rule.visit(Agree { driver, gpu, precision, rows: 9, width, count: 7 });
-            }
+            let agree = Agree { driver, gpu, precision, rows: 9, width, count: 7 };
+            assert!(agree.check(Adagrad::default()) && agree.check(Adam::default()));
         }
         // More rows than one workgroup has, and than one thread of the CPU engine.
-        let rule = AnyRule::from(Adagrad::default());
-        rule.visit(Agree { driver, gpu, precision, rows: 20_000, width: 16, count: 8000 });
+        let agree = Agree { driver, gpu, precision, rows: 20_000, width: 16, count: 8000 };
+        assert!(agree.check(Adagrad::default()));
     }
 }
 
@@ -212,9 +216,8 @@ fn parts(driver: &Driver) {
             [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (20_000, 1, 5000), (20, 1000, 9)]
         {
             let agree = Agree { driver, gpu: &small, precision, rows, width, count };
-            assert!(AnyRule::from(Adagrad::default()).visit(agree));
-            let adam = Adam { amsgrad: true, ..Adam::default() };
-            assert!(AnyRule::from(adam).visit(agree));
+            assert!(agree.check(Adagrad::default()));
+            assert!(agree.check(Adam { amsgrad: true, ..Adam::default() }));
         }
     }
     let mut optimizer = GpuOptimizer::row_wise(&small, Adagrad::default(), 20, 1025).unwrap();
@@ -236,7 +239,7 @@ fn often(driver: &Driver) {
     pair.step(&values(count * width, 2, 5), &named);
     pair.check("row-wise, a row named 2200 times");
     let error = GpuOptimizer::row_wise(gpu, Adagrad::default(), 1, 698_561).unwrap_err();
-    assert_eq!(error, StepError::RowTooLong { width: 698_561, most: 698_560 });
+    assert_eq!(error, RowsError::TooLong { width: 698_561, max: 698_560 }.into());
 }
 
 fn special(driver: &Driver) {
@@ -268,4 +271,46 @@ fn recorded(driver: &Driver) {
     }
     gpu.queue().submit([encoder.finish()]);
     pair.check("20 recorded row-wise steps");
+}
+
+/// Widths on both sides of the 4 columns of an invocation, and of the 32 of a row.
+const WIDTHS: [usize; 5] = [1, 2, 5, 64, 1024];
+
+fn dense(driver: &Driver) {
+    let gpu = driver.gpu();
+    for precision in PRECISIONS {
+        let mut count = 0;
+        for rule in AnyRule::examples() {
+            for width in WIDTHS {
+                let agree = Agree { driver, gpu, precision, rows: 7, width, count: 0 };
+                count += usize::from(with_rule!(rule, |rule| agree.check(rule)));
+            }
+        }
+        assert!(count >= 5 * WIDTHS.len(), "{count}");
+        // More rows than a workgroup has.
+        let agree = Agree { driver, gpu, precision, rows: 3000, width: 5, count: 0 };
+        assert!(agree.check(Adagrad::default()));
+    }
+}
+
+fn dense_in_parts(driver: &Driver) {
+    let small = driver.with_limits(|limits| {
+        limits.max_storage_buffer_binding_size = 4096;
+        limits.max_buffer_size = 64 << 10;
+        limits.max_compute_workgroups_per_dimension = 2;
+        limits.max_compute_invocations_per_workgroup = 64;
+        limits.max_compute_workgroup_size_x = 64;
+        limits.max_compute_workgroup_size_y = 64;
+    });
+    for precision in PRECISIONS {
+        // Gradients in one binding with rows in one run and in several; then gradients in several
+        // bindings, the last of them several buffers.
+        for (rows, width) in
+            [(100, 5), (1000, 1), (500, 2), (2500, 1), (2500, 2), (500, 5), (40, 64), (20, 1024)]
+        {
+            let agree = Agree { driver, gpu: &small, precision, rows, width, count: 0 };
+            assert!(agree.check(Adagrad::default()));
+            assert!(agree.check(Adam { amsgrad: true, ..Adam::default() }));
+        }
+    }
 }

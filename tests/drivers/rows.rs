@@ -1,8 +1,8 @@
 //! Steps over some rows of a table: equal to the CPU engine's, and nothing else touched.
 
 use wgpu_optim::{
-    Adagrad, AnyRule, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, Precision, Rule, RuleVisitor,
-    StepError, wgpu,
+    Adagrad, AnyRule, CpuError, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GuardReport, Precision,
+    RowsError, Rule, StepError, wgpu, with_rule,
 };
 
 use crate::Check;
@@ -55,7 +55,24 @@ impl<'a, R: Rule> Pair<'a, R> {
     pub(crate) fn step(&mut self, gradients: &[f32], indices: &[u32]) {
         let row_gradients = self.gpu.upload(gradients).unwrap();
         self.optimizer.step_rows(&self.params, &row_gradients, indices).unwrap();
-        self.reference.step_rows(&mut self.host, gradients, indices).unwrap();
+        let stepped = self.reference.step_rows(&mut self.host, gradients, indices);
+        self.count(stepped);
+    }
+
+    /// A step over all rows, each with one gradient.
+    pub(crate) fn step_dense(&mut self, gradients: &[f32]) {
+        let grads = self.gpu.upload(gradients).unwrap();
+        self.optimizer.step(&self.params, &grads).unwrap();
+        let stepped = self.reference.step(&mut self.host, gradients);
+        self.count(stepped);
+    }
+
+    fn count(&mut self, stepped: Result<(), CpuError>) {
+        match stepped {
+            // A device's host cannot know of it, and counts the step.
+            Err(CpuError::Gradient(_)) => self.reference.set_steps(self.reference.steps() + 1),
+            other => other.unwrap(),
+        }
     }
 
     pub(crate) fn check(&self, what: &str) {
@@ -68,39 +85,42 @@ impl<'a, R: Rule> Pair<'a, R> {
             self.driver.check_exact(&what, self.reference.state(index), &found);
         }
         assert_eq!(self.optimizer.steps(), self.reference.steps());
+        let (found, expected) =
+            (self.optimizer.report_blocking().unwrap(), self.reference.report());
+        check_report(&format!("{what} on {}", self.driver.name), &expected, &found);
     }
 }
 
+/// Asserts equal reports, of the norm equal bits.
+pub(crate) fn check_report(what: &str, expected: &GuardReport, found: &GuardReport) {
+    let fields =
+        |r: &GuardReport| (r.non_finite, r.first, r.skipped_steps, r.norm.map(f32::to_bits));
+    assert_eq!(fields(found), fields(expected), "{what}: the report");
+}
+
 /// Steps over some rows of a table, compared with the CPU engine's.
-#[derive(Clone, Copy)]
-struct Agree<'a> {
-    driver: &'a Driver,
-    gpu: &'a Gpu,
+fn agree<R: Rule>(
+    driver: &Driver,
+    gpu: &Gpu,
     precision: Precision,
     rows: usize,
     width: usize,
     count: usize,
-}
-
-impl RuleVisitor for Agree<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self { driver, gpu, precision, rows, width, count } = self;
-        let mut pair = Pair::new(driver, gpu, rule, precision, values(rows * width, 1, 5));
-        for seed in 0..3 {
-            let named = indices(rows, count, seed);
-            pair.step(&values(count * width, seed as u32 + 2, 5), &named);
-        }
-        pair.check(&format!("{count} of {rows} rows of {width}, {precision}, {rule:?}"));
+    rule: R,
+) {
+    let mut pair = Pair::new(driver, gpu, rule, precision, values(rows * width, 1, 5));
+    for seed in 0..3 {
+        let named = indices(rows, count, seed);
+        pair.step(&values(count * width, seed as u32 + 2, 5), &named);
     }
+    pair.check(&format!("{count} of {rows} rows of {width}, {precision}, {rule:?}"));
 }
 
 fn every_rule(driver: &Driver) {
     let gpu = driver.gpu();
     let precision = *driver.precisions().last().unwrap();
     for rule in AnyRule::examples() {
-        rule.visit(Agree { driver, gpu, precision, rows: 21, width: 8, count: 30 });
+        with_rule!(rule, |rule| agree(driver, gpu, precision, 21, 8, 30, rule));
     }
 }
 
@@ -109,15 +129,15 @@ fn widths(driver: &Driver) {
     for &precision in driver.precisions() {
         for rule in by_state() {
             for (rows, width, count) in [(300, 1, 200), (50, 7, 33), (1, 5, 1), (40, 64, 25)] {
-                rule.visit(Agree { driver, gpu, precision, rows, width, count });
+                with_rule!(rule, |rule| agree(driver, gpu, precision, rows, width, count, rule));
             }
         }
         for width in [2, 3, 4, 6, 12, 63, 65, 1000] {
             let rule = AnyRule::named("adagrad").unwrap();
-            rule.visit(Agree { driver, gpu, precision, rows: 9, width, count: 7 });
+            with_rule!(rule, |rule| agree(driver, gpu, precision, 9, width, 7, rule));
         }
         let rule = AnyRule::named("adagrad").unwrap();
-        rule.visit(Agree { driver, gpu, precision, rows: 50_000, width: 16, count: 20_000 });
+        with_rule!(rule, |rule| agree(driver, gpu, precision, 50_000, 16, 20_000, rule));
     }
 }
 
@@ -129,32 +149,20 @@ fn often(driver: &Driver) {
     for gpu in [driver.gpu(), &small] {
         for &precision in driver.precisions() {
             for width in [4, 3] {
-                rule.visit(Often { driver, gpu, precision, width });
+                with_rule!(rule, |rule| often_of(driver, gpu, precision, width, rule));
             }
         }
     }
 }
 
 /// Rows 1 and 2 of seven named 70,000 and 40,000 times, and others of them once or twice.
-struct Often<'a> {
-    driver: &'a Driver,
-    gpu: &'a Gpu,
-    precision: Precision,
-    width: usize,
-}
-
-impl RuleVisitor for Often<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, rule: R) {
-        let Self { driver, gpu, precision, width } = self;
-        let mut named: Vec<u32> = [0, 1, 3, 3, 6].into();
-        named.extend((0..110_000).map(|at| if at % 11 < 7 { 1 } else { 2 }));
-        named.extend([5, 6]);
-        let mut pair = Pair::new(driver, gpu, rule, precision, values(7 * width, 1, 5));
-        pair.step(&values(named.len() * width, 2, 5), &named);
-        pair.check(&format!("rows of {width} named often, {precision}"));
-    }
+fn often_of<R: Rule>(driver: &Driver, gpu: &Gpu, precision: Precision, width: usize, rule: R) {
+    let mut named: Vec<u32> = [0, 1, 3, 3, 6].into();
+    named.extend((0..110_000).map(|at| if at % 11 < 7 { 1 } else { 2 }));
+    named.extend([5, 6]);
+    let mut pair = Pair::new(driver, gpu, rule, precision, values(7 * width, 1, 5));
+    pair.step(&values(named.len() * width, 2, 5), &named);
+    pair.check(&format!("rows of {width} named often, {precision}"));
 }
 
 /// At offsets aligned and not, in buffers of their own and in one, with nothing else written.
@@ -172,17 +180,15 @@ fn views(driver: &Driver) {
         let mut both = content.clone();
         both.resize(grads_at, poison);
         both.extend(&gradients);
-        let buffer = guarded(gpu, &both, GUARD + offset);
-        let view = |at: usize, len| {
-            GpuVec::from_buffer(&buffer, 4 * (GUARD + offset + at) as u64, len).unwrap()
-        };
+        let whole = guarded(gpu, &both, GUARD + offset);
+        let view = |at: usize, len| whole.slice(at..at + len).unwrap();
         let mut optimizer = GpuOptimizer::new(gpu, Adagrad::default(), len).unwrap();
         optimizer = optimizer.with_precision(Precision::Exact);
         optimizer.step_rows(&view(0, len), &view(grads_at, grads_len), &named).unwrap();
         let mut reference = CpuOptimizer::new(Adagrad::default(), len).unwrap();
         reference.step_rows(&mut content, &gradients, &named).unwrap();
         // Poison is checked around the content, and by its bits between the two.
-        let found = unguarded(gpu, &buffer, GUARD + offset, both.len());
+        let found = unguarded(gpu, &whole);
         both[..len].copy_from_slice(&content);
         let bits = |values: &[f32]| values.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         assert_eq!(bits(&found), bits(&both), "rows of {width} at {offset} on {}", driver.name);
@@ -206,7 +212,7 @@ fn parts(driver: &Driver) {
             for (rows, width, count) in
                 [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (12, 1500, 9), (20_000, 1, 5000)]
             {
-                rule.visit(Agree { driver, gpu, precision, rows, width, count });
+                with_rule!(rule, |rule| agree(driver, gpu, precision, rows, width, count, rule));
             }
         }
     }
@@ -285,7 +291,7 @@ fn refused(driver: &Driver) {
     let gradients = values(9, 2, 5);
     let row_gradients = gpu.upload(&gradients).unwrap();
     let error = pair.optimizer.step_rows(&pair.params, &row_gradients, &[0, 7, 8]).unwrap_err();
-    assert_eq!(error, StepError::RowIndex { at: 2, row: 8, rows: 8 });
+    assert_eq!(error, RowsError::Index { at: 2, row: 8, rows: 8 }.into());
     pair.check("after a refusal");
     pair.step(&gradients, &[0, 7, 7]);
     pair.check("after the recovery");

@@ -8,7 +8,7 @@ use wgpu_optim::linear::{
     Data, EarlyStop, Engine, Examples, LinearModel, Loss, Penalty, TrainError, Trained, Training,
     predict_sparse_blocking, train_blocking,
 };
-use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, RuleVisitor};
+use wgpu_optim::{Adagrad, AnyRule, Gpu, Precision, Rule, with_rule};
 
 use crate::Check;
 use crate::driver::Driver;
@@ -99,23 +99,17 @@ fn shapes(driver: &Driver) {
 
 fn every_formula(driver: &Driver) {
     for rule in AnyRule::examples() {
-        rule.visit(Formula(driver));
+        with_rule!(rule, |rule| formula(driver, rule));
     }
 }
 
 /// Rows of 50 features, of which each batch has some.
-struct Formula<'a>(&'a Driver);
-
-impl RuleVisitor for Formula<'_> {
-    type Output = ();
-
-    fn visit<R: Rule>(self, mut rule: R) {
-        // Small enough for those that climb.
-        rule.set_learning_rate(0.01);
-        let data = sparse(120, 50, 9);
-        let training = Training { batch_size: 10, epochs: 2, ..Training::default() };
-        agree_by(rule, self.0, self.0.gpu(), (&data).into(), &training);
-    }
+fn formula<R: Rule>(driver: &Driver, mut rule: R) {
+    // Small enough for those that climb.
+    rule.set_learning_rate(0.01);
+    let data = sparse(120, 50, 9);
+    let training = Training { batch_size: 10, epochs: 2, ..Training::default() };
+    agree_by(rule, driver, driver.gpu(), (&data).into(), &training);
 }
 
 fn many_submissions(driver: &Driver) {

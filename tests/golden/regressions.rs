@@ -1,7 +1,7 @@
 //! Faults found in other optimizers, each as a test that any engine can run.
 
 use super::{After, Arithmetic, Engine};
-use wgpu_optim::numerics::Bound;
+use crate::bound::Bound;
 use wgpu_optim::{Adagrad, EpsilonPlacement, WeightDecay};
 
 /// One of the tests; it panics if the engine has the fault.

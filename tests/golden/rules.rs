@@ -9,9 +9,9 @@
 
 use std::collections::BTreeMap;
 
-use wgpu_optim::numerics::{Nearest, Rounding, Running, UNIT, Wgsl};
+use wgpu_optim::numerics::{Nearest, Rounding, Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
-use wgpu_optim::{AdaDelta, Adam, AnyRule, RmsProp, Rule, RuleVisitor, Sgd};
+use wgpu_optim::{AdaDelta, Adam, AnyRule, RmsProp, Rule, Sgd, with_rule};
 
 use super::gradients;
 
@@ -132,76 +132,60 @@ fn parse(framework: &'static str, text: &str) -> Golden {
 }
 
 /// Compares one case, and tells how much of the bound its steps use.
-struct Compare<'a, S> {
-    engine: &'a S,
-    golden: &'a Golden,
-    case: &'a Case,
-}
-
-impl<S: Stepper> RuleVisitor for Compare<'_, S> {
-    type Output = f64;
-
-    fn visit<R: Rule>(self, rule: R) -> f64 {
-        let Self { engine, golden, case } = self;
-        let count = golden.indices.len();
-        let shown =
-            |values: Vec<f32>| golden.indices.iter().map(|&i| values[i]).collect::<Vec<_>>();
-        let (mut worst, mut bounded) = (0.0_f64, 0);
-        for &step in &golden.compared {
-            let mut rule = rule;
-            if let Some((from, rate)) = case.change.filter(|(from, _)| step >= *from) {
-                assert!(step >= from);
-                rule.set_learning_rate(rate);
-            }
-            let names = rule.state_names();
-            let at = |name: &str, step: u64| match step {
-                0 if name == "x" => shown(gradients::initial(golden.seed, golden.length)),
-                0 => vec![0.0; count],
-                _ => case.vectors.get(&(name.to_owned(), step)).unwrap().clone(),
-            };
-            let vectors: Vec<_> = ["x"].iter().chain(&names).copied().collect();
-            let before: Vec<_> = vectors.iter().map(|name| at(name, step - 1)).collect();
-            let grads = shown(gradients::gradients(golden.seed, step, golden.length));
-            let after = engine.step(rule, step, &before, &grads);
-            let (start, x) = (&before[0], &after[0]);
-            for (vector, (&name, ours)) in vectors.iter().zip(&after).enumerate() {
-                let theirs = at(name, step);
-                for index in 0..count {
-                    let input = (
-                        start[index],
-                        grads[index],
-                        before[1..].iter().map(|s| s[index]).collect(),
-                    );
-                    let own = if engine.rounds_to_nearest() {
-                        error::<R, Nearest>(&rule, step, &input)[vector]
-                    } else {
-                        error::<R, Wgsl>(&rule, step, &input)[vector]
-                    };
-                    let other = error::<R, Framework>(&rule, step, &input)[vector];
-                    let (Some(own), Some(other)) = (own, other) else { continue };
-                    bounded += 1;
-                    let update = f64::from(x[index]) - f64::from(start[index]);
-                    let scalars =
-                        if vector == 0 { correction_units(golden, &rule, step) } else { 0.0 };
-                    let allowed = own + other + scalars * UNIT * update.abs();
-                    let off = (f64::from(ours[index]) - f64::from(theirs[index])).abs();
-                    assert!(
-                        off <= allowed,
-                        "{}: {}: step {step}, {name}[{index}] is {:e}, theirs {:e}: {off:e} apart, \
-                         allowed {allowed:e}",
-                        golden.framework,
-                        case.call,
-                        ours[index],
-                        theirs[index]
-                    );
-                    worst = worst.max(if off == 0.0 { 0.0 } else { off / allowed });
-                }
+fn compare_case<S: Stepper, R: Rule>(engine: &S, golden: &Golden, case: &Case, rule: R) -> f64 {
+    let count = golden.indices.len();
+    let shown = |values: Vec<f32>| golden.indices.iter().map(|&i| values[i]).collect::<Vec<_>>();
+    let (mut worst, mut bounded) = (0.0_f64, 0);
+    for &step in &golden.compared {
+        let mut rule = rule;
+        if let Some((from, rate)) = case.change.filter(|(from, _)| step >= *from) {
+            assert!(step >= from);
+            rule.set_learning_rate(rate);
+        }
+        let names = rule.state_names();
+        let at = |name: &str, step: u64| match step {
+            0 if name == "x" => shown(gradients::initial(golden.seed, golden.length)),
+            0 => vec![0.0; count],
+            _ => case.vectors.get(&(name.to_owned(), step)).unwrap().clone(),
+        };
+        let vectors: Vec<_> = ["x"].iter().chain(&names).copied().collect();
+        let before: Vec<_> = vectors.iter().map(|name| at(name, step - 1)).collect();
+        let grads = shown(gradients::gradients(golden.seed, step, golden.length));
+        let after = engine.step(rule, step, &before, &grads);
+        let (start, x) = (&before[0], &after[0]);
+        for (vector, (&name, ours)) in vectors.iter().zip(&after).enumerate() {
+            let theirs = at(name, step);
+            for index in 0..count {
+                let input =
+                    (start[index], grads[index], before[1..].iter().map(|s| s[index]).collect());
+                let own = if engine.rounds_to_nearest() {
+                    error::<R, Nearest>(&rule, step, &input)[vector]
+                } else {
+                    error::<R, Wgsl>(&rule, step, &input)[vector]
+                };
+                let other = error::<R, Framework>(&rule, step, &input)[vector];
+                let (Some(own), Some(other)) = (own, other) else { continue };
+                bounded += 1;
+                let update = f64::from(x[index]) - f64::from(start[index]);
+                let scalars = if vector == 0 { correction_units(golden, &rule, step) } else { 0.0 };
+                let allowed = own + other + scalars * f64::from(f32::EPSILON) * update.abs();
+                let off = (f64::from(ours[index]) - f64::from(theirs[index])).abs();
+                assert!(
+                    off <= allowed,
+                    "{}: {}: step {step}, {name}[{index}] is {:e}, theirs {:e}: {off:e} apart, \
+                     allowed {allowed:e}",
+                    golden.framework,
+                    case.call,
+                    ours[index],
+                    theirs[index]
+                );
+                worst = worst.max(if off == 0.0 { 0.0 } else { off / allowed });
             }
         }
-        let all = count * golden.compared.len() * (1 + rule.state_names().len());
-        assert!(20 * bounded >= 19 * all, "{}: {bounded} of {all} have a bound", case.call);
-        worst
     }
+    let all = count * golden.compared.len() * (1 + rule.state_names().len());
+    assert!(20 * bounded >= 19 * all, "{}: {bounded} of {all} have a bound", case.call);
+    worst
 }
 
 /// The bounds of parameter and state after one step.
@@ -253,7 +237,8 @@ fn compare(
 ) -> Vec<(String, f64)> {
     let golden = parse(framework, text);
     assert_eq!(golden.cases.len(), cases, "the file has been cut");
-    let compare = |case: &Case| case.rule.visit(Compare { engine, golden: &golden, case });
+    let compare =
+        |case: &Case| with_rule!(case.rule, |rule| compare_case(engine, &golden, case, rule));
     golden.cases.iter().map(|case| (case.call.clone(), compare(case))).collect()
 }
 

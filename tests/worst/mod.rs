@@ -1,8 +1,6 @@
 //! A device that does the worst that WGSL's accuracy table allows, and numbers to try it on.
 #![allow(dead_code, reason = "each test takes what it needs")]
 
-use wgpu_optim::numerics::UNIT;
-
 /// The worst device: bit k of `up` says whether its k-th operation errs upwards.
 pub(crate) struct Device {
     pub(crate) up: u32,
@@ -52,7 +50,7 @@ impl Device {
     pub(crate) fn within(&mut self, value: f64, ulps: f64) -> f32 {
         let up = self.next_up();
         let power_of_two = f64::from_bits(value.to_bits() & (0x7ff << 52));
-        let reach = ulps * power_of_two * UNIT;
+        let reach = ulps * power_of_two * f64::from(f32::EPSILON);
         let target = if up { value + reach } else { value - reach };
         let nearest = target as f32;
         let moved = match f64::from(nearest) {

@@ -9,10 +9,10 @@ use crate::interrupt;
 /// How long each length is measured.
 const MEASURED: Duration = Duration::from_millis(900);
 const FEWEST_SAMPLES: usize = 5;
-const MOST_SAMPLES: usize = 1000;
+const MAX_SAMPLES: usize = 1000;
 /// A group of steps should last this long, so that the wait for it does not count.
 const GROUP: Duration = Duration::from_millis(4);
-const MOST_STEPS_PER_GROUP: u32 = 512;
+const MAX_STEPS_PER_GROUP: u32 = 512;
 
 /// Something that steps and copies.
 pub(super) trait Bench {
@@ -40,13 +40,13 @@ pub(super) fn medians(bench: &mut impl Bench) -> Result<Medians, Error> {
     bench.steps(1)?;
     bench.copies(1)?;
     let mut group = 1;
-    while group < MOST_STEPS_PER_GROUP && timed(|| bench.steps(group))? < GROUP {
+    while group < MAX_STEPS_PER_GROUP && timed(|| bench.steps(group))? < GROUP {
         group *= 2;
     }
     let per_step = |time: Duration| time.as_secs_f64() / f64::from(group);
     let (mut steps, mut copies, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();
-    while steps.len() < FEWEST_SAMPLES || (start.elapsed() < MEASURED && steps.len() < MOST_SAMPLES)
+    while steps.len() < FEWEST_SAMPLES || (start.elapsed() < MEASURED && steps.len() < MAX_SAMPLES)
     {
         steps.push(per_step(timed(|| bench.steps(group))?));
         copies.push(per_step(timed(|| bench.copies(group))?));
@@ -103,8 +103,8 @@ mod tests {
         assert_eq!(medians.kernel, Some(3.0));
         // Before the samples: one step and one copy to warm up, then groups of 1, 2, 4, .. 256.
         assert_eq!(bench.steps - (1 + 511), bench.copies - 1);
-        assert_eq!((bench.copies - 1) % MOST_STEPS_PER_GROUP, 0);
-        assert!(bench.copies > MOST_STEPS_PER_GROUP * FEWEST_SAMPLES as u32);
+        assert_eq!((bench.copies - 1) % MAX_STEPS_PER_GROUP, 0);
+        assert!(bench.copies > MAX_STEPS_PER_GROUP * FEWEST_SAMPLES as u32);
     }
 
     #[test]

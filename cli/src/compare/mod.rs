@@ -6,14 +6,10 @@ mod rarity;
 mod report;
 mod search;
 
-use std::ops::ControlFlow;
 use std::path::Path;
 
-use wgpu_optim::linear::{
-    Engine, Examples, Progress, TrainError, Trained, Training, train_blocking,
-};
-
-use wgpu_optim::{AnyRule, Rule, RuleVisitor};
+use wgpu_optim::AnyRule;
+use wgpu_optim::linear::{Engine, Examples, TrainError, Trained, Training};
 
 pub(crate) use args::CompareArgs;
 
@@ -24,15 +20,11 @@ use crate::output;
 use crate::plot::{Curve, Curves, PlotFile, Scale};
 use crate::progress::Trying;
 use crate::rule::RuleArgs;
+use crate::train::{evaluate_every, train};
 use args::Rates;
 use data::Problem;
 use report::{Comparison, scored};
 use search::Trials;
-
-/// Examples between two samples of the loss.
-const EXAMPLES_PER_SAMPLE: usize = 100;
-/// Larger tables are sampled at the end of epochs only: the loss takes a pass over all rows.
-const MOST_VALUES_TO_SAMPLE: usize = 1_000_000;
 
 /// A rule that takes part, as the user wrote it.
 struct Entrant {
@@ -57,14 +49,13 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
     let files = Files::prepare(args)?;
     let device = Device::open(&args.device, args.quiet)?;
     let problem = Problem::load(args)?;
-    let sampled = problem.training.values() <= MOST_VALUES_TO_SAMPLE;
     let training = Training {
         loss: problem.loss,
         epochs: args.epochs,
         batch_size: args.batch_size,
         schedule: args.schedule.clone(),
         seed: args.seed,
-        evaluate_every: if sampled { EXAMPLES_PER_SAMPLE } else { 0 },
+        evaluate_every: evaluate_every(problem.training.values()),
         ..Training::default()
     };
     let bench = Bench {
@@ -181,9 +172,8 @@ impl Bench<'_> {
             validation: Some(self.problem.validation.data()),
         };
         self.display.begin(&format!("{} at {learning_rate}", entrant.label));
-        let observe = |progress: &Progress| self.display.update(progress);
-        match rule.visit(Train { engine: self.engine, examples, training: self.training, observe })
-        {
+        let observe = &mut |progress: &_| self.display.update(progress);
+        match train(rule, self.engine, examples, self.training, observe) {
             Ok(trained) => {
                 let loss = trained.validation.last().map_or(f64::NAN, |point| point.loss);
                 Ok(loss.is_finite().then_some((loss, trained)))
@@ -192,22 +182,6 @@ impl Bench<'_> {
             Err(TrainError::Interrupted { .. }) => Err(Error::Interrupted),
             Err(other) => Err(other.into()),
         }
-    }
-}
-
-/// A run by whatever rule.
-struct Train<'a, F> {
-    engine: Engine<'a>,
-    examples: Examples<'a>,
-    training: &'a Training,
-    observe: F,
-}
-
-impl<F: FnMut(&Progress) -> ControlFlow<()>> RuleVisitor for Train<'_, F> {
-    type Output = Result<Trained, TrainError>;
-
-    fn visit<R: Rule>(self, rule: R) -> Self::Output {
-        train_blocking(self.engine, rule, self.examples, self.training, self.observe)
     }
 }
 

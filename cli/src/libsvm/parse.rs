@@ -1,6 +1,6 @@
 //! Rows from bytes.
 
-use super::MOST_FEATURES;
+use super::MAX_FEATURES;
 
 /// How much of a wrong text an error shows.
 const SHOWN_BYTES: usize = 40;
@@ -48,7 +48,7 @@ pub(crate) enum Problem {
     #[error("has a negative index: indices count from 1")]
     Negative,
     #[error(
-        "has an index beyond the largest, {MOST_FEATURES}: renumber the features without gaps, or \
+        "has an index beyond the largest, {MAX_FEATURES}: renumber the features without gaps, or \
          hash them"
     )]
     TooLarge,
@@ -148,7 +148,7 @@ fn feature(text: &[u8], at: usize) -> Result<(u32, usize), Wrong> {
     }
     match index {
         0 => Err((at, Problem::Zero)),
-        1..=MOST_FEATURES => Ok((index, end + 1)),
+        1..=MAX_FEATURES => Ok((index, end + 1)),
         _ => Err((at, Problem::TooLarge)),
     }
 }

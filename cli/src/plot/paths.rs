@@ -9,7 +9,7 @@ use plotters::prelude::*;
 use super::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture, SIZE, padded, tick};
 
 /// More would only lie on top of each other.
-const MOST_CIRCLES: usize = 2000;
+const MAX_CIRCLES: usize = 2000;
 /// Width and height of one of several panels.
 const PANEL: (u32, u32) = (400, 330);
 /// A single path is shown whole, as long as it is finite.
@@ -137,7 +137,7 @@ impl Paths<'_> {
             chart.draw_series(LineSeries::new(run, line))?;
         }
         let points = || panel.path.iter().filter(|point| inside(point)).map(|&[x, y]| (x, y));
-        let (first, last) = (points().take(MOST_CIRCLES), points().next_back());
+        let (first, last) = (points().take(MAX_CIRCLES), points().next_back());
         let radius = if sizes.margin == ONE.margin { 4 } else { 3 };
         let circle = |point| Circle::new(point, radius, LINE.filled());
         chart.draw_series(first.chain(last).map(circle))?;

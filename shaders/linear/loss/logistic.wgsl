@@ -1,6 +1,6 @@
 // The logistic loss of a prediction, which is the logarithm of the odds, for labels 0 and 1, four
-// at a time. Twins: `Loss::Logistic` in src/linear/loss.rs, and src/numerics/elementary.rs, which
-// says where the constants come from.
+// at a time. Twin: `Loss::Logistic` in src/linear/loss.rs. Twin: `exp_negative` in
+// src/numerics/elementary.rs, where it says what the constants come from.
 
 fn constant(bits: u32) -> Real { return from_bits(vec4<u32>(bits)); }
 

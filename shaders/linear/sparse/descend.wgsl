@@ -6,18 +6,11 @@
 // Shapes: words, from `job.group_first` on, `job.groups` records (column, first occurrence, end of
 // occurrences) of a column each, an occurrence being (position in the batch, bits of the value)
 // anywhere in words; residuals one value a position; hypers one `Hyper` a step; parameters and each
-// state vector `job.columns`. Lines with STATE stand once for each state vector of the rule,
-// STATE_BINDING counting from 4.
-
-struct State {
-    STATE: Real,
-}
+// state vector `job.columns`.
 
 @group(0) @binding(0) var<storage, read> words: array<u32>;
 @group(0) @binding(1) var<storage, read> residuals: array<Scalar>;
 @group(0) @binding(2) var<storage, read> hypers: array<Hyper>;
-@group(0) @binding(3) var<storage, read_write> parameters: array<Scalar>;
-@group(0) @binding(STATE_BINDING) var<storage, read_write> STATE: array<Scalar>;
 
 @compute @workgroup_size(workgroup_size)
 fn sparse_descend(
@@ -39,7 +32,7 @@ fn sparse_descend(
     }
     let longest = max(max(counts.x, counts.y), max(counts.z, counts.w));
     var sum = from_bits(vec4<u32>());
-    // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
+    // No loop within: iterations are counted (MAX_LOOP_ITERATIONS in src/gpu/plan.rs).
     for (var at = 0u; at < longest; at += 2u) {
         let places = begins + at;
         let present = vec4<u32>(at) < counts;
@@ -53,17 +46,11 @@ fn sparse_descend(
         sum = add(sum, mul(factors, from_bits(values)));
     }
 
-    var state: State;
-    var x = from_bits(vec4<u32>());
-    for (var k = 0u; k < live; k++) {
-        x[k] = parameters[columns[k]];
-        state.STATE[k] = STATE[columns[k]];
-    }
+    let here = At(columns, vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(live));
+    var state = load_state(here);
+    let x = load_parameters(here);
     let is_weight = columns < vec4<u32>(job.columns - 1u);
     let gradient = penalized(div(sum, splat(job.divisor)), x, is_weight);
-    x = update(hypers[job.first_step], x, gradient, &state);
-    for (var k = 0u; k < live; k++) {
-        parameters[columns[k]] = x[k];
-        STATE[columns[k]] = state.STATE[k];
-    }
+    store_parameters(here, update(hypers[job.first_step], x, gradient, &state));
+    store_state(here, state);
 }

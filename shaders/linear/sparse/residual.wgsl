@@ -21,7 +21,7 @@ fn sparse_residual(
     let record = job.row_first + 3u * row;
     let end = words[record + 1u];
     var sum = from_bits(vec4<u32>());
-    // No loop within, since turns are counted (MOST_TURNS in src/gpu/plan.rs).
+    // No loop within: iterations are counted (MAX_LOOP_ITERATIONS in src/gpu/plan.rs).
     for (var first = words[record]; first < end; first += 8u) {
         let places = first + vec4<u32>(0u, 2u, 4u, 6u);
         let present = places < vec4<u32>(end);

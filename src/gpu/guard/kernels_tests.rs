@@ -1,115 +1,48 @@
-use std::mem::offset_of;
-
+use super::super::blocks::{Block, Piece};
 use super::super::outcome::{Outcome, Policy};
-use super::super::pieces::PieceWords;
 use super::*;
-use crate::NonFinite;
+use crate::gpu::shader_check::{check, same_layout, structure};
 
-const ALL: [Kernel; 4] =
-    [Kernel::Scan(Access::Vector), Kernel::Scan(Access::Scalar), Kernel::Reduce, Kernel::Decide];
-
-fn parse(kernel: Kernel) -> naga::Module {
-    naga::front::wgsl::parse_str(&kernel.source(Precision::Native)).unwrap()
-}
-
-/// A struct of the shipped WGSL: its size and its members' names and offsets.
-fn structure(kernel: Kernel, name: &str) -> (usize, Vec<(String, usize)>) {
-    let module = parse(kernel);
-    let (_, ty) = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some(name)).unwrap();
-    let naga::TypeInner::Struct { members, span } = &ty.inner else { panic!("{name}") };
-    let member = |m: &naga::StructMember| (m.name.clone().unwrap(), m.offset as usize);
-    (*span as usize, members.iter().map(member).collect())
-}
-
-fn named<const N: usize>(
-    size: usize,
-    members: [(&str, usize); N],
-) -> (usize, Vec<(String, usize)>) {
-    (size, members.map(|(name, at)| (name.to_owned(), at)).to_vec())
-}
+const DECIDE: DecideKernel = DecideKernel { precision: Precision::Native };
+const SCAN: ScanKernel = ScanKernel {
+    precision: Precision::Native,
+    element: Element::Quads,
+    windows: 1,
+    with_norm: true,
+    only_finite: false,
+};
 
 #[test]
-fn structs_have_the_layout_of_the_shipped_wgsl() {
-    type P = PieceWords;
-    let ours = [
-        ("first_block", offset_of!(P, first_block)),
-        ("begin", offset_of!(P, begin)),
-        ("len", offset_of!(P, len)),
-        ("start", offset_of!(P, start)),
-        ("half", offset_of!(P, half)),
-        ("last", offset_of!(P, last)),
-        ("padding_a", offset_of!(P, padding)),
-        ("padding_b", offset_of!(P, padding) + 4),
-    ];
-    let scan = Kernel::Scan(Access::Vector);
-    assert_eq!(structure(scan, "Piece"), named(size_of::<P>(), ours));
-    let ours = [
-        ("max_norm", offset_of!(Policy, max_norm)),
-        ("with_norm", offset_of!(Policy, with_norm)),
-        ("skip_step", offset_of!(Policy, skip_step)),
-        ("padding", offset_of!(Policy, padding)),
-    ];
-    assert_eq!(structure(Kernel::Decide, "Policy"), named(size_of::<Policy>(), ours));
-    let ours = [
-        ("non_finite", offset_of!(Outcome, non_finite)),
-        ("first", offset_of!(Outcome, first)),
-        ("skipped", offset_of!(Outcome, skipped)),
-        ("norm", offset_of!(Outcome, norm)),
-        ("skip", offset_of!(Outcome, skip)),
-        ("clip", offset_of!(Outcome, clip)),
-        ("scale", offset_of!(Outcome, scale)),
-    ];
-    assert_eq!(structure(Kernel::Decide, "Outcome"), named(size_of::<Outcome>(), ours));
-    assert_eq!(structure(scan, "Partial").0 as u64, PARTIAL_BYTES);
-    assert_eq!(2 * u64::from(WORKGROUP_SIZE) * structure(scan, "Lane").0 as u64, CARRIED_BYTES);
-}
-
-#[test]
-fn bindings_are_those_of_the_shipped_wgsl() {
-    for kernel in ALL {
-        let module = parse(kernel);
-        let mut found = Vec::new();
-        for (_, global) in module.global_variables.iter() {
-            let Some(place) = global.binding else { continue };
-            assert_eq!(place.group, 0);
-            let ty = match global.space {
-                naga::AddressSpace::Uniform => UNIFORM,
-                naga::AddressSpace::Storage { access }
-                    if access.contains(naga::StorageAccess::STORE) =>
-                {
-                    WRITE
-                }
-                _ => READ,
-            };
-            found.push((place.binding, ty));
-        }
-        found.sort_by_key(|(binding, _)| *binding);
-        let ours: Vec<_> = (0..).zip(kernel.bindings().iter().copied()).collect();
-        assert_eq!(found, ours, "{kernel:?}");
-        let size = if kernel == Kernel::Decide { 1 } else { WORKGROUP_SIZE };
-        let entry = &module.entry_points[0];
-        assert_eq!((entry.name.as_str(), entry.workgroup_size), (kernel.name(), [size, 1, 1]));
-    }
+fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
+    same_layout!(&DECIDE.text(), Policy { max_norm, with_norm, skip_step, padding });
+    same_layout!(&DECIDE.text(), Outcome { non_finite, first, skipped, norm, skip, clip, scale });
+    let scan = SCAN.text();
+    same_layout!(
+        &scan,
+        Block { first_piece, end_piece, number, carried, goes_on, is_left, first_low, first_high }
+    );
+    same_layout!(&scan, Piece { window, start, begin, end });
+    assert_eq!(structure(&scan, "Partial").0 as u64, PARTIAL_BYTES);
+    let lane = structure(&scan, "Lane").0 as u64;
+    assert_eq!(u64::from(WORKGROUP_SIZE) * lane, CARRIED_BYTES);
 }
 
 #[test]
 fn constants_are_those_of_the_shipped_wgsl() {
-    let source = Kernel::Reduce.source(Precision::Native);
-    let block = crate::numerics::sum::BLOCK;
-    assert!(source.contains(&format!("const block_size: u32 = {block}u;")));
+    let (text, block) = (SCAN.text(), crate::numerics::sum::BLOCK);
+    assert!(text.contains(&format!("const block_size: u32 = {block}u;")));
+    assert!(text.contains(&format!("const workgroup_size: u32 = {WORKGROUP_SIZE}u;")));
 }
 
 #[test]
 fn every_kernel_is_valid_and_can_be_translated() {
-    for kernel in ALL {
-        for precision in [Precision::Native, Precision::Exact] {
-            for non_finite in [NonFinite::SkipElement, NonFinite::SkipStep] {
-                for max_norm in [None, Some(1.0)] {
-                    let guard = GradientGuard { non_finite, max_norm };
-                    let what = format!("{kernel:?} {precision} {guard:?}");
-                    let constants = kernel.constants(&guard);
-                    let source = kernel.source(precision);
-                    crate::gpu::shader_check::translate(&what, &source, &constants);
+    for precision in [Precision::Native, Precision::Exact] {
+        check(&DecideKernel { precision });
+        for with_norm in [false, true] {
+            check(&ReduceKernel { precision, with_norm });
+            for only_finite in [false, true] {
+                for (element, windows) in [(Element::Quads, 1), (Element::Scalars, 3)] {
+                    check(&ScanKernel { precision, element, windows, with_norm, only_finite });
                 }
             }
         }

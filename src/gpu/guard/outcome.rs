@@ -1,7 +1,7 @@
 //! What the guard's kernels and the host tell each other: the CPU side of
-//! `shaders/guard/outcome.wgsl` and of `Policy` in `shaders/guard/decide.wgsl`.
+//! `shaders/treatment/outcome.wgsl` and of `Policy` in `shaders/guard/decide.wgsl`.
 
-use crate::rules::{GradientGuard, GuardReport};
+use crate::step::{GradientGuard, GuardReport};
 
 /// `struct Outcome` of the WGSL; the meaning of each field stands there.
 #[repr(C)]

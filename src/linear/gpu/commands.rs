@@ -3,7 +3,7 @@
 
 use super::super::errors::TrainError;
 use super::job::{Job, JobBuffer};
-use crate::gpu::{Gpu, StepError, caught};
+use crate::gpu::{Gpu, StepError};
 
 /// Multiplications of one submission: some tenths of a second on the slowest device, so that no
 /// watchdog takes it for hung.
@@ -34,11 +34,11 @@ pub(super) struct Commands {
 impl Commands {
     pub(super) fn new(gpu: &Gpu) -> Result<Self, TrainError> {
         let layout = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
-        let buffer = caught(gpu.device(), || JobBuffer::new(gpu.device(), &layout));
+        let buffer = JobBuffer::new(gpu, &layout)?;
         Ok(Self {
             gpu: gpu.clone(),
             encoder: None,
-            buffer: buffer.map_err(StepError::from)?,
+            buffer,
             jobs: Vec::new(),
             operations: Vec::new(),
             work: 0,
@@ -63,7 +63,8 @@ impl Commands {
         if !self.operations.is_empty() {
             let first = self.jobs.len() - self.operations.len();
             let (operations, buffer) = (&self.operations, &self.buffer);
-            caught(device, || encode(encoder, operations, buffer, first))
+            self.gpu
+                .catch(|| encode(encoder, operations, buffer, first))
                 .map_err(StepError::from)?;
             self.operations.clear();
         }
@@ -84,15 +85,14 @@ impl Commands {
 
     /// Submits what there is.
     pub(super) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>, TrainError> {
-        if self.encoder.is_none() && self.operations.is_empty() {
-            return Ok(None);
+        if !self.operations.is_empty() {
+            self.encoder()?;
         }
-        self.encoder()?;
-        let (encoder, buffer, jobs) = (self.encoder.take(), &self.buffer, &self.jobs);
-        let index = caught(self.gpu.device(), || {
-            buffer.write(self.gpu.queue(), jobs);
-            self.gpu.queue().submit(encoder.map(wgpu::CommandEncoder::finish))
-        });
+        let Some(encoder) = self.encoder.take() else { return Ok(None) };
+        let index = self
+            .gpu
+            .catch(|| self.buffer.write(self.gpu.queue(), &self.jobs))
+            .and_then(|()| self.gpu.submit(encoder));
         self.jobs.clear();
         self.work = 0;
         Ok(Some(index.map_err(StepError::from)?))

@@ -10,24 +10,27 @@ use super::super::training::Training;
 use super::commands::Operation;
 use super::gradient::GpuGradient;
 use super::job::Job;
-use super::kernels::{Compiled, JOB, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE};
+use super::kernels::{JOB, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE, bind_parts};
 use super::uniforms::StepUniforms;
-use crate::gpu::{Gpu, GpuOptimizer, MOST_TURNS, OWN_SQUARE, StateNames, arithmetic, expand_state};
+use crate::gpu::{
+    self, Bound, Compiled, Element, Formula, Gpu, GpuOptimizer, MAX_LOOP_ITERATIONS, SquareOf,
+    StepError, Text, whole,
+};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
-/// `most_groups` and `most_rows` of `shaders/linear/descend.wgsl`.
-const MOST_GROUPS: u32 = 256;
-const MOST_ROWS: usize = 1024;
+/// `max_groups` and `max_rows` of `shaders/linear/descend.wgsl`.
+const MAX_GROUPS: u32 = 256;
+const MAX_ROWS: usize = 1024;
 /// Bytes of workgroup memory that the kernel takes: weights, residuals and partial gradients.
-const WORKGROUP_BYTES: u32 = 16 * MOST_GROUPS + 4 * MOST_ROWS as u32 + 16 * 32 * 8;
-/// The binding of the first state vector.
-const FIRST_STATE_BINDING: u32 = 5;
+const WORKGROUP_BYTES: u32 = 16 * MAX_GROUPS + 4 * MAX_ROWS as u32 + 16 * 32 * 8;
+/// Storage buffers beside those of the state.
+const FIXED_BUFFERS: u32 = 5;
 /// The most multiplications of a batch for which one workgroup is faster than several dispatches.
 const BATCH_WORK: usize = 1 << 14;
 /// The most multiplications and batches of a dispatch: one workgroup does tens of millions and some
 /// thousands a second on the slowest device, and no watchdog may take it for hung. Of wide models
-/// fewer batches have all the turns of loops that there may be: see [`most_batches`].
+/// fewer batches have all the loop iterations that there may be: see [`max_batches`].
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
 
@@ -42,31 +45,39 @@ pub(super) struct Descent<R: Rule> {
     open: Option<Job>,
 }
 
-/// The whole WGSL.
-fn source<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> String {
-    let harness = include_str!("../../../shaders/linear/descend.wgsl");
-    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
-    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
-    let parts = [
-        arithmetic(precision),
-        JOB,
-        loss.shader(),
-        RESIDUAL,
-        PREDICT,
-        PENALTY,
-        OWN_SQUARE,
-        R::SHADER,
-        &harness,
-    ];
-    parts.join("\n")
+/// The kernel for a rule and a loss. Bindings: table, target, order, hyper-parameters, parameters, state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct DescendKernel {
+    formula: Formula,
+    precision: Precision,
+    loss: Loss,
+}
+
+impl gpu::Kernel for DescendKernel {
+    fn entry(&self) -> &'static str {
+        "descend"
+    }
+
+    fn text(&self) -> String {
+        let Self { formula, precision, loss } = self;
+        let mut text = Text::new(&[include_str!("../../../shaders/linear/descend.wgsl")]);
+        text.rule(formula, *precision, SquareOf::Own);
+        text.files(&[JOB, loss.shader(), RESIDUAL, PREDICT, PENALTY, Element::Quads.file()]);
+        text.state(formula, Bound::All, Element::Quads);
+        text.finish()
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.formula.constants()
+    }
 }
 
 /// How many batches of so many rows one dispatch may have: the loops of `descend.wgsl` take no more
-/// than [`MOST_TURNS`] for them.
-fn most_batches(batch_rows: u32, column_groups: u32) -> u32 {
-    // A loop of n turns takes one more to find that it is over.
-    let looped = |turns: u32, inside: u32| turns * (1 + inside) + 1;
-    // Of a tree over so many partial sums: a turn for each half, and those within.
+/// than [`MAX_LOOP_ITERATIONS`] for them.
+fn max_batches(batch_rows: u32, column_groups: u32) -> u32 {
+    // A loop of n iterations takes one more to find that it is over.
+    let looped = |iterations: u32, inside: u32| iterations * (1 + inside) + 1;
+    // Of a tree over so many partial sums: an iteration for each half, and those within.
     let tree = |sums: u32| looped(sums.ilog2(), 1) + sums - 1;
     let predict = looped(column_groups, 0) + tree(8);
     let run_length = batch_rows.div_ceil(RUNS as u32);
@@ -75,12 +86,7 @@ fn most_batches(batch_rows: u32, column_groups: u32) -> u32 {
     let batch = looped(batch_rows.div_ceil(WORKGROUP_SIZE), predict)
         + looped(column_groups.div_ceil(8), block);
     let parameters = looped(column_groups.div_ceil(WORKGROUP_SIZE), 0);
-    ((MOST_TURNS - 2 * parameters - 1) / (1 + batch)).clamp(1, DISPATCH_BATCHES)
-}
-
-/// For each binding, whether the kernel of a rule with so many state vectors writes it.
-fn writes(state: usize) -> Vec<bool> {
-    [false, false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
+    ((MAX_LOOP_ITERATIONS - 2 * parameters - 1) / (1 + batch)).clamp(1, DISPATCH_BATCHES)
 }
 
 impl<R: Rule> Descent<R> {
@@ -99,30 +105,26 @@ impl<R: Rule> Descent<R> {
         let in_one_piece = gradient.place().pieces().is_empty()
             && state.iter().all(|vector| vector.segments().len() == 1);
         let limits = gpu.device().limits();
-        let writes = writes(state.len());
         if !in_one_piece
             || training.progressive
-            || batch_size > MOST_ROWS
-            || shape.column_groups > MOST_GROUPS
+            || batch_size > MAX_ROWS
+            || shape.column_groups > MAX_GROUPS
             || batch_size * gradient.columns() > BATCH_WORK
             || limits.max_compute_workgroup_storage_size < WORKGROUP_BYTES
-            || limits.max_storage_buffers_per_shader_stage < writes.len() as u32
+            || limits.max_storage_buffers_per_shader_stage < FIXED_BUFFERS + state.len() as u32
         {
             return Ok(None);
         }
         let (precision, loss) = (optimizer.precision(), training.loss);
-        let rule = optimizer.rule();
-        let (constants, names) = (rule.constants(), rule.state_names());
-        // With the text of the rule: two rules may have one name.
-        let key = format!("descend {precision} {loss} {constants:?} {names:?} {}", R::SHADER);
-        let source = || source(rule, precision, loss);
-        let kernel = Compiled::new(gpu, &key, "descend", source, &writes, &constants)?;
+        let formula = Formula::of(optimizer.rule());
+        let kernel = gpu.kernel(&DescendKernel { formula, precision, loss });
+        let kernel = kernel.map_err(StepError::from)?;
         let steps = StepUniforms::new(gpu)?;
-        let mut buffers =
-            vec![&table.rows, &table.target, &gradient.order, &steps.buffer, &gradient.parameters];
-        buffers.extend(state.iter().map(|vector| &vector.segments()[0].buffer));
+        let fixed =
+            [&table.rows, &table.target, &gradient.order, &steps.buffer, &gradient.parameters];
+        let buffers = fixed.map(whole).into_iter().chain(state.iter().map(|v| v.binding()));
         Ok(Some(Self {
-            bind_group: kernel.bind(gpu, &buffers)?,
+            bind_group: bind_parts(gpu, &kernel, buffers)?,
             kernel,
             job: Job { ordered: u32::from(gradient.place().ordered()), ..gradient.job(0) },
             steps,
@@ -143,7 +145,7 @@ impl<R: Rule> Descent<R> {
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
-            let most = most_batches(batch_rows, self.job.column_groups);
+            let most = max_batches(batch_rows, self.job.column_groups);
             let small = work <= DISPATCH_WORK && job.batches < most;
             if job.batch_rows == batch_rows && next == row_first && small {
                 job.batches += 1;
@@ -183,25 +185,20 @@ impl<R: Rule> Descent<R> {
 mod tests {
     use super::*;
     use crate::Adagrad;
-    use crate::rules::{AnyRule, RuleVisitor};
+    use crate::gpu::{Kernel, shader_check};
+    use crate::rules::{AnyRule, with_rule};
+
+    fn kernel<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> DescendKernel {
+        DescendKernel { formula: Formula::of(rule), precision, loss }
+    }
 
     #[test]
-    fn bindings_and_constants_are_those_of_the_shipped_wgsl() {
-        let text = source(&Adagrad::default(), Precision::Native, Loss::Squared);
+    fn constants_are_those_of_the_shipped_wgsl() {
+        let text = kernel(&Adagrad::default(), Precision::Native, Loss::Squared).text();
         let module = naga::front::wgsl::parse_str(&text).unwrap();
-        let mut found = Vec::new();
-        for (_, global) in module.global_variables.iter() {
-            if let (Some(place), naga::AddressSpace::Storage { access }) =
-                (global.binding, global.space)
-            {
-                found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
-            }
-        }
-        found.sort_unstable();
-        assert_eq!(found, (0..).zip(writes(1)).collect::<Vec<_>>());
         for line in [
-            format!("const most_groups: u32 = {MOST_GROUPS}u;"),
-            format!("const most_rows: u32 = {MOST_ROWS}u;"),
+            format!("const max_groups: u32 = {MAX_GROUPS}u;"),
+            format!("const max_rows: u32 = {MAX_ROWS}u;"),
         ] {
             assert!(text.contains(&line), "{line}");
         }
@@ -216,29 +213,16 @@ mod tests {
         assert_eq!(workgroup, WORKGROUP_BYTES);
     }
 
-    /// By hand, of one row and one group: 2 turns for the group and 4 + 3 + 7 for the tree of 8, in 1 + 1
-    /// for the row; a block of 4 sums of 2 turns each, 4 * 3 + 1, and 6 + 5 + 31 for the tree of 32, in
+    /// By hand, of one row and one group: 2 iterations for the group and 4 + 3 + 7 for the tree of 8, in 1 + 1
+    /// for the row; a block of 4 sums of 2 iterations each, 4 * 3 + 1, and 6 + 5 + 31 for the tree of 32, in
     /// 1 + 1; 70 and 1 for the batch; and 2 * 2 + 1 for weights that come and go.
     #[test]
     fn wide_models_have_fewer_batches_a_dispatch() {
-        let turns = 1 + (1 + 2 + 14) + 1 + (1 + 13 + 42) + 1;
-        assert_eq!(most_batches(1, 1), DISPATCH_BATCHES.min((MOST_TURNS - 5) / turns));
-        assert_eq!(most_batches(10, 2), DISPATCH_BATCHES);
-        assert!((20..60).contains(&most_batches(16, MOST_GROUPS)));
-        assert!((1..DISPATCH_BATCHES).contains(&most_batches(MOST_ROWS as u32, 4)));
-    }
-
-    /// The kernel of any rule.
-    struct Translate(Precision, Loss);
-
-    impl RuleVisitor for Translate {
-        type Output = ();
-
-        fn visit<R: Rule>(self, rule: R) {
-            let what = format!("descend {} {} {rule:?}", self.0, self.1);
-            let text = source(&rule, self.0, self.1);
-            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
-        }
+        let iterations = 1 + (1 + 2 + 14) + 1 + (1 + 13 + 42) + 1;
+        assert_eq!(max_batches(1, 1), DISPATCH_BATCHES.min((MAX_LOOP_ITERATIONS - 5) / iterations));
+        assert_eq!(max_batches(10, 2), DISPATCH_BATCHES);
+        assert!((20..60).contains(&max_batches(16, MAX_GROUPS)));
+        assert!((1..DISPATCH_BATCHES).contains(&max_batches(MAX_ROWS as u32, 4)));
     }
 
     #[test]
@@ -246,7 +230,7 @@ mod tests {
         for rule in AnyRule::examples() {
             for precision in [Precision::Native, Precision::Exact] {
                 for loss in [Loss::Squared, Loss::Logistic] {
-                    rule.visit(Translate(precision, loss));
+                    with_rule!(rule, |rule| shader_check::check(&kernel(&rule, precision, loss)));
                 }
             }
         }

@@ -10,16 +10,17 @@ use super::super::training::Training;
 use super::commands::Operation;
 use super::job::Job;
 use super::kernels::{Kernel, Kernels, ROW_WIDTH};
+use super::memory::storage;
 use super::sum::Sum;
 use super::table::{Rows, Shape, Table};
-use crate::gpu::{Gpu, MOST_TURNS, StepError, caught};
+use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS};
 use crate::numerics::Precision;
 
-/// The most rows of a run that one dispatch adds up: an invocation goes through them one by one, so
-/// that no driver takes it for hung, or ends its loop ([`MOST_TURNS`]). `most_rows` of
+/// The maximum number of rows of a run that one dispatch adds up: an invocation goes through them one by one, so
+/// that no driver takes it for hung, or ends its loop ([`MAX_LOOP_ITERATIONS`]). `max_rows` of
 /// `shaders/linear/accumulate.wgsl`.
 const RUN_ROWS: u32 = 1 << 15;
-const _: () = assert!(RUN_ROWS < MOST_TURNS);
+const _: () = assert!(RUN_ROWS < MAX_LOOP_ITERATIONS);
 
 /// All that the gradients and losses of one dataset need on a device.
 #[derive(Debug)]
@@ -92,7 +93,9 @@ impl GpuGradient {
         let order = storage(gpu, "order", if place.ordered() { 4 * rows } else { 4 })?;
         let residuals = storage(gpu, "residuals", 4 * rows)?;
         let nothing = storage(gpu, "nothing", 16)?;
-        let bind = |kernel, buffers: &[&wgpu::Buffer]| kernels.get(kernel).bind(gpu, buffers);
+        let bind = |kernel, buffers: &[&wgpu::Buffer]| {
+            super::kernels::bind(gpu, kernels.get(kernel), buffers)
+        };
         let (kernel, _) = Kernel::residual(shape.column_groups);
         let before = training.progressive.then(|| storage(gpu, "losses before", 4 * rows));
         let before = before.transpose()?;
@@ -338,21 +341,6 @@ fn binding_limit(needed: u64, allowed: u64) -> TrainError {
     TrainError::Limit { limit: "max_storage_buffer_binding_size", needed, allowed }
 }
 
-/// A storage buffer, padded to whole groups of four.
-pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer, TrainError> {
-    let buffer = caught(gpu.device(), || {
-        gpu.device().create_buffer(&wgpu::BufferDescriptor {
-            label: Some(label),
-            size: bytes.next_multiple_of(16),
-            usage: wgpu::BufferUsages::STORAGE
-                | wgpu::BufferUsages::COPY_DST
-                | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        })
-    });
-    Ok(buffer.map_err(StepError::from)?)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -368,6 +356,6 @@ mod tests {
         assert_eq!(skips(Job { first: 110_000, rows: 30_000, ..batch }), [32_768, 65_536]);
         assert_eq!(skips(Job { rows: 5, batch_rows: 5, ..Job::default() }), [0]);
         let text = include_str!("../../../shaders/linear/accumulate.wgsl");
-        assert!(text.contains(&format!("const most_rows: u32 = {RUN_ROWS}u;")));
+        assert!(text.contains(&format!("const max_rows: u32 = {RUN_ROWS}u;")));
     }
 }

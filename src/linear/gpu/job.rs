@@ -1,5 +1,7 @@
 //! What a dispatch of a linear kernel works on: the CPU side of `shaders/linear/job.wgsl`.
 
+use crate::gpu::{Gpu, StepError};
+
 /// `struct Job` of the WGSL; the meaning of each field stands there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
@@ -40,30 +42,29 @@ pub(super) struct JobBuffer {
 
 impl JobBuffer {
     /// Room for as many jobs as a submission has, or as the device's largest buffer holds.
-    pub(super) fn new(device: &wgpu::Device, layout: &wgpu::BindGroupLayout) -> Self {
+    pub(super) fn new(gpu: &Gpu, layout: &wgpu::BindGroupLayout) -> Result<Self, StepError> {
+        let device = gpu.device();
         let size = size_of::<Job>() as u64;
         let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
         let stride = size.next_multiple_of(alignment.max(1));
         let capacity = SUBMISSION_JOBS.min(device.limits().max_buffer_size / stride).max(1);
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("wgpu-optim jobs"),
-            size: stride * capacity,
-            usage: wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST,
-            mapped_at_creation: false,
-        });
-        let bind_group = device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("wgpu-optim jobs"),
-            layout,
-            entries: &[wgpu::BindGroupEntry {
-                binding: 0,
-                resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                    buffer: &buffer,
-                    offset: 0,
-                    size: wgpu::BufferSize::new(size),
-                }),
-            }],
-        });
-        Self { stride, capacity, buffer, bind_group }
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let buffer = gpu.buffer("jobs", stride * capacity, usage)?;
+        let bind_group = gpu.catch(|| {
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("wgpu-optim jobs"),
+                layout,
+                entries: &[wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                        buffer: &buffer,
+                        offset: 0,
+                        size: wgpu::BufferSize::new(size),
+                    }),
+                }],
+            })
+        })?;
+        Ok(Self { stride, capacity, buffer, bind_group })
     }
 
     /// How many jobs fit.

@@ -3,7 +3,9 @@
 use super::super::errors::TrainError;
 use super::super::loss::Loss;
 use super::super::order::RUNS;
-use crate::gpu::{DispatchLimits, Gpu, StepError, arithmetic, caught};
+use crate::gpu::{
+    self, Compiled, DispatchLimits, Gpu, LimitError, Needs, StepError, Text, arithmetic, whole,
+};
 use crate::numerics::Precision;
 
 /// `workgroup_size` of `shaders/linear/job.wgsl`.
@@ -22,7 +24,7 @@ pub(super) const RESIDUAL: &str = include_str!("../../../shaders/linear/loss/res
 pub(super) const PENALTY: &str = include_str!("../../../shaders/linear/penalty.wgsl");
 
 /// One of the kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Residual,
     ResidualNarrow,
@@ -68,33 +70,39 @@ impl Kernel {
             Self::SparseResidual => include_str!("../../../shaders/linear/sparse/residual.wgsl"),
         }
     }
+}
 
-    /// For each binding of group 0, whether the kernel writes it.
-    pub(super) fn writes(self) -> &'static [bool] {
-        match self {
-            Self::Residual | Self::ResidualNarrow => &[false, false, false, false, true, true],
-            Self::Accumulate => &[false, false, false, true],
-            Self::Finish => &[false, false, true],
-            Self::Sum => &[false, true],
-            Self::SparseResidual => &[false, false, true],
-        }
+/// One of the kernels, in an arithmetic and for a loss.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct LinearKernel {
+    pub(super) kernel: Kernel,
+    pub(super) precision: Precision,
+    pub(super) loss: Loss,
+}
+
+impl gpu::Kernel for LinearKernel {
+    fn entry(&self) -> &'static str {
+        self.kernel.name()
     }
 
-    /// The whole WGSL.
-    pub(super) fn source(self, precision: Precision, loss: Loss) -> String {
-        let mut parts = vec![arithmetic(precision), JOB];
-        match self {
-            Self::Residual | Self::SparseResidual => parts.extend([loss.shader(), RESIDUAL]),
-            Self::ResidualNarrow => parts.extend([loss.shader(), RESIDUAL, PREDICT]),
-            Self::Finish => parts.push(PENALTY),
-            Self::Accumulate | Self::Sum => {}
+    fn text(&self) -> String {
+        let Self { kernel, precision, loss } = self;
+        let mut text = Text::new(&[arithmetic(*precision), JOB, kernel.shader()]);
+        match kernel {
+            Kernel::Residual | Kernel::SparseResidual => text.files(&[loss.shader(), RESIDUAL]),
+            Kernel::ResidualNarrow => text.files(&[loss.shader(), RESIDUAL, PREDICT]),
+            Kernel::Finish => text.file(PENALTY),
+            Kernel::Accumulate | Kernel::Sum => {}
         }
-        parts.push(self.shader());
-        parts.join("\n")
+        text.finish()
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
     }
 }
 
-/// All kernels with their layouts.
+/// All kernels of dense rows.
 #[derive(Debug)]
 pub(super) struct Kernels {
     pub(super) limits: DispatchLimits,
@@ -105,10 +113,8 @@ impl Kernels {
     pub(super) fn new(gpu: &Gpu, precision: Precision, loss: Loss) -> Result<Self, TrainError> {
         let limits = gpu.device().limits();
         check(&limits)?;
-        let compiled = Kernel::DENSE
-            .map(|kernel| Compiled::of(gpu, kernel, precision, loss))
-            .into_iter()
-            .collect::<Result<_, _>>()?;
+        let compiled = Kernel::DENSE.map(|kernel| compiled(gpu, kernel, precision, loss));
+        let compiled = compiled.into_iter().collect::<Result<_, _>>()?;
         Ok(Self { limits: DispatchLimits::of(&limits, WORKGROUP_SIZE), compiled })
     }
 
@@ -117,141 +123,42 @@ impl Kernels {
     }
 }
 
-/// A kernel whose group 0 is storage buffers, and whose group 1 is a job.
-#[derive(Debug)]
-pub(super) struct Compiled {
-    layout: wgpu::BindGroupLayout,
-    pub(super) pipeline: wgpu::ComputePipeline,
+/// One kernel on a device.
+pub(super) fn compiled(
+    gpu: &Gpu,
+    kernel: Kernel,
+    precision: Precision,
+    loss: Loss,
+) -> Result<Compiled, TrainError> {
+    Ok(gpu.kernel(&LinearKernel { kernel, precision, loss }).map_err(StepError::from)?)
 }
 
-impl Compiled {
-    /// One of the kernels.
-    pub(super) fn of(
-        gpu: &Gpu,
-        kernel: Kernel,
-        precision: Precision,
-        loss: Loss,
-    ) -> Result<Self, TrainError> {
-        let key = format!("linear {} {precision} {loss}", kernel.name());
-        let source = || kernel.source(precision, loss);
-        Self::new(gpu, &key, kernel.name(), source, kernel.writes(), &[])
-    }
-
-    /// Compiles `entry` of `source`, unless the device knows it as `key`; `writes` says of each
-    /// binding whether the kernel writes it.
-    pub(super) fn new(
-        gpu: &Gpu,
-        key: &str,
-        entry: &'static str,
-        source: impl FnOnce() -> String,
-        writes: &[bool],
-        constants: &[(&str, f64)],
-    ) -> Result<Self, TrainError> {
-        let entries: Vec<_> =
-            (0..).zip(writes).map(|(n, &writes)| storage_entry(n, writes)).collect();
-        let layout = caught(gpu.device(), || {
-            gpu.device().create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-                label: Some(entry),
-                entries: &entries,
-            })
-        });
-        let layout = layout.map_err(StepError::from)?;
-        let jobs = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
-        let pipeline = gpu.pipeline(key, |device| {
-            let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(entry),
-                source: wgpu::ShaderSource::Wgsl(source().into()),
-            });
-            let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-                label: Some(entry),
-                bind_group_layouts: &[Some(&layout), Some(&jobs)],
-                immediate_size: 0,
-            });
-            device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-                label: Some(entry),
-                layout: Some(&pipeline_layout),
-                module: &module,
-                entry_point: Some(entry),
-                compilation_options: wgpu::PipelineCompilationOptions {
-                    constants,
-                    ..Default::default()
-                },
-                cache: None,
-            })
-        });
-        Ok(Self { layout, pipeline: pipeline.map_err(StepError::from)? })
-    }
-
-    /// A bind group of whole buffers, in the order of the kernel's bindings.
-    pub(super) fn bind(
-        &self,
-        gpu: &Gpu,
-        buffers: &[&wgpu::Buffer],
-    ) -> Result<wgpu::BindGroup, TrainError> {
-        let entries: Vec<_> = (0..)
-            .zip(buffers)
-            .map(|(binding, buffer)| wgpu::BindGroupEntry {
-                binding,
-                resource: buffer.as_entire_binding(),
-            })
-            .collect();
-        let group = caught(gpu.device(), || {
-            gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
-                label: None,
-                layout: &self.layout,
-                entries: &entries,
-            })
-        });
-        Ok(group.map_err(StepError::from)?)
-    }
+/// A bind group of whole buffers, in the order of the kernel's bindings.
+pub(super) fn bind(
+    gpu: &Gpu,
+    kernel: &Compiled,
+    buffers: &[&wgpu::Buffer],
+) -> Result<wgpu::BindGroup, TrainError> {
+    bind_parts(gpu, kernel, buffers.iter().map(|buffer| whole(buffer)))
 }
 
-fn storage_entry(binding: u32, writes: bool) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer {
-            ty: wgpu::BufferBindingType::Storage { read_only: !writes },
-            has_dynamic_offset: false,
-            min_binding_size: None,
-        },
-        count: None,
-    }
+/// The same of parts of buffers.
+pub(super) fn bind_parts<'a>(
+    gpu: &Gpu,
+    kernel: &Compiled,
+    buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+) -> Result<wgpu::BindGroup, TrainError> {
+    Ok(kernel.bind(gpu, buffers).map_err(StepError::from)?)
 }
 
 /// Whether the device can run the kernels at all.
-fn check(limits: &wgpu::Limits) -> Result<(), TrainError> {
-    let size = u64::from(WORKGROUP_SIZE);
-    let needs = [
-        (
-            "max_compute_invocations_per_workgroup",
-            size,
-            u64::from(limits.max_compute_invocations_per_workgroup),
-        ),
-        ("max_compute_workgroup_size_x", size, u64::from(limits.max_compute_workgroup_size_x)),
-        (
-            "max_compute_workgroup_storage_size",
-            16 * size,
-            u64::from(limits.max_compute_workgroup_storage_size),
-        ),
-        (
-            "max_storage_buffers_per_shader_stage",
-            6,
-            u64::from(limits.max_storage_buffers_per_shader_stage),
-        ),
+fn check(limits: &wgpu::Limits) -> Result<(), LimitError> {
+    Needs::of(limits)
+        .workgroup(WORKGROUP_SIZE, 16 * u64::from(WORKGROUP_SIZE))
+        .buffers(6, 1)
         // The partial sums of one group of columns.
-        (
-            "max_storage_buffer_binding_size",
-            16 * RUNS as u64,
-            limits.max_storage_buffer_binding_size,
-        ),
-    ];
-    for (limit, needed, allowed) in needs {
-        if needed > allowed {
-            return Err(TrainError::Limit { limit, needed, allowed });
-        }
-    }
-    Ok(())
+        .binding(16 * RUNS as u64)
+        .check()
 }
 
 #[cfg(test)]

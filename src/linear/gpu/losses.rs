@@ -5,7 +5,7 @@ use std::time::Duration;
 use web_time::Instant;
 
 use super::super::errors::TrainError;
-use super::gradient::storage;
+use super::memory::storage;
 use crate::gpu::{Gpu, Readback, Wait};
 
 /// Places in the ring; more than the losses ever under way.

@@ -7,6 +7,7 @@ mod gradient;
 mod job;
 mod kernels;
 mod losses;
+mod memory;
 mod sparse;
 mod sparse_batch;
 mod stream;

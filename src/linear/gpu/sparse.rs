@@ -10,17 +10,18 @@ use super::super::model::LinearModel;
 use super::super::training::Training;
 use super::super::worker::Worker;
 use super::commands::{Commands, Operation};
-use super::gradient::{Kept, storage};
+use super::gradient::Kept;
 use super::job::Job;
-use super::kernels::{Compiled, JOB, Kernel, PENALTY, WORKGROUP_SIZE};
+use super::kernels::{JOB, Kernel, PENALTY, WORKGROUP_SIZE, bind, bind_parts, compiled};
 use super::losses::Losses;
-use super::sparse_batch::{Records, Words};
+use super::memory::storage;
+use super::sparse_batch::{BatchLayout, Words};
 use super::sum::Sum;
 use super::uniforms::StepUniforms;
 use crate::data::SparseDataset;
 use crate::gpu::{
-    DispatchLimits, Gpu, GpuOptimizer, GpuVec, MOST_TURNS, OWN_SQUARE, Staging, StateNames,
-    StepError, Wait, arithmetic, caught, expand_state,
+    self, Bound, Compiled, DispatchLimits, Element, Formula, Gpu, GpuOptimizer, GpuVec,
+    MAX_LOOP_ITERATIONS, Needs, SquareOf, Staging, StepError, Text, Wait, whole,
 };
 use crate::numerics::Precision;
 use crate::rules::Rule;
@@ -29,13 +30,11 @@ use crate::rules::Rule;
 const WINDOW_WORDS: usize = 4 << 20;
 /// Words that rows without a step add at most before they are handed over.
 const ROWS_AT_ONCE: usize = 1 << 12;
-/// The most rows of a batch, whose terms of a gradient an invocation adds up one a turn, with 5 turns more
-/// for each of three loops over its columns; and the most features of a row, whose terms of its
-/// prediction are four a turn.
-const MOST_BATCH_ROWS: usize = MOST_TURNS as usize - 16;
-const MOST_ROW_FEATURES: usize = 4 * (MOST_TURNS as usize - 1);
-/// The binding of the first state vector.
-const FIRST_STATE_BINDING: u32 = 4;
+/// The maximum number of rows of a batch, whose terms of a gradient an invocation adds up one an iteration,
+/// with a reserve for its other loop; and of features of a row, whose terms of its prediction are four an
+/// iteration.
+const MAX_BATCH_ROWS: usize = MAX_LOOP_ITERATIONS as usize - 16;
+const MAX_ROW_FEATURES: usize = 4 * (MAX_LOOP_ITERATIONS as usize - 1);
 /// Dispatches of one batch at most: losses before, residuals, the step.
 const BATCH_DISPATCHES: usize = 3;
 
@@ -79,8 +78,8 @@ impl<'a> Rows<'a> {
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
         for (what, found, most) in [
-            ("rows of a batch", batch_size, MOST_BATCH_ROWS),
-            ("features of a row", lens[0], MOST_ROW_FEATURES),
+            ("rows of a batch", batch_size, MAX_BATCH_ROWS),
+            ("features of a row", lens[0], MAX_ROW_FEATURES),
         ] {
             if found > most {
                 return Err(TrainError::Terms { what, found, most });
@@ -93,14 +92,14 @@ impl<'a> Rows<'a> {
             let limit = "max_storage_buffer_binding_size";
             return Err(TrainError::Limit { limit, needed, allowed });
         }
-        let kernel = Compiled::of(gpu, Kernel::SparseResidual, precision, loss)?;
+        let kernel = compiled(gpu, Kernel::SparseResidual, precision, loss)?;
         let window = storage(gpu, "sparse rows", needed)?;
         let buffer = storage(gpu, "parameters", 4 * parameters.len() as u64)?;
         gpu.write(&GpuVec::padded(&buffer, parameters.len()), &parameters)?;
         let residuals = storage(gpu, "residuals", 4 * data.rows() as u64)?;
         let staging = || Staging::new(gpu, needed).map_err(StepError::from);
         Ok(Self {
-            bind_group: kernel.bind(gpu, &[&window, &buffer, &residuals])?,
+            bind_group: bind(gpu, &kernel, &[&window, &buffer, &residuals])?,
             kernel,
             limits: DispatchLimits::of(&limits, WORKGROUP_SIZE),
             commands: Commands::new(gpu)?,
@@ -121,7 +120,7 @@ impl<'a> Rows<'a> {
         4 * words as u64 <= self.window.size() && self.commands.has_room(BATCH_DISPATCHES)
     }
 
-    fn job(&self, records: Records) -> Job {
+    fn job(&self, records: BatchLayout) -> Job {
         Job {
             rows: records.rows.1,
             row_first: records.rows.0,
@@ -152,7 +151,7 @@ impl<'a> Rows<'a> {
         staging.fill(&self.gpu, wait, size, |mut place| place.copy_from_slice(bytes)).await?;
         let encoder = self.commands.begin();
         let copy = || encoder.copy_buffer_to_buffer(&staging.buffer, 0, &self.window, 0, size);
-        caught(self.gpu.device(), copy).map_err(StepError::from)?;
+        self.gpu.catch(copy).map_err(StepError::from)?;
         if let Some(submission) = self.commands.submit()? {
             staging.submitted(&self.gpu, submission).map_err(StepError::from)?;
         }
@@ -202,17 +201,31 @@ pub(in crate::linear) struct SparseGpuWorker<'a, R: Rule> {
     losses: Losses,
 }
 
-/// The whole WGSL of the kernel that steps.
-fn source<R: Rule>(rule: &R, precision: Precision) -> String {
-    let harness = include_str!("../../../shaders/linear/sparse/descend.wgsl");
-    let state = StateNames { members: R::STATE, vectors: &rule.state_names() };
-    let harness = expand_state(harness, state, FIRST_STATE_BINDING);
-    [arithmetic(precision), OWN_SQUARE, JOB, PENALTY, R::SHADER, &harness].join("\n")
+/// The kernel that steps. Bindings: words, residuals, hyper-parameters, parameters, state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct SparseDescendKernel {
+    formula: Formula,
+    precision: Precision,
 }
 
-/// For each binding, whether the kernel that steps by a rule with so many state vectors writes it.
-fn writes(state: usize) -> Vec<bool> {
-    [false, false, false, true].into_iter().chain((0..state).map(|_| true)).collect()
+impl gpu::Kernel for SparseDescendKernel {
+    fn entry(&self) -> &'static str {
+        "sparse_descend"
+    }
+
+    fn text(&self) -> String {
+        let Self { formula, precision } = self;
+        let mut text = Text::new(&[include_str!("../../../shaders/linear/sparse/descend.wgsl")]);
+        text.rule(formula, *precision, SquareOf::Own);
+        text.files(&[JOB, PENALTY, Element::Scalars.file()]);
+        text.vector("parameters", Element::Scalars, true);
+        text.state(formula, Bound::All, Element::Scalars);
+        text.finish()
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.formula.constants()
+    }
 }
 
 impl<'a, R: Rule> SparseGpuWorker<'a, R> {
@@ -231,31 +244,22 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
         let optimizer = GpuOptimizer::new(gpu, rule, columns)?
             .with_precision(precision)
             .with_schedule(training.schedule.clone())?;
-        let rule = optimizer.rule();
-        let (names, constants) = (rule.state_names(), rule.constants());
-        let writes = writes(names.len());
-        let needed = writes.len() as u64;
-        let allowed = u64::from(gpu.device().limits().max_storage_buffers_per_shader_stage);
-        if needed > allowed {
-            let limit = "max_storage_buffers_per_shader_stage";
-            return Err(TrainError::Limit { limit, needed, allowed });
-        }
-        // With the text of the rule: two rules may have one name.
-        let key = format!("sparse {precision} {constants:?} {names:?} {}", R::SHADER);
-        let source = || source(rule, precision);
-        let kernel = Compiled::new(gpu, &key, "sparse_descend", source, &writes, &constants)?;
+        let state: Vec<_> =
+            (0..optimizer.state_count()).map(|index| optimizer.state(index)).collect();
+        Needs::of(&gpu.device().limits()).buffers(4 + state.len() as u64, 1).check()?;
+        let formula = Formula::of(optimizer.rule());
+        let kernel = gpu.kernel(&SparseDescendKernel { formula, precision });
+        let kernel = kernel.map_err(StepError::from)?;
         let steps = StepUniforms::new(gpu)?;
-        let mut buffers = vec![&rows.window, &rows.residuals, &steps.buffer, &rows.parameters];
-        for index in 0..names.len() {
-            // In one buffer, since the parameters fit one binding.
-            buffers.extend(optimizer.state(index).segments().iter().map(|part| &part.buffer));
-        }
-        let bind_group = kernel.bind(gpu, &buffers)?;
+        let fixed = [&rows.window, &rows.residuals, &steps.buffer, &rows.parameters].map(whole);
+        // State lies in one buffer, since the parameters fit one binding.
+        let buffers = fixed.into_iter().chain(state.iter().map(|vector| vector.binding()));
+        let bind_group = bind_parts(gpu, &kernel, buffers)?;
         let losses = Losses::new(gpu)?;
         let count = data.rows() as u64;
         let before = if training.progressive {
             let buffer = storage(gpu, "losses before", 4 * count)?;
-            let bind_group = rows.kernel.bind(gpu, &[&rows.window, &rows.parameters, &buffer])?;
+            let bind_group = bind(gpu, &rows.kernel, &[&rows.window, &rows.parameters, &buffer])?;
             Some((buffer, bind_group))
         } else {
             None
@@ -383,38 +387,15 @@ pub(in crate::linear) async fn predictions(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::{AnyRule, RuleVisitor};
-
-    /// The kernel of any rule has the bindings that it is bound to, and can be translated.
-    struct Check(Precision);
-
-    impl RuleVisitor for Check {
-        type Output = ();
-
-        fn visit<R: Rule>(self, rule: R) {
-            let text = source(&rule, self.0);
-            let module = naga::front::wgsl::parse_str(&text).unwrap();
-            let mut found = Vec::new();
-            for (_, global) in module.global_variables.iter() {
-                if let (Some(place), naga::AddressSpace::Storage { access }) =
-                    (global.binding, global.space)
-                {
-                    found.push((place.binding, access.contains(naga::StorageAccess::STORE)));
-                }
-            }
-            found.sort_unstable();
-            let ours: Vec<_> = (0..).zip(writes(rule.state_names().len())).collect();
-            assert_eq!(found, ours, "{rule:?}");
-            let what = format!("sparse {} {rule:?}", self.0);
-            crate::gpu::shader_check::translate(&what, &text, &rule.constants());
-        }
-    }
+    use crate::gpu::shader_check;
+    use crate::rules::{AnyRule, with_rule};
 
     #[test]
-    fn every_rules_kernel_is_what_the_host_binds() {
+    fn every_rules_kernel_can_be_translated() {
         for rule in AnyRule::examples() {
             for precision in [Precision::Native, Precision::Exact] {
-                rule.visit(Check(precision));
+                let formula = with_rule!(rule, |rule| Formula::of(&rule));
+                shader_check::check(&SparseDescendKernel { formula, precision });
             }
         }
     }

@@ -5,7 +5,7 @@ use crate::data::SparseDataset;
 
 /// Where a batch's records lie among the words; shaders/linear/sparse/ says what they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Records {
+pub(super) struct BatchLayout {
     /// The first record of a row, and how many rows there are.
     pub(super) rows: (u32, u32),
     /// The first record of a column, and how many columns occur.
@@ -33,7 +33,7 @@ impl Words {
         &mut self,
         data: &SparseDataset,
         rows: impl ExactSizeIterator<Item = usize> + Clone,
-    ) -> Records {
+    ) -> BatchLayout {
         let (first, count) = (self.words.len() as u32, rows.len() as u32);
         let mut at = first + 3 * count;
         for row in rows.clone() {
@@ -47,11 +47,11 @@ impl Words {
                 self.words.extend([*column, value.to_bits()]);
             }
         }
-        Records { rows: (first, count), ..Records::default() }
+        BatchLayout { rows: (first, count), ..BatchLayout::default() }
     }
 
     /// Appends a batch: its rows, and the columns that occur in them with the bias behind them.
-    pub(super) fn add_batch(&mut self, data: &SparseDataset, rows: &[u32]) -> Records {
+    pub(super) fn add_batch(&mut self, data: &SparseDataset, rows: &[u32]) -> BatchLayout {
         let records = self.add_rows(data, rows.iter().map(|&row| row as usize));
         // In the order of the batch by column, since the sort is stable.
         self.sorted.clear();
@@ -86,7 +86,7 @@ impl Words {
         for position in 0..rows.len() as u32 {
             self.words.extend([position, 1.0_f32.to_bits()]);
         }
-        Records { columns: (first, occurring.len() as u32), ..records }
+        BatchLayout { columns: (first, occurring.len() as u32), ..records }
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
             SparseDataset::new(4, starts, entries, vec![10.0, 30.0, 1.0, 31.0], target).unwrap();
         let mut words = Words { words: vec![99; 2], ..Words::default() };
         let records = words.add_batch(&data, &[2, 1, 0]);
-        assert_eq!(records, Records { rows: (2, 3), columns: (19, 4) });
+        assert_eq!(records, BatchLayout { rows: (2, 3), columns: (19, 4) });
         let bits = f32::to_bits;
         #[rustfmt::skip]
         let expected = [

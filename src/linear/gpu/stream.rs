@@ -9,7 +9,7 @@ use super::super::errors::TrainError;
 use super::commands::Commands;
 use super::table::{Shape, Table};
 use crate::data::Dataset;
-use crate::gpu::{Gpu, Staging, StepError, Wait, caught};
+use crate::gpu::{Gpu, Staging, StepError, Wait};
 
 /// Bytes of a window, unless less is allowed: large enough that a submission costs little beside
 /// the copy.
@@ -85,7 +85,7 @@ impl<'a> Stream<'a> {
         staging.fill(gpu, wait, table_bytes + target_bytes, fill).await?;
         let encoder = commands.encoder()?;
         let (table, target) = &self.window;
-        caught(gpu.device(), || {
+        gpu.catch(|| {
             encoder.copy_buffer_to_buffer(&staging.buffer, 0, table, 0, table_bytes);
             encoder.copy_buffer_to_buffer(&staging.buffer, table_bytes, target, 0, target_bytes);
         })

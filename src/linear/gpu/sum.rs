@@ -4,10 +4,10 @@ use super::super::errors::TrainError;
 use super::super::loss::Loss;
 use super::super::order::BLOCK;
 use super::commands::Operation;
-use super::gradient::storage;
 use super::job::Job;
-use super::kernels::{Compiled, Kernel, WORKGROUP_SIZE};
-use crate::gpu::{DispatchLimits, Gpu};
+use super::kernels::{Kernel, WORKGROUP_SIZE, bind, compiled};
+use super::memory::storage;
+use crate::gpu::{Compiled, DispatchLimits, Gpu};
 use crate::numerics::Precision;
 
 /// Sums of blocks of values, and sums of those, until one is left.
@@ -29,7 +29,7 @@ impl Sum {
         history: &wgpu::Buffer,
     ) -> Result<Self, TrainError> {
         // No loss makes this kernel another.
-        let kernel = Compiled::of(gpu, Kernel::Sum, precision, Loss::Squared)?;
+        let kernel = compiled(gpu, Kernel::Sum, precision, Loss::Squared)?;
         let limits = DispatchLimits::of(&gpu.device().limits(), WORKGROUP_SIZE);
         let mut levels = Vec::new();
         let (mut count, mut input) = (count, values.clone());
@@ -39,7 +39,7 @@ impl Sum {
                 1 => history.clone(),
                 _ => storage(gpu, "block sums", 4 * blocks)?,
             };
-            levels.push((kernel.bind(gpu, &[&input, &output])?, count));
+            levels.push((bind(gpu, &kernel, &[&input, &output])?, count));
             if blocks == 1 {
                 return Ok(Self { kernel, limits, levels });
             }

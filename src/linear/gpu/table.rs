@@ -3,16 +3,16 @@
 use std::slice;
 
 use crate::data::Dataset;
-use crate::gpu::{Gpu, MOST_TURNS, StepError, caught};
+use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
 use super::super::errors::TrainError;
 
 /// Bytes that are staged at once.
 const TRANSFER_BYTES: u64 = 64 << 20;
 
-/// The most features, of which an invocation of `residual.wgsl` takes a thirty-second: a turn for each
-/// four of them, and some for the tree.
-const MOST_FEATURES: usize = 32 * (MOST_TURNS as usize - 8);
+/// The maximum number of features, of which an invocation of `residual.wgsl` takes a thirty-second: an
+/// iteration for each four of them, and some for the tree.
+const MAX_FEATURES: usize = 32 * (MAX_LOOP_ITERATIONS as usize - 8);
 
 /// Rows of features, a column of ones behind them, and their targets.
 #[derive(Debug)]
@@ -103,8 +103,8 @@ impl Shape {
     pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let column_groups = (features as u64 + 1).div_ceil(4);
-        if features > MOST_FEATURES {
-            let (what, found, most) = ("features of a row", features, MOST_FEATURES);
+        if features > MAX_FEATURES {
+            let (what, found, most) = ("features of a row", features, MAX_FEATURES);
             return Err(TrainError::Terms { what, found, most });
         }
         // Indices of groups within a table are u32.
@@ -137,25 +137,20 @@ impl Shape {
     /// Empty tables for `rows` rows.
     pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>, TrainError> {
         let buffer = |label, bytes: u64| {
-            gpu.device().create_buffer(&wgpu::BufferDescriptor {
-                label: Some(label),
-                size: bytes.next_multiple_of(16),
-                usage: wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            })
+            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+            gpu.buffer(label, bytes.next_multiple_of(16), usage)
         };
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
-            Table {
-                rows: buffer("wgpu-optim rows", self.row_bytes() * count),
-                target: buffer("wgpu-optim target", 4 * count),
+            Ok(Table {
+                rows: buffer("rows", self.row_bytes() * count)?,
+                target: buffer("target", 4 * count)?,
                 first: first as u32, // a dataset has at most u32::MAX rows
                 count: count as u32,
-            }
+            })
         };
         let starts = (0..rows).step_by(usize::try_from(self.rows_per_table).unwrap_or(usize::MAX));
-        let tables = caught(gpu.device(), || starts.map(table).collect());
-        Ok(tables.map_err(StepError::from)?)
+        starts.map(table).collect::<Result<_, StepError>>().map_err(TrainError::from)
     }
 
     /// Tables with the rows of `data`.
@@ -172,7 +167,7 @@ impl Shape {
         let rows_at_once = (TRANSFER_BYTES as usize / (4 * width)).max(1);
         let (first, end) = (table.first as usize, (table.first + table.count) as usize);
         let mut staged = vec![0.0_f32; width * rows_at_once.min(end - first)];
-        let written = caught(gpu.device(), || {
+        let written = gpu.catch(|| {
             for begin in (first..end).step_by(rows_at_once) {
                 let rows = begin..end.min(begin + rows_at_once);
                 let staged = &mut staged[..width * rows.len()];

@@ -1,8 +1,8 @@
 //! The hyper-parameters of many steps in one submission.
 
 use super::super::errors::TrainError;
-use super::gradient::storage;
-use crate::gpu::{Gpu, StepError, caught};
+use super::memory::storage;
+use crate::gpu::{Gpu, StepError};
 use crate::rules::Rule;
 
 /// The most steps of a submission, if a binding has room for as many.
@@ -48,8 +48,7 @@ impl<R: Rule> StepUniforms<R> {
         if bytemuck::cast_slice::<_, u8>(&self.written).starts_with(bytes) {
             return Ok(());
         }
-        caught(gpu.device(), || gpu.queue().write_buffer(&self.buffer, 0, bytes))
-            .map_err(StepError::from)?;
+        gpu.catch(|| gpu.queue().write_buffer(&self.buffer, 0, bytes)).map_err(StepError::from)?;
         self.written = steps;
         Ok(())
     }

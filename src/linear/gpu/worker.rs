@@ -12,7 +12,7 @@ use super::losses::Losses;
 use super::stream::{Selection, Stream};
 use super::table::{Rows, Shape};
 use crate::data::Dataset;
-use crate::gpu::{Gpu, GpuOptimizer, GpuVec, StepError, Wait, caught};
+use crate::gpu::{Gpu, GpuOptimizer, GpuVec, StepError, Wait};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 use std::ops::Range;
@@ -169,7 +169,7 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
         }
         let (queue, buffer) = (self.gpu.queue(), &self.gradient.order);
         let write = || queue.write_buffer(buffer, 0, bytemuck::cast_slice(order));
-        Ok(caught(self.gpu.device(), write).map_err(StepError::from)?)
+        Ok(self.gpu.catch(write).map_err(StepError::from)?)
     }
 
     async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError> {

@@ -1,0 +1,48 @@
+// Axis `place`: which elements an invocation steps. Here those of one block of one tensor: each
+// workgroup takes a block, and its invocations groups of four in turn, side by side.
+//
+// Shapes: `blocks` has an entry for each workgroup. Parameters and gradients lie in windows, which
+// are parts of the caller's buffers; a route is a window of parameters with one of gradients, and
+// `step_block` branches to the right one, the same for the whole workgroup. Starts and `len` count
+// groups of four or elements, as the element has it, from the start of the window, or of the part of
+// the state that is bound. Mirror: `Block` in src/gpu/table.rs.
+
+struct Block {
+    route: u32,
+    group: u32, // of hyper-parameters
+    len: u32,
+    params_start: u32,
+    grads_start: u32,
+    state_start: u32,
+    unused_0: u32,
+    unused_1: u32,
+}
+
+struct Here {
+    params: At,
+    grads: At,
+    state: At,
+}
+
+@group(0) @binding(0) var<storage, read> blocks: array<Block>;
+
+// Four elements of a block, from its number `first` on.
+fn locate(block: Block, first: u32) -> Here {
+    return Here(
+        at_run(block.params_start, first, block.len),
+        at_run(block.grads_start, first, block.len),
+        at_run(block.state_start, first, block.len),
+    );
+}
+
+@compute @workgroup_size(workgroup_size)
+fn step(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let index = group.y * groups.x + group.x;
+    if (index >= arrayLength(&blocks) || is_skipped()) { return; }
+    let block = blocks[index];
+    step_block(block, hyper_of(block.group), lane);
+}

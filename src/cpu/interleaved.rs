@@ -1,0 +1,155 @@
+//! Steps over single elements in any order, as the features of sparse rows want them.
+
+use super::apply::{Treatment, Update};
+use super::columns::{Column, Columns};
+use super::error::CpuError;
+use super::memory::filled;
+use super::tensor_step::TensorStep;
+use super::threads::threads;
+use crate::rules::{Rule, check_state, state_vectors};
+use crate::step::{Schedule, scheduled};
+
+/// Parameters with their state. Those of one element lie side by side, so that a step fetches one
+/// place of memory for each element that it reaches, and not one for each vector.
+pub(crate) struct Interleaved<R: Rule> {
+    rule: R,
+    schedule: Schedule,
+    steps: u64,
+    /// Of each element the parameter, then its value in every state vector.
+    memory: Vec<f32>,
+    width: usize,
+    /// Copies of the elements of a step.
+    params: Vec<f32>,
+    state: Vec<Vec<f32>>,
+}
+
+impl<R: Rule> Interleaved<R> {
+    /// These parameters, their state at the rule's initial values.
+    pub(crate) fn new(rule: R, params: &[f32], schedule: Schedule) -> Result<Self, CpuError> {
+        const { check_state::<R>() };
+        rule.validate()?;
+        schedule.validate()?;
+        let used: Vec<f32> = state_vectors(&rule).iter().map(|vector| vector.initial).collect();
+        let width = 1 + used.len();
+        let mut memory = filled(0.0, params.len().saturating_mul(width))?;
+        for (element, &parameter) in memory.chunks_exact_mut(width).zip(params) {
+            element[0] = parameter;
+            element[1..].copy_from_slice(&used);
+        }
+        let state = vec![Vec::new(); used.len()];
+        Ok(Self { rule, schedule, steps: 0, memory, width, params: Vec::new(), state })
+    }
+
+    /// All parameters.
+    pub(crate) fn parameters(&self) -> Vec<f32> {
+        self.memory.chunks_exact(self.width).map(|element| element[0]).collect()
+    }
+
+    /// Replaces all parameters; the state stays.
+    pub(crate) fn set_parameters(&mut self, params: &[f32]) {
+        for (element, &parameter) in self.memory.chunks_exact_mut(self.width).zip(params) {
+            element[0] = parameter;
+        }
+    }
+
+    /// Makes ready a step over `elements`, each there once, and hands out their parameters.
+    pub(crate) fn gather(&mut self, elements: &[u32]) -> &[f32] {
+        match self.width {
+            1 => self.gather_elements::<1>(elements),
+            2 => self.gather_elements::<2>(elements),
+            3 => self.gather_elements::<3>(elements),
+            _ => self.gather_elements::<4>(elements),
+        }
+        &self.params
+    }
+
+    /// Steps the elements that were gathered last.
+    pub(crate) fn step(&mut self, grads: &[f32], elements: &[u32]) {
+        self.steps += 1;
+        let update = Update {
+            rule: self.rule,
+            uniforms: scheduled(&self.rule, &self.schedule, self.steps),
+            treatment: Treatment::default(),
+            row_wise: false,
+        };
+        let mut copies = self.state.iter_mut();
+        let state = std::array::from_fn(|k| match self.rule.uses_state(k) {
+            true => {
+                copies.next().map_or_else(Column::default, |copies| Column::of_elements(copies))
+            }
+            false => Column::default(),
+        });
+        let columns = Columns { params: Column::of_elements(&mut self.params), state };
+        let parts = threads(grads.len());
+        TensorStep { update: &update, columns, grads, rows: None, first: 0 }.run_parts(parts);
+        match self.width {
+            1 => self.scatter_elements::<1>(elements),
+            2 => self.scatter_elements::<2>(elements),
+            3 => self.scatter_elements::<3>(elements),
+            _ => self.scatter_elements::<4>(elements),
+        }
+    }
+
+    /// For a width that the compiler knows. One vector after the other, so that each loop is short:
+    /// the first one has brought the elements into the cache.
+    fn gather_elements<const WIDTH: usize>(&mut self, elements: &[u32]) {
+        let (interleaved, _) = self.memory.as_chunks::<WIDTH>();
+        for (k, copies) in [&mut self.params].into_iter().chain(&mut self.state).enumerate() {
+            copies.clear();
+            copies.extend(elements.iter().map(|&element| interleaved[element as usize][k % WIDTH]));
+        }
+    }
+
+    fn scatter_elements<const WIDTH: usize>(&mut self, elements: &[u32]) {
+        let (interleaved, _) = self.memory.as_chunks_mut::<WIDTH>();
+        for (k, copies) in [&self.params].into_iter().chain(&self.state).enumerate() {
+            for (&element, &copy) in elements.iter().zip(copies) {
+                interleaved[element as usize][k % WIDTH] = copy;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CpuOptimizer;
+    use crate::rules::{AnyRule, with_rule};
+
+    /// As steps over the whole vector, whose other gradients are not looked at afterwards.
+    fn agree<R: Rule>(rule: R) {
+        let start: Vec<f32> = (0..9).map(|index| index as f32 / 4.0 - 1.0).collect();
+        let mut interleaved = Interleaved::new(rule, &start, Schedule::Constant).unwrap();
+        let mut optimizer = CpuOptimizer::new(rule, 9).unwrap();
+        let mut expected = start.clone();
+        for elements in [[7, 0, 3], [3, 8, 7], [3, 7, 0]] {
+            let before = (expected.clone(), optimizer.clone());
+            let mut grads = vec![0.0; 9];
+            for (&element, gradient) in elements.iter().zip([0.5, -2.0, 0.25]) {
+                grads[element as usize] = gradient;
+            }
+            optimizer.step(&mut expected, &grads).unwrap();
+            // What was not named is as before.
+            for index in (0..9).filter(|index| !elements.contains(&(*index as u32))) {
+                expected[index] = before.0[index];
+                for k in 0..optimizer.state_count() {
+                    optimizer.state_mut(k)[index] = before.1.state(k)[index];
+                }
+            }
+            let gathered = interleaved.gather(&elements).to_vec();
+            assert_eq!(gathered, elements.map(|element| before.0[element as usize]));
+            interleaved.step(&[0.5, -2.0, 0.25], &elements);
+            assert_eq!(interleaved.parameters(), expected, "{rule:?}");
+        }
+        assert_eq!(interleaved.parameters()[7], expected[7]);
+        interleaved.set_parameters(&start);
+        assert_eq!(interleaved.parameters(), start);
+    }
+
+    #[test]
+    fn elements_are_stepped_as_in_the_whole_vector() {
+        for rule in AnyRule::examples() {
+            with_rule!(rule, |rule| agree(rule));
+        }
+    }
+}

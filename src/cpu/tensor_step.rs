@@ -1,0 +1,108 @@
+//! One tensor's part of a step: all its elements, or the rows that the step names.
+
+use super::apply::{Update, apply_rule};
+use super::columns::{Column, Columns};
+use super::threads::{Divisible, run_parts};
+use crate::rules::{MAX_STATE, Rule};
+
+/// Elements that are gathered, stepped and put back at once: they stay in a core's cache.
+const BLOCK: usize = 1 << 12;
+/// What an element of a named row costs, in elements of a dense step: it is gathered and put back.
+const NAMED_COST: usize = 2;
+
+/// What a step does to a tensor, or to a part of it.
+#[derive(Debug)]
+pub(super) struct TensorStep<'a, R: Rule> {
+    pub(super) update: &'a Update<R>,
+    pub(super) columns: Columns<'a>,
+    /// Of all elements, or of each row named.
+    pub(super) grads: &'a [f32],
+    /// The rows named, if not all are stepped: ascending, each once.
+    pub(super) rows: Option<&'a [u32]>,
+    /// The number of the first row of `columns`.
+    pub(super) first: usize,
+}
+
+/// What a step with these gradients costs.
+pub(super) fn cost(grads: &[f32], named: bool) -> usize {
+    grads.len() * if named { NAMED_COST } else { 1 }
+}
+
+impl<R: Rule> TensorStep<'_, R> {
+    /// Takes it, in so many parts of about equal cost.
+    #[inline]
+    pub(super) fn run_parts(mut self, parts: usize) {
+        if parts > 1 {
+            run_parts(self, parts, &|mut step: Self| step.run(), &|(), ()| ());
+        } else {
+            self.run();
+        }
+    }
+
+    /// Takes it, on this thread.
+    #[inline]
+    fn run(&mut self) {
+        match self.rows {
+            None => apply_rule(self.update, &mut self.columns, self.grads),
+            Some([]) => {}
+            Some(rows) => self.run_rows(rows),
+        }
+    }
+
+    /// Gathers the rows block by block, steps them and puts them back.
+    fn run_rows(&mut self, rows: &[u32]) {
+        let width = self.columns.params.width;
+        let block = (BLOCK / width).max(1);
+        let mut copies = [const { Vec::new() }; 1 + MAX_STATE];
+        for (rows, grads) in rows.chunks(block).zip(self.grads.chunks(block * width)) {
+            for (copies, column) in copies.iter_mut().zip(self.columns.iter_mut()) {
+                column.gather(copies, rows, self.first);
+            }
+            let [params, state @ ..] = copies.each_mut();
+            let mut widths = self.columns.state.iter().map(|column| column.width);
+            let state =
+                state.map(|values| Column { values, width: widths.next().unwrap_or(width) });
+            let mut columns = Columns { params: Column { values: params, width }, state };
+            apply_rule(self.update, &mut columns, grads);
+            for (copies, column) in copies.iter().zip(self.columns.iter_mut()) {
+                column.scatter(copies, rows, self.first);
+            }
+        }
+    }
+}
+
+impl<R: Rule> Divisible for TensorStep<'_, R> {
+    fn cost(&self) -> usize {
+        cost(self.grads, self.rows.is_some())
+    }
+
+    fn split_at(self, cost: usize) -> (Self, Self) {
+        let Self { update, columns, grads, rows, first } = self;
+        let width = columns.params.width.max(1);
+        let (middle, border) = match rows {
+            // Multiples of 16 elements keep both parts on whole cache lines if the whole was.
+            None if width == 1 => (cost & !15, cost & !15),
+            None => (cost / width, cost / width),
+            Some(rows) => {
+                let middle = cost / NAMED_COST / width;
+                // Without a row behind the border all are on its left.
+                let end = || columns.params.values.len() / width;
+                let border = rows.get(middle).map_or_else(end, |&row| row as usize - first);
+                (middle, border)
+            }
+        };
+        let (left, right) = columns.split_at(border);
+        let (left_grads, right_grads) = grads.split_at(middle * width);
+        let (left_rows, right_rows) = rows.map(|rows| rows.split_at(middle)).unzip();
+        (
+            Self { update, columns: left, grads: left_grads, rows: left_rows, first },
+            Self {
+                update,
+                columns: right,
+                grads: right_grads,
+                rows: right_rows,
+                first: first + border,
+            },
+        )
+    }
+}

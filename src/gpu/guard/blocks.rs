@@ -1,0 +1,222 @@
+//! How the scan of gradient vectors becomes dispatches: a pure function of where they lie and of the
+//! device's limits. Blocks of 4096 elements are counted vector after vector, whatever buffers and
+//! bindings the vectors lie in.
+
+use super::super::plan::Element;
+use super::super::table::{Place, Window, in_cells, position_or_push};
+use crate::numerics::sum::BLOCK;
+
+/// What the device allows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ScanLimits {
+    /// The size of a cell, the largest part of a buffer that is bound, in bytes.
+    pub(super) cell: u64,
+    /// How many windows a dispatch may bind; at least 1.
+    pub(super) windows: usize,
+    /// The maximum number of entries of a dispatch, and of its blocks.
+    pub(super) entries: usize,
+    pub(super) blocks: usize,
+}
+
+/// `struct Block` of `shaders/guard/scan.wgsl`; the meaning of each field stands there. Pieces count
+/// from 0 here, and in entries once they are uploaded.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct Block {
+    pub(super) first_piece: u32,
+    pub(super) end_piece: u32,
+    pub(super) number: u32,
+    pub(super) carried: u32,
+    pub(super) goes_on: u32,
+    pub(super) is_left: u32,
+    pub(super) first_low: u32,
+    pub(super) first_high: u32,
+}
+
+/// `struct Piece` of the WGSL.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
+pub(super) struct Piece {
+    pub(super) window: u32,
+    pub(super) start: u32,
+    pub(super) begin: u32,
+    pub(super) end: u32,
+}
+
+/// One dispatch of the scan.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ScanDispatch {
+    pub(super) element: Element,
+    pub(super) windows: Vec<Window>,
+    pub(super) blocks: Vec<Block>,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// Places for a block that is carried from dispatch to dispatch of its kind: one is read while the other
+/// is written.
+pub(super) const CARRIED_BLOCKS: u64 = 2;
+
+impl ScanDispatch {
+    fn begin(&self, block: Block) -> Block {
+        Block { first_piece: self.pieces.len() as u32, ..block }
+    }
+
+    fn end(&mut self, block: Block) {
+        let end_piece = self.pieces.len() as u32;
+        self.blocks.push(Block { end_piece, ..block });
+    }
+
+    /// The entries that the kernel reads.
+    pub(super) fn entries(&self) -> Vec<[u32; 4]> {
+        let first = 1 + 2 * self.blocks.len() as u32; // entries fit a binding
+        let mut entries = vec![[self.blocks.len() as u32, 0, 0, 0]];
+        for block in &self.blocks {
+            let (first_piece, end_piece) = (first + block.first_piece, first + block.end_piece);
+            let halves: [[u32; 4]; 2] = bytemuck::cast(Block { first_piece, end_piece, ..*block });
+            entries.extend(halves);
+        }
+        entries.extend(self.pieces.iter().map(|&piece| bytemuck::cast::<_, [u32; 4]>(piece)));
+        entries
+    }
+}
+
+/// The whole scan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct ScanPlan {
+    pub(super) dispatches: Vec<ScanDispatch>,
+    /// Blocks of all vectors: one partial each.
+    pub(super) blocks: usize,
+}
+
+/// A run of a block's elements in one window.
+struct Run {
+    window: Window,
+    piece: Piece,
+    in_quads: bool,
+}
+
+/// Cuts the scan of `vectors` into dispatches.
+pub(super) fn plan(vectors: &[Vec<Place>], limits: &ScanLimits) -> ScanPlan {
+    let mut planner =
+        Planner { limits, plan: ScanPlan::default(), open: [None; 2], carried: [0; 2] };
+    let mut first = 0;
+    for places in vectors {
+        let len: u64 = places.iter().map(|place| place.span.len).sum();
+        for (block, runs) in blocks_of(places, limits.cell) {
+            planner.add(first + block * BLOCK as u64, &runs);
+        }
+        first += len;
+    }
+    planner.plan
+}
+
+/// The runs of each block of a vector.
+fn blocks_of(places: &[Place], cell: u64) -> Vec<(u64, Vec<Run>)> {
+    let block_len = BLOCK as u64;
+    let mut blocks: Vec<(u64, Vec<Run>)> = Vec::new();
+    let mut done = 0; // elements of the vector
+    for place in in_cells(places, cell) {
+        let (span, mut within) = (place.span, 0);
+        while within < span.len {
+            let at = done + within;
+            let (block, begin) = (at / block_len, at % block_len);
+            let count = (block_len - begin).min(span.len - within);
+            let address = span.offset + 4 * within;
+            let offset = address / cell * cell;
+            let is_padded = span.padded && within + count == span.len;
+            let in_quads = address.is_multiple_of(16)
+                && begin.is_multiple_of(4)
+                && (count.is_multiple_of(4) || is_padded);
+            let piece = Piece {
+                window: 0,
+                start: ((address - offset) / 4) as u32, // within a binding
+                begin: begin as u32,
+                end: (begin + count) as u32,
+            };
+            let run = Run { window: Window { buffer: place.buffer, offset }, piece, in_quads };
+            match blocks.last_mut() {
+                Some((last, runs)) if *last == block => runs.push(run),
+                _ => blocks.push((block, vec![run])),
+            }
+            within += count;
+        }
+        done += span.len;
+    }
+    blocks
+}
+
+struct Planner<'a> {
+    limits: &'a ScanLimits,
+    plan: ScanPlan,
+    /// The last dispatch for quads and for scalars.
+    open: [Option<usize>; 2],
+    /// Where the block is carried that was cut last.
+    carried: [u32; 2],
+}
+
+impl Planner<'_> {
+    /// Adds a block whose first element is number `first`: to one dispatch, or cut where there is no
+    /// room for another window.
+    fn add(&mut self, first: u64, runs: &[Run]) {
+        let quads = runs.iter().all(|run| run.in_quads);
+        let element = if quads { Element::Quads } else { Element::Scalars };
+        let fresh = Block {
+            number: self.plan.blocks as u32, // partials fit a binding
+            first_low: first as u32,
+            first_high: (first >> 32) as u32,
+            ..Block::default()
+        };
+        self.plan.blocks += 1;
+        let mut dispatch = self.dispatch(element, &runs[0], 3);
+        let mut block = self.plan.dispatches[dispatch].begin(fresh);
+        for run in runs {
+            if !self.has_room(dispatch, run, 1) {
+                // One block at a time is cut in each kind of dispatch. A dispatch may begin with one
+                // and end with another, and never reads the place that it writes.
+                let carried = &mut self.carried[element as usize];
+                self.plan.dispatches[dispatch].end(Block {
+                    is_left: 1,
+                    carried: *carried,
+                    ..block
+                });
+                *carried ^= 1;
+                let carried = *carried;
+                dispatch = self.new_dispatch(element);
+                block =
+                    Block { goes_on: 1, carried, ..self.plan.dispatches[dispatch].begin(block) };
+            }
+            let target = &mut self.plan.dispatches[dispatch];
+            let window = position_or_push(&mut target.windows, run.window) as u32;
+            target.pieces.push(Piece { window, ..run.piece });
+        }
+        self.plan.dispatches[dispatch].end(block);
+    }
+
+    /// A dispatch with room for a run and so many entries.
+    fn dispatch(&mut self, element: Element, run: &Run, entries: usize) -> usize {
+        match self.open[element as usize] {
+            Some(index) if self.has_room(index, run, entries) => index,
+            _ => self.new_dispatch(element),
+        }
+    }
+
+    fn new_dispatch(&mut self, element: Element) -> usize {
+        let (windows, blocks, pieces) = Default::default();
+        self.plan.dispatches.push(ScanDispatch { element, windows, blocks, pieces });
+        let index = self.plan.dispatches.len() - 1;
+        self.open[element as usize] = Some(index);
+        index
+    }
+
+    fn has_room(&self, index: usize, run: &Run, entries: usize) -> bool {
+        let ScanDispatch { windows, blocks, pieces, .. } = &self.plan.dispatches[index];
+        let known = windows.contains(&run.window) || windows.len() < self.limits.windows;
+        // The header, and the block that is not in the list yet.
+        let used = 3 + 2 * blocks.len() + pieces.len();
+        known && used + entries <= self.limits.entries && blocks.len() < self.limits.blocks
+    }
+}
+
+#[cfg(test)]
+#[path = "blocks_tests.rs"]
+mod tests;

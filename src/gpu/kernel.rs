@@ -1,0 +1,191 @@
+//! The one kernel layer: from a choice to a compiled pipeline, its layout and its bind groups.
+
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Mutex, PoisonError};
+
+use super::context::Gpu;
+use super::errors::DeviceError;
+
+/// The bind group of a kernel's own buffers.
+pub(crate) const OWN_GROUP: u32 = 0;
+/// The bind group with one uniform at a dynamic offset: hyper-parameters, or a job.
+pub(crate) const UNIFORM_GROUP: u32 = 1;
+/// The bind group of a guard's decision.
+pub(crate) const DECISION_GROUP: u32 = 2;
+
+/// A choice of kernel: a file from each axis, and the constants. Its value is the key under which a
+/// device keeps the compiled kernel.
+pub(crate) trait Kernel: Any + Clone + Eq + Hash + Debug + Send {
+    /// The entry point.
+    fn entry(&self) -> &'static str;
+
+    /// The whole WGSL. The pipeline's layout is read from its `@group` lines.
+    fn text(&self) -> String;
+
+    /// The values of the WGSL's overrides.
+    fn constants(&self) -> Vec<(&'static str, f64)>;
+}
+
+/// A kernel on a device.
+#[derive(Clone, Debug)]
+pub(crate) struct Compiled {
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    /// Of [`OWN_GROUP`].
+    layout: wgpu::BindGroupLayout,
+}
+
+/// The compiled kernels of a device, for each type of choice a map.
+#[derive(Debug, Default)]
+pub(crate) struct Kernels(Mutex<HashMap<TypeId, Box<dyn Any + Send>>>);
+
+impl Kernels {
+    fn with<K: Kernel, T>(&self, work: impl FnOnce(&mut HashMap<K, Compiled>) -> T) -> Option<T> {
+        // A panic elsewhere cannot leave this map half-changed.
+        let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let map = maps.entry(TypeId::of::<K>());
+        let map = map.or_insert_with(|| Box::new(HashMap::<K, Compiled>::new()));
+        map.downcast_mut().map(work)
+    }
+}
+
+impl Gpu {
+    /// The compiled kernel; compiled the first time.
+    pub(crate) fn kernel<K: Kernel>(&self, kernel: &K) -> Result<Compiled, DeviceError> {
+        let known = self.kernels().with(|map: &mut HashMap<K, _>| map.get(kernel).cloned());
+        if let Some(compiled) = known.flatten() {
+            return Ok(compiled);
+        }
+        let compiled = self.catch(|| compile(self.device(), kernel))?;
+        self.kernels().with(|map| map.insert(kernel.clone(), compiled.clone()));
+        Ok(compiled)
+    }
+}
+
+impl Gpu {
+    /// The bind group through which kernels that step read a guard's decision.
+    pub(crate) fn decision_group(
+        &self,
+        outcome: &wgpu::Buffer,
+    ) -> Result<wgpu::BindGroup, DeviceError> {
+        let device = self.device();
+        let text = include_str!("../../shaders/treatment/decision.wgsl");
+        self.catch(|| {
+            let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some("wgpu-optim decision"),
+                entries: &entries(text)[DECISION_GROUP as usize],
+            });
+            device.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("wgpu-optim decision"),
+                layout: &layout,
+                entries: &[wgpu::BindGroupEntry {
+                    binding: 0,
+                    resource: outcome.as_entire_binding(),
+                }],
+            })
+        })
+    }
+}
+
+fn compile<K: Kernel>(device: &wgpu::Device, kernel: &K) -> Compiled {
+    let (entry, text) = (kernel.entry(), kernel.text());
+    let layouts: Vec<_> = entries(&text)
+        .into_iter()
+        .map(|entries| {
+            device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+                label: Some(entry),
+                entries: &entries,
+            })
+        })
+        .collect();
+    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
+        label: Some(entry),
+        source: wgpu::ShaderSource::Wgsl(text.into()),
+    });
+    let layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+        label: Some(entry),
+        bind_group_layouts: &layouts.iter().map(Some).collect::<Vec<_>>(),
+        immediate_size: 0,
+    });
+    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+        label: Some(entry),
+        layout: Some(&layout),
+        module: &module,
+        entry_point: Some(entry),
+        compilation_options: wgpu::PipelineCompilationOptions {
+            constants: &kernel.constants(),
+            ..Default::default()
+        },
+        cache: None,
+    });
+    Compiled { pipeline, layout: layouts[0].clone() } // every kernel has buffers of its own
+}
+
+/// The bindings of each group, read from the lines of the WGSL that declare them; a test holds them to
+/// what naga reads.
+fn entries(text: &str) -> Vec<Vec<wgpu::BindGroupLayoutEntry>> {
+    let mut groups = Vec::new();
+    for line in text.lines() {
+        if let Some((group, binding, space)) = declaration(line) {
+            let ty = match space {
+                "uniform" => wgpu::BufferBindingType::Uniform,
+                "storage, read_write" => wgpu::BufferBindingType::Storage { read_only: false },
+                _ => wgpu::BufferBindingType::Storage { read_only: true },
+            };
+            groups.resize(groups.len().max(group as usize + 1), Vec::new());
+            groups[group as usize].push(wgpu::BindGroupLayoutEntry {
+                binding,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer {
+                    ty,
+                    has_dynamic_offset: group == UNIFORM_GROUP,
+                    min_binding_size: None,
+                },
+                count: None,
+            });
+        }
+    }
+    groups
+}
+
+/// Group, binding and address space of a line such as `@group(0) @binding(1) var<storage, read> a: A;`.
+pub(crate) fn declaration(line: &str) -> Option<(u32, u32, &str)> {
+    let (group, rest) = line.strip_prefix("@group(")?.split_once(") @binding(")?;
+    let (binding, rest) = rest.split_once(") var<")?;
+    let (space, _) = rest.split_once('>')?;
+    Some((group.parse().ok()?, binding.parse().ok()?, space))
+}
+
+impl Compiled {
+    /// The bind group of the kernel's own buffers, in the order of their bindings.
+    pub(crate) fn bind<'a>(
+        &self,
+        gpu: &Gpu,
+        buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+    ) -> Result<wgpu::BindGroup, DeviceError> {
+        let entry = |(binding, buffer)| wgpu::BindGroupEntry {
+            binding,
+            resource: wgpu::BindingResource::Buffer(buffer),
+        };
+        let entries: Vec<_> = (0..).zip(buffers).map(entry).collect();
+        gpu.catch(|| {
+            gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some("wgpu-optim"),
+                layout: &self.layout,
+                entries: &entries,
+            })
+        })
+    }
+}
+
+/// A part of a buffer, to be bound.
+pub(crate) fn range(buffer: &wgpu::Buffer, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
+    wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) }
+}
+
+/// A whole buffer, to be bound.
+pub(crate) fn whole(buffer: &wgpu::Buffer) -> wgpu::BufferBinding<'_> {
+    buffer.as_entire_buffer_binding()
+}

@@ -1,0 +1,196 @@
+use super::*;
+use crate::gpu::rows::Job;
+use crate::gpu::shader_check::{check, same_layout, structure, translate};
+use crate::gpu::table::Block;
+use crate::rules::with_rule;
+use crate::rules::{AnyRule, Rule, check_row_wise};
+use crate::{Adagrad, Adam, Sgd};
+
+const TREATMENTS: [Treatment; 3] = [Treatment::None, Treatment::Decided, Treatment::OnlyFinite];
+const PRECISIONS: [Precision; 2] = [Precision::Native, Precision::Exact];
+const ELEMENTS: [Element; 2] = [Element::Quads, Element::Scalars];
+
+fn choice<R: Rule>(rule: &R) -> StepChoice {
+    StepChoice {
+        formula: Formula::of(rule),
+        precision: Precision::Native,
+        treatment: Treatment::None,
+        element: Element::Quads,
+        groups: 1,
+        workgroup_size: 64,
+    }
+}
+
+/// Of two windows: parameters in one, gradients in the other.
+fn tensors(step: StepChoice) -> TableKernel {
+    TableKernel { step, written: vec![true, false], routes: vec![[0, 1]] }
+}
+
+fn rows(step: StepChoice, means: bool, row_wise: bool) -> RowsKernel {
+    RowsKernel {
+        step,
+        rows: WhichRows::Named,
+        row_wise,
+        means,
+        grads_written: false,
+        grads_in_parts: false,
+    }
+}
+
+/// Everything that a rule is compiled into, in each choice of formula.
+#[test]
+fn every_rule_is_valid_in_every_place_and_can_be_translated() {
+    for rule in AnyRule::examples() {
+        let step = with_rule!(rule, |rule| choice(&rule));
+        for precision in PRECISIONS {
+            for element in ELEMENTS {
+                let step = StepChoice { precision, element, ..step.clone() };
+                check(&tensors(step.clone()));
+                check(&rows(step.clone(), false, false));
+                if with_rule!(rule, |rule| check_row_wise(&rule)).is_ok() {
+                    check(&rows(step, false, true));
+                }
+            }
+            if with_rule!(rule, |rule| check_row_wise(&rule)).is_ok() {
+                let step = StepChoice { precision, element: Element::Scalars, ..step.clone() };
+                check(&rows(step, true, true));
+            }
+        }
+    }
+}
+
+/// The axes that know nothing of rules, all with all, for the rules with the least and the most state.
+#[test]
+fn every_choice_of_the_other_axes_goes_with_every_other() {
+    // One buffer for both, pairs of buffers, parameters of two buffers with gradients of one.
+    let windows: [(&[bool], &[[usize; 2]]); 3] = [
+        (&[true], &[[0, 0]]),
+        (&[true, false, true, false], &[[0, 1], [2, 3]]),
+        (&[true, true, false], &[[0, 2], [1, 2], [0, 1]]),
+    ];
+    let largest = Adam { amsgrad: true, ..Adam::default() };
+    for step in [choice(&Sgd::default()), choice(&largest)] {
+        for (treatment, groups) in TREATMENTS.into_iter().zip([1, 3, 16]) {
+            for element in ELEMENTS {
+                let step = StepChoice { treatment, groups, element, ..step.clone() };
+                for (written, routes) in windows {
+                    let (written, routes) = (written.to_vec(), routes.to_vec());
+                    check(&TableKernel { step: step.clone(), written, routes });
+                }
+                for which in [WhichRows::Named, WhichRows::All] {
+                    let kernel = rows(step.clone(), false, false);
+                    check(&RowsKernel {
+                        rows: which,
+                        grads_written: true,
+                        grads_in_parts: true,
+                        ..kernel
+                    });
+                }
+            }
+            let step = StepChoice { treatment, element: Element::Scalars, ..choice(&largest) };
+            for means in [false, true] {
+                check(&RowsKernel { rows: WhichRows::All, ..rows(step.clone(), means, true) });
+            }
+        }
+    }
+    for grads_written in [false, true] {
+        for precision in PRECISIONS {
+            check(&SumKernel { precision, grads_written, workgroup_size: 64 });
+        }
+    }
+}
+
+#[test]
+fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
+    let step = choice(&Adam::default());
+    let text = tensors(step.clone()).text();
+    same_layout!(
+        &text,
+        Block { route, group, len, params_start, grads_start, state_start, unused_0, unused_1 }
+    );
+    let sum = SumKernel { precision: Precision::Native, grads_written: false, workgroup_size: 1 };
+    for text in [rows(step, false, false).text(), sum.text()] {
+        same_layout!(
+            &text,
+            Job {
+                threads,
+                quads,
+                first_quad,
+                width,
+                table_width,
+                first_row,
+                run_first,
+                table_first,
+                table_len,
+                grads_first,
+                grads_len,
+                skip,
+                group,
+                params_start,
+                grads_start,
+                state_start,
+                width_as_real,
+            }
+        );
+    }
+}
+
+/// The uniforms, filled with 1, 2, 3 and so on and shown by name, against the WGSL's struct.
+fn has_the_layout_of_the_wgsl<R: Rule>(rule: &R) {
+    let (size, hyper) = structure(&tensors(choice(rule)).text(), "Hyper");
+    assert_eq!(size, size_of::<R::Uniforms>(), "{rule:?}");
+    assert_eq!(size % 16, 0, "{rule:?}: an array of them in a uniform");
+    let words: Vec<f32> = (1..=size / 4).map(|number| number as f32).collect();
+    let ours: R::Uniforms = *bytemuck::from_bytes(bytemuck::cast_slice(&words));
+    let theirs: Vec<_> =
+        hyper.iter().map(|(name, at)| format!("{name}: {}.0", at / 4 + 1)).collect();
+    let ours = format!("{ours:?}");
+    let fields = ours.split_once("{ ").unwrap().1.trim_end_matches(" }");
+    assert_eq!(fields, theirs.join(", "));
+}
+
+/// The constants that a rule sets are the overrides that its WGSL declares.
+fn sets_its_overrides<R: Rule>(rule: &R) {
+    let module = naga::front::wgsl::parse_str(&tensors(choice(rule)).text()).unwrap();
+    let declared = module.overrides.iter().filter_map(|(_, o)| o.name.clone());
+    let mut declared: Vec<_> = declared.filter(|name| name != "workgroup_size").collect();
+    let mut set: Vec<_> = rule.constants().iter().map(|(name, _)| (*name).to_owned()).collect();
+    declared.sort();
+    set.sort();
+    assert_eq!(declared, set, "{rule:?}");
+}
+
+#[test]
+fn uniforms_and_constants_are_those_of_the_wgsl() {
+    for rule in AnyRule::examples() {
+        with_rule!(rule, |rule| has_the_layout_of_the_wgsl(&rule));
+        with_rule!(rule, |rule| sets_its_overrides(&rule));
+    }
+}
+
+/// Plain descent has no vector of its own, AMSGrad three; two windows stand behind them.
+#[test]
+fn a_rule_binds_no_state_that_it_does_not_use() {
+    let bindings = |step| tensors(step).text().matches("@group(0)").count();
+    assert_eq!(bindings(choice(&Sgd::default())), 3);
+    assert_eq!(bindings(choice(&Adam { amsgrad: true, ..Adam::default() })), 6);
+}
+
+/// Two rules of one name, and one rule with other choices or other state, have kernels of their own.
+#[test]
+fn formulas_are_equal_only_where_the_kernels_are() {
+    let adam = Formula::of(&Adam::default());
+    assert_eq!(adam, Formula::of(&Adam { beta1: 0.5, ..Adam::default() }));
+    assert_ne!(adam, Formula::of(&Adam { amsgrad: true, ..Adam::default() }));
+    assert_ne!(adam, Formula::new(&Adam::default(), &[0, 1, 2]));
+    assert_ne!(adam, Formula::of(&Adagrad::default()));
+}
+
+/// A shader that does not compile must fail the check above.
+#[test]
+#[should_panic(expected = "broken")]
+fn a_broken_shader_is_found() {
+    let text = tensors(choice(&Adagrad::default())).text();
+    let text = text.replace("square_root(s)", "squareroot(s)");
+    translate("broken", &text, &[]);
+}

@@ -1,0 +1,185 @@
+//! The kernels that step: what their choices are, and the files that they are made of.
+
+use super::kernel::Kernel;
+use super::plan::Element;
+use super::wgsl::{Bound, Formula, SquareOf, Text, Treatment, arithmetic};
+use crate::numerics::Precision;
+
+/// What all kernels that step choose.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct StepChoice {
+    pub(crate) formula: Formula,
+    pub(crate) precision: Precision,
+    pub(crate) treatment: Treatment,
+    pub(crate) element: Element,
+    /// How many groups of hyper-parameters there are.
+    pub(crate) groups: usize,
+    pub(crate) workgroup_size: u32,
+}
+
+impl StepChoice {
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.formula.constants();
+        constants.push(("workgroup_size", f64::from(self.workgroup_size)));
+        constants
+    }
+}
+
+/// A step over blocks of tensors. Bindings: blocks, state vectors, windows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct TableKernel {
+    pub(crate) step: StepChoice,
+    /// For each window, whether parameters lie in its buffer, so that it is bound for writing.
+    pub(crate) written: Vec<bool>,
+    /// The windows of parameters and of gradients of each route.
+    pub(crate) routes: Vec<[usize; 2]>,
+}
+
+impl Kernel for TableKernel {
+    fn entry(&self) -> &'static str {
+        "step"
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.step.constants()
+    }
+
+    fn text(&self) -> String {
+        let StepChoice { formula, precision, treatment, element, groups, .. } = &self.step;
+        let mut text = Text::new(&[include_str!("../../shaders/place/table.wgsl")]);
+        text.rule(formula, *precision, SquareOf::Own);
+        text.file(element.file());
+        text.state(formula, Bound::All, *element);
+        text.windows(*element, &self.written);
+        text.step(*treatment, *groups);
+        for (route, [params, grads]) in self.routes.iter().enumerate() {
+            text.function(
+                &format!("step_{route}(block: Block, hyper: Hyper, lane: u32)"),
+                &format!(
+                    "    for (var first = run_stride * lane; first < block.len; first += run_stride * workgroup_size) {{
+        let here = locate(block, first);
+        var state = load_state(here.state);
+        let x = load_window_{params}(here.params);
+        let gradient = load_window_{grads}(here.grads);
+        store_window_{params}(here.params, stepped(hyper, x, gradient, &state));
+        store_state(here.state, state);
+    }}
+"
+                ),
+            );
+        }
+        text.branch(
+            "step_block(block: Block, hyper: Hyper, lane: u32)",
+            "block.route",
+            |route| format!("step_{route}(block, hyper, lane)"),
+            self.routes.len(),
+        );
+        text.finish()
+    }
+}
+
+/// Axis `place`, for rows: which rows of a table are stepped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum WhichRows {
+    /// Those of a list.
+    Named,
+    /// All.
+    All,
+}
+
+impl WhichRows {
+    fn files(self) -> [&'static str; 2] {
+        let place = match self {
+            Self::Named => include_str!("../../shaders/place/named_rows.wgsl"),
+            Self::All => include_str!("../../shaders/place/all_rows.wgsl"),
+        };
+        [include_str!("../../shaders/rows/job.wgsl"), place]
+    }
+}
+
+/// A step over rows, or the means that go before it where rows share accumulators. Bindings: job; list,
+/// if rows are named; parameters, unless it finds means; gradients; state; what rows share.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RowsKernel {
+    pub(crate) step: StepChoice,
+    pub(crate) rows: WhichRows,
+    /// Whether rows share what they can of the state.
+    pub(crate) row_wise: bool,
+    /// Whether it finds the means and steps the state that rows share.
+    pub(crate) means: bool,
+    /// Whether the gradients are bound for writing, because they share a buffer with a vector that is:
+    /// WebGPU allows one buffer only one kind of binding in a dispatch. Never written.
+    pub(crate) grads_written: bool,
+    /// Whether the gradients come in several bindings.
+    pub(crate) grads_in_parts: bool,
+}
+
+impl Kernel for RowsKernel {
+    fn entry(&self) -> &'static str {
+        if self.means { "mean" } else { "step" }
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        self.step.constants()
+    }
+
+    fn text(&self) -> String {
+        let StepChoice { formula, precision, treatment, element, groups, .. } = &self.step;
+        let mut text = Text::new(&self.rows.files());
+        text.constant("grads_in_parts", self.grads_in_parts);
+        text.rule(formula, *precision, if self.row_wise { SquareOf::Row } else { SquareOf::Own });
+        text.file(element.file());
+        if !self.means {
+            text.vector("params", *element, true);
+        }
+        text.vector("grads", *element, self.grads_written);
+        let bound = match (self.row_wise, self.means) {
+            (false, _) => Bound::All,
+            (true, false) => Bound::Unshared,
+            (true, true) => Bound::Shared,
+        };
+        text.state(formula, bound, *element);
+        if self.row_wise {
+            text.shared_state(formula, self.means);
+        }
+        text.step(*treatment, *groups);
+        text.file(match self.means {
+            false => include_str!("../../shaders/rows/step.wgsl"),
+            true => include_str!("../../shaders/rows/mean.wgsl"),
+        });
+        text.finish()
+    }
+}
+
+/// The sums of the gradients of named rows. Bindings: job, list, sums, gradients.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SumKernel {
+    pub(crate) precision: Precision,
+    pub(crate) grads_written: bool,
+    pub(crate) workgroup_size: u32,
+}
+
+impl Kernel for SumKernel {
+    fn entry(&self) -> &'static str {
+        "sum"
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![("workgroup_size", f64::from(self.workgroup_size))]
+    }
+
+    fn text(&self) -> String {
+        let mut text = Text::new(&WhichRows::Named.files());
+        text.constant("grads_in_parts", true);
+        text.file(arithmetic(self.precision));
+        text.file(Element::Scalars.file());
+        text.vector("sums", Element::Scalars, true);
+        text.vector("grads", Element::Scalars, self.grads_written);
+        text.file(include_str!("../../shaders/rows/sum.wgsl"));
+        text.finish()
+    }
+}
+
+#[cfg(test)]
+#[path = "kernel_tests.rs"]
+mod tests;

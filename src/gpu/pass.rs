@@ -1,0 +1,82 @@
+//! Bound dispatches, and how they are encoded.
+
+use std::sync::Arc;
+
+use super::kernel::{Compiled, DECISION_GROUP, OWN_GROUP, UNIFORM_GROUP};
+use super::memory::PartGuard;
+use super::slots::Slot;
+use super::upload::Uploaded;
+
+/// A dispatch with all that it reads and writes.
+#[derive(Debug)]
+pub(crate) struct BoundDispatch {
+    pub(crate) pipeline: wgpu::ComputePipeline,
+    pub(crate) bind_group: wgpu::BindGroup,
+    pub(crate) grid: [u32; 2],
+}
+
+impl BoundDispatch {
+    pub(crate) fn new(kernel: &Compiled, bind_group: wgpu::BindGroup, grid: [u32; 2]) -> Self {
+        Self { pipeline: kernel.pipeline.clone(), bind_group, grid }
+    }
+}
+
+/// Dispatches in their order, and the memory that they read, which is theirs until the device has done
+/// them.
+#[derive(Debug, Default)]
+pub(crate) struct Pass {
+    pub(crate) dispatches: Vec<BoundDispatch>,
+    /// Holds no handle of wgpu's, so that it is `Send` everywhere.
+    held: Option<Arc<Vec<Arc<PartGuard>>>>,
+}
+
+/// The maximum number of passes in a step: sums of rows, guard, tensors, rows.
+const MAX_PASSES: usize = 4;
+
+impl Pass {
+    /// Keeps what was uploaded for as long as the pass lives.
+    pub(crate) fn hold(&mut self, uploaded: Uploaded) {
+        self.hold_all(uploaded.guards());
+    }
+
+    /// Keeps the memory of state vectors for as long as the pass lives.
+    pub(crate) fn hold_all(&mut self, guards: impl Iterator<Item = Arc<PartGuard>>) {
+        Arc::make_mut(self.held.get_or_insert_default()).extend(guards);
+    }
+
+    /// Adds another pass behind this one.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        self.dispatches.append(&mut other.dispatches);
+        let others = other.held.iter().flat_map(|held| held.iter().cloned());
+        self.hold_all(others);
+    }
+}
+
+/// Encodes passes that read the uniforms in `slot`, and the decision if there is one.
+pub(crate) fn encode(
+    encoder: &mut wgpu::CommandEncoder,
+    label: &str,
+    passes: [&Pass; MAX_PASSES],
+    slot: &Slot,
+    decision: Option<&wgpu::BindGroup>,
+) {
+    let mut compute = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+        label: Some(label),
+        timestamp_writes: None,
+    });
+    compute.set_bind_group(UNIFORM_GROUP, &slot.bind_group, &[slot.offset()]);
+    if let Some(decision) = decision {
+        compute.set_bind_group(DECISION_GROUP, decision, &[]);
+    }
+    for pass in passes {
+        for dispatch in &pass.dispatches {
+            compute.set_pipeline(&dispatch.pipeline);
+            compute.set_bind_group(OWN_GROUP, &dispatch.bind_group, &[]);
+            compute.dispatch_workgroups(dispatch.grid[0], dispatch.grid[1], 1);
+        }
+    }
+    drop(compute);
+    // Slot and memory are free again when the device has read them, or the commands are dropped.
+    let (guard, held) = (slot.guard(), passes.map(|pass| pass.held.clone()));
+    encoder.on_submitted_work_done(move || drop((guard, held)));
+}

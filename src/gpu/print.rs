@@ -1,0 +1,196 @@
+//! The complete WGSL of any kernel that steps or guards, to be read as one file.
+
+use std::fmt::Write;
+
+use super::guard::{DecideKernel, ReduceKernel, ScanKernel};
+use super::kernel::Kernel;
+use super::kernels::{RowsKernel, StepChoice, SumKernel, TableKernel, WhichRows};
+use super::plan::Element;
+use super::wgsl::{Formula, Treatment};
+use crate::numerics::Precision;
+use crate::rules::{Rule, RuleError, check_row_wise};
+use crate::step::GradientGuard;
+
+/// A choice of kernel: what [`kernel_text`] prints. The default is a step over one tensor, four
+/// elements at a time, with no guard, in native precision.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KernelChoice {
+    /// What the kernel works on. Default [`KernelPlace::Tensors`].
+    pub place: KernelPlace,
+    /// Whether four elements are loaded and stored at once, as where every vector starts on a multiple of
+    /// 16 bytes; else one by one, at any offset. Default true. Sums and means of rows are always loaded
+    /// one by one.
+    pub quads: bool,
+    /// The guard that the step obeys, or that scans. Default none.
+    pub guard: GradientGuard,
+    /// The arithmetic. Default [`Precision::Native`].
+    pub precision: Precision,
+    /// Whether rows share accumulators. Default false; [`KernelPlace::RowMeans`] implies it, and only
+    /// [`KernelPlace::Rows`] and [`KernelPlace::AllRows`] make something of it.
+    pub row_wise: bool,
+    /// The number of buffers that parameters and gradients lie in, for [`KernelPlace::Tensors`] and
+    /// [`KernelPlace::Scan`]; at least 1. The first has the parameters, and each of the others gradients;
+    /// one buffer has both. Default 2.
+    pub windows: usize,
+}
+
+impl Default for KernelChoice {
+    fn default() -> Self {
+        Self {
+            place: KernelPlace::default(),
+            quads: true,
+            guard: GradientGuard::default(),
+            precision: Precision::default(),
+            row_wise: false,
+            windows: 2,
+        }
+    }
+}
+
+/// What a kernel works on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KernelPlace {
+    /// A step over one tensor or many.
+    #[default]
+    Tensors,
+    /// A step over the rows that a list names.
+    Rows,
+    /// A step over all rows.
+    AllRows,
+    /// The mean square of each row named, ahead of a step in which rows share accumulators.
+    RowMeans,
+    /// The sums of the gradients of each row named.
+    RowSums,
+    /// A guard's scan of the gradients.
+    Scan,
+    /// A guard's sum over the blocks of a scan.
+    Reduce,
+    /// A guard's decision.
+    Decide,
+}
+
+/// The WGSL of a kernel, as a device gets it, and comment lines: first the entry point and the values
+/// of the overrides, then, above each part, where it comes from: `// ---- shaders/rules/adam.wgsl`, or
+/// `// ---- generated` for what src/gpu/wgsl.rs and the kernel's own `text` write.
+///
+/// # Errors
+/// [`RuleError::NotRowWise`]: rows are to share accumulators, and the rule has none that they can.
+pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, RuleError> {
+    let &KernelChoice { place, quads, guard, precision, windows, .. } = choice;
+    let element = if quads { Element::Quads } else { Element::Scalars };
+    let workgroup_size = 256;
+    let step = StepChoice {
+        formula: Formula::of(rule),
+        precision,
+        treatment: Treatment::of(&guard),
+        element: if place == KernelPlace::RowMeans { Element::Scalars } else { element },
+        groups: 1,
+        workgroup_size,
+    };
+    let (with_norm, only_finite) = (guard.max_norm.is_some(), guard.skips_elements());
+    let windows = windows.max(1);
+    Ok(match place {
+        KernelPlace::Tensors => {
+            let written = (0..windows).map(|window| window == 0).collect();
+            let grads = if windows == 1 { 0..1 } else { 1..windows };
+            let routes = grads.map(|grads| [0, grads]).collect();
+            printed::<R>(&TableKernel { step, written, routes })
+        }
+        KernelPlace::Rows | KernelPlace::AllRows | KernelPlace::RowMeans => {
+            let means = place == KernelPlace::RowMeans;
+            let row_wise = choice.row_wise || means;
+            if row_wise {
+                check_row_wise(rule)?;
+            }
+            let all = place == KernelPlace::AllRows;
+            let rows = if all { WhichRows::All } else { WhichRows::Named };
+            let (grads_written, grads_in_parts) = (false, false);
+            let kernel = RowsKernel { step, rows, row_wise, means, grads_written, grads_in_parts };
+            printed::<R>(&kernel)
+        }
+        KernelPlace::RowSums => {
+            printed::<R>(&SumKernel { precision, grads_written: false, workgroup_size })
+        }
+        KernelPlace::Scan => {
+            printed::<R>(&ScanKernel { precision, element, windows, with_norm, only_finite })
+        }
+        KernelPlace::Reduce => printed::<R>(&ReduceKernel { precision, with_norm }),
+        KernelPlace::Decide => printed::<R>(&DecideKernel { precision }),
+    })
+}
+
+/// How the line above a part begins.
+const HEAD: &str = "// ---- ";
+
+/// The text of a kernel with its lines of comment.
+fn printed<R: Rule>(kernel: &impl Kernel) -> String {
+    let (text, own) = (kernel.text(), format!("shaders/rules/{}.wgsl", R::NAME));
+    let mut files = FILES.to_vec();
+    files.push((&own, R::SHADER));
+    let mut out = format!("{HEAD}entry point: {}", kernel.entry());
+    for (name, value) in kernel.constants() {
+        // Writing to a String cannot fail.
+        let _ = write!(out, "\n{HEAD}override {name} = {value}");
+    }
+    out.push_str("\n\n");
+    let mut rest = &*text;
+    while !rest.is_empty() {
+        // Of the files that begin nearest, none is the beginning of another.
+        let found = files.iter().filter_map(|file| rest.find(file.1).map(|at| (at, file)));
+        let (at, file) = found.min_by_key(|(at, _)| *at).unzip();
+        let (generated, behind) = rest.split_at(at.unwrap_or(rest.len()));
+        // Parts are one line apart.
+        if !generated.trim().is_empty() {
+            let _ = write!(out, "{HEAD}generated\n\n");
+        }
+        out.push_str(generated);
+        rest = behind;
+        if let Some((name, text)) = file {
+            let _ = write!(out, "{HEAD}{name}\n\n{text}");
+            rest = &rest[text.len()..];
+        }
+    }
+    out
+}
+
+macro_rules! files {
+    ($($path:literal),+ $(,)?) => {
+        &[$((
+            concat!("shaders/", $path),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/shaders/", $path)),
+        )),+]
+    };
+}
+
+/// The files of kernels that step or guard, less those of rules, by name.
+const FILES: &[(&str, &str)] = files![
+    "arithmetic/exact.wgsl",
+    "arithmetic/native.wgsl",
+    "element/quads.wgsl",
+    "element/scalars.wgsl",
+    "guard/decide.wgsl",
+    "guard/partial.wgsl",
+    "guard/reduce.wgsl",
+    "guard/scan.wgsl",
+    "place/all_rows.wgsl",
+    "place/named_rows.wgsl",
+    "place/table.wgsl",
+    "rows/job.wgsl",
+    "rows/mean.wgsl",
+    "rows/step.wgsl",
+    "rows/sum.wgsl",
+    "rules/decay.wgsl",
+    "square/mean.wgsl",
+    "square/own.wgsl",
+    "step.wgsl",
+    "treatment/decided.wgsl",
+    "treatment/decision.wgsl",
+    "treatment/none.wgsl",
+    "treatment/only_finite.wgsl",
+    "treatment/outcome.wgsl",
+];
+
+#[cfg(test)]
+#[path = "print_tests.rs"]
+mod tests;

@@ -1,0 +1,90 @@
+//! Which adapter to open.
+
+/// What kind of adapter will do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AdapterKind {
+    /// Hardware if there is any, else a software driver.
+    #[default]
+    Any,
+    /// Hardware only.
+    Hardware,
+    /// A software driver only, such as lavapipe.
+    Software,
+}
+
+/// Which adapter to open, and with which limits.
+#[derive(Clone, Debug)]
+pub struct GpuRequest {
+    /// Which graphics interfaces to look at. Default: all that were compiled in.
+    pub backends: wgpu::Backends,
+    /// What kind of adapter will do. Default: any, hardware first.
+    pub kind: AdapterKind,
+    /// Only an adapter whose name contains this, whatever the case. Default: none.
+    pub name: Option<String>,
+    /// The limits to open the device with. Default: all that the adapter has, so that the
+    /// largest vectors need the fewest dispatches.
+    pub limits: Option<wgpu::Limits>,
+    /// Features to enable where the adapter has them. Default: none.
+    pub features: wgpu::Features,
+}
+
+impl Default for GpuRequest {
+    fn default() -> Self {
+        Self {
+            backends: wgpu::Backends::all(),
+            kind: AdapterKind::Any,
+            name: None,
+            limits: None,
+            features: wgpu::Features::empty(),
+        }
+    }
+}
+
+impl GpuRequest {
+    /// A request for the adapter whose name contains `name`, whatever the case.
+    #[must_use]
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: Some(name.into()), ..Self::default() }
+    }
+
+    pub(crate) fn accepts(&self, info: &wgpu::AdapterInfo) -> bool {
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        let kind = match self.kind {
+            AdapterKind::Any => true,
+            AdapterKind::Hardware => !software,
+            AdapterKind::Software => software,
+        };
+        let contains = |name: &String| info.name.to_lowercase().contains(&name.to_lowercase());
+        kind && self.name.as_ref().is_none_or(contains)
+    }
+
+    /// What was asked for, for a message.
+    pub(crate) fn wanted(&self) -> String {
+        match (&self.name, self.kind) {
+            (Some(name), _) => format!("\"{name}\""),
+            (None, AdapterKind::Any) => "graphics".to_owned(),
+            (None, AdapterKind::Hardware) => "hardware graphics".to_owned(),
+            (None, AdapterKind::Software) => "software graphics".to_owned(),
+        }
+    }
+
+    pub(crate) async fn adapters(&self) -> Vec<wgpu::Adapter> {
+        let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        descriptor.backends &= self.backends;
+        let instance = wgpu::Instance::new(descriptor);
+        let mut adapters = instance.enumerate_adapters(self.backends).await;
+        adapters.sort_by_key(|adapter| preference(adapter.get_info().device_type));
+        adapters
+    }
+}
+
+/// The order in which kinds of device are tried.
+fn preference(device_type: wgpu::DeviceType) -> u8 {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => 0,
+        wgpu::DeviceType::IntegratedGpu => 1,
+        wgpu::DeviceType::VirtualGpu => 2,
+        wgpu::DeviceType::Other => 3,
+        wgpu::DeviceType::Cpu => 4,
+    }
+}

@@ -1,0 +1,96 @@
+//! Small structs on their way to the device: collected, each on a place that can be bound, and sent
+//! with one write a buffer.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::context::Gpu;
+use super::errors::DeviceError;
+use super::kernel::range;
+use super::memory::{Part, PartGuard};
+
+/// What is collected.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    alignment: usize,
+    /// The largest buffer.
+    max_bytes: usize,
+    buffers: Vec<Vec<u8>>,
+}
+
+/// Where a struct is among the buffers of an upload.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadPlace {
+    buffer: usize,
+    bytes: Range<u64>,
+}
+
+impl Upload {
+    /// For structs that are bound as storage.
+    pub(crate) fn storage(gpu: &Gpu) -> Self {
+        let limits = gpu.device().limits();
+        Self::aligned(limits.min_storage_buffer_offset_alignment, &limits)
+    }
+
+    /// For structs that are bound as either.
+    pub(crate) fn both(gpu: &Gpu) -> Self {
+        let limits = gpu.device().limits();
+        let storage = limits.min_storage_buffer_offset_alignment;
+        Self::aligned(storage.max(limits.min_uniform_buffer_offset_alignment), &limits)
+    }
+
+    fn aligned(alignment: u32, limits: &wgpu::Limits) -> Self {
+        let max_bytes = usize::try_from(limits.max_buffer_size).unwrap_or(usize::MAX);
+        Self { alignment: alignment.max(16) as usize, max_bytes, buffers: Vec::new() }
+    }
+
+    /// Adds a struct, or several that are bound together.
+    pub(crate) fn push<T: bytemuck::NoUninit>(&mut self, structs: &[T]) -> UploadPlace {
+        let new: &[u8] = bytemuck::cast_slice(structs);
+        let (alignment, max_bytes) = (self.alignment, self.max_bytes);
+        let start = |known: &Vec<u8>| known.len().next_multiple_of(alignment);
+        let last = self.buffers.last();
+        if last.is_none_or(|known| start(known) + new.len() > max_bytes) {
+            self.buffers.push(Vec::new());
+        }
+        let buffer = self.buffers.len() - 1;
+        let bytes = &mut self.buffers[buffer];
+        let start = start(bytes);
+        bytes.resize(start, 0);
+        bytes.extend_from_slice(new);
+        UploadPlace { buffer, bytes: start as u64..bytes.len() as u64 }
+    }
+
+    /// Queues all of them, ahead of what is submitted from now on.
+    pub(crate) fn send(self, gpu: &Gpu) -> Result<Uploaded, DeviceError> {
+        let mut parts = Vec::with_capacity(self.buffers.len());
+        for mut bytes in self.buffers {
+            bytes.resize(bytes.len().next_multiple_of(4), 0);
+            let part = gpu.small_storage(bytes.len() as u64)?;
+            let write = || gpu.queue().write_buffer(&part.buffer, part.offset, &bytes);
+            gpu.catch(write)?;
+            parts.push(part);
+        }
+        Ok(Uploaded { parts })
+    }
+}
+
+/// What has been sent.
+#[derive(Debug)]
+pub(crate) struct Uploaded {
+    parts: Vec<Part>,
+}
+
+impl Uploaded {
+    /// A struct, to be bound.
+    pub(crate) fn binding(&self, place: &UploadPlace) -> wgpu::BufferBinding<'_> {
+        let part = &self.parts[place.buffer];
+        let UploadPlace { bytes, .. } = place;
+        range(&part.buffer, part.offset + bytes.start, bytes.end - bytes.start)
+    }
+
+    /// What keeps the memory from being used again.
+    pub(crate) fn guards(self) -> impl Iterator<Item = Arc<PartGuard>> {
+        self.parts.into_iter().map(|part| part.guard)
+    }
+}

@@ -1,0 +1,188 @@
+//! The history of a run: the samples of its loss, reported to whoever observes it.
+
+use std::ops::ControlFlow;
+
+use super::errors::TrainError;
+use super::loss::Loss;
+use super::model::LinearModel;
+use super::training::{LossPoint, Progress, Trained};
+
+/// A loss this many times the first one is no step on the way to a better model.
+const DIVERGED: f64 = 1e6;
+
+/// The losses of rows before they were learned from.
+#[derive(Default)]
+struct Progressive {
+    sum: f64,
+    rows: u64,
+    means: Vec<LossPoint>,
+}
+
+/// The history of a run, and its observer.
+pub(super) struct History<F> {
+    loss: Loss,
+    rows: f64,
+    total: u64,
+    /// Examples trained at each sample, and the losses that have arrived.
+    samples: Vec<u64>,
+    history: Vec<LossPoint>,
+    progressive: Progressive,
+    observe: F,
+}
+
+impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
+    pub(super) fn new(loss: Loss, rows: usize, total: u64, observe: F) -> Self {
+        Self {
+            loss,
+            rows: rows as f64,
+            total,
+            samples: Vec::new(),
+            history: Vec::new(),
+            progressive: Progressive::default(),
+            observe,
+        }
+    }
+
+    pub(super) fn sampled(&mut self, examples: u64) {
+        self.samples.push(examples);
+    }
+
+    /// Takes sums of the loss's terms in the order of their samples.
+    pub(super) fn add(&mut self, sums: Vec<f32>) -> Result<(), TrainError> {
+        for sum in sums {
+            let Some(&examples) = self.samples.get(self.history.len()) else { break };
+            let epoch = examples as f64 / self.rows;
+            let loss = self.loss.mean(f64::from(sum), self.rows);
+            if !loss.is_finite() && examples == 0 {
+                return Err(TrainError::Overflow);
+            }
+            if !loss.is_finite() {
+                return Err(TrainError::Diverged { epoch: whole(epoch), loss });
+            }
+            self.history.push(LossPoint { epoch, loss });
+            self.report(examples)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the next mean of losses before learning is due, after `examples` examples.
+    pub(super) fn is_progressive_due(&self, examples: u64) -> bool {
+        examples >= (self.progressive.rows + 1).next_power_of_two()
+    }
+
+    /// Takes the losses that the next rows had before they were learned from.
+    pub(super) fn progressive(&mut self, terms: &[f32]) -> Result<(), TrainError> {
+        for &term in terms {
+            self.progressive.sum += f64::from(term);
+            self.progressive.rows += 1;
+            if self.progressive.rows.is_power_of_two() {
+                self.mean_so_far()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn mean_so_far(&mut self) -> Result<(), TrainError> {
+        let rows = self.progressive.rows as f64;
+        let loss = self.loss.mean(self.progressive.sum, rows);
+        self.progressive.means.push(LossPoint { epoch: rows / self.rows, loss });
+        self.report(self.progressive.rows)
+    }
+
+    pub(super) fn report(&mut self, examples: u64) -> Result<(), TrainError> {
+        let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
+        let progressive = self.progressive.means.last().copied();
+        let progress = Progress { examples, total: self.total, epoch, loss, progressive };
+        match (self.observe)(&progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => {
+                Err(TrainError::Interrupted { epoch: whole(examples as f64 / self.rows) })
+            }
+        }
+    }
+
+    /// What came out of `epochs` epochs, which took `seconds`.
+    pub(super) fn finish(
+        mut self,
+        model: LinearModel,
+        epochs: u32,
+        seconds: f64,
+        validation: Vec<LossPoint>,
+    ) -> Result<Trained, TrainError> {
+        let first = self.history.first().map_or(f64::NAN, |point| point.loss);
+        let last = self.history.last().map_or(f64::NAN, |point| point.loss);
+        if !model.parameters().iter().all(|value| value.is_finite()) {
+            return Err(TrainError::Diverged {
+                epoch: whole(self.total as f64 / self.rows),
+                loss: last,
+            });
+        }
+        // A run may leap far away and come back; what counts is from where on it did not.
+        let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
+        if let Some(point) = self.history.iter().rev().take_while(far).last() {
+            return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
+        }
+        if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
+            // There is nothing left to break off.
+            let _ = self.mean_so_far();
+        }
+        Ok(Trained {
+            model,
+            loss: last,
+            history: self.history,
+            seconds_per_epoch: seconds / f64::from(epochs),
+            epochs,
+            validation,
+            progressive: self.progressive.means,
+        })
+    }
+}
+
+/// The epoch, counted from 1, that was under way after `epochs` epochs.
+fn whole(epochs: f64) -> u32 {
+    epochs.ceil().max(1.0) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finish(losses: &[f64]) -> Result<Trained, TrainError> {
+        let mut history = History::new(Loss::Squared, 10, 10 * (losses.len() as u64 - 1), |_| {
+            ControlFlow::Continue(())
+        });
+        history.history = (0..)
+            .zip(losses)
+            .map(|(epoch, &loss)| LossPoint { epoch: f64::from(epoch), loss })
+            .collect();
+        history.finish(LinearModel { weights: vec![1.0], bias: 0.0 }, 1, 0.0, Vec::new())
+    }
+
+    #[test]
+    fn divergence_is_reported_from_where_it_did_not_come_back() {
+        assert_eq!(finish(&[1.0, 0.5, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        // Far away, and back.
+        assert_eq!(finish(&[1.0, 1e9, 0.2]).map(|trained| trained.loss), Ok(0.2));
+        let error = finish(&[1.0, 1e9, 0.2, 2e9, 3e9]);
+        assert_eq!(error, Err(TrainError::Diverged { epoch: 3, loss: 3e9 }));
+    }
+
+    #[test]
+    fn progressive_losses_are_means_after_powers_of_two_and_at_the_end() {
+        let mut reported = Vec::new();
+        let mut history = History::new(Loss::Logistic, 10, 10, |progress: &Progress| {
+            reported.extend(progress.progressive.map(|mean| (progress.examples, mean.loss)));
+            ControlFlow::Continue(())
+        });
+        history.history.push(LossPoint { epoch: 0.0, loss: 1.0 });
+        assert_eq!([0, 1].map(|examples| history.is_progressive_due(examples)), [false, true]);
+        history.progressive(&[8.0, 0.0, 1.0]).unwrap();
+        assert_eq!([3, 4].map(|examples| history.is_progressive_due(examples)), [false, true]);
+        history.progressive(&[3.0, 3.0]).unwrap();
+        let model = LinearModel { weights: vec![1.0], bias: 0.0 };
+        let trained = history.finish(model, 1, 0.0, Vec::new()).unwrap();
+        let means: Vec<_> = trained.progressive.iter().map(|p| (p.epoch, p.loss)).collect();
+        assert_eq!(means, [(0.1, 8.0), (0.2, 4.0), (0.4, 3.0), (0.5, 3.0)]);
+        assert_eq!(reported, [(1, 8.0), (2, 4.0), (4, 3.0), (5, 3.0)]);
+    }
+}

@@ -1,0 +1,143 @@
+//! What a model makes of rows.
+
+use ndarray::ArrayView2;
+
+use super::cpu;
+use super::errors::TrainError;
+use super::examples::Data;
+use super::gpu;
+use super::model::LinearModel;
+use super::sparse;
+use super::trainer::Engine;
+use crate::data::{Dataset, SparseDataset};
+use crate::gpu::Wait;
+
+impl LinearModel {
+    /// The model's prediction for each row, by the CPU engine and without a copy of the data, whose
+    /// targets are not looked at. [`predict`] and [`predict_sparse`] take either engine.
+    ///
+    /// # Errors
+    /// [`TrainError::Columns`] if the columns are not the model's.
+    pub fn predict<'a>(&self, data: impl Into<Data<'a>>) -> Result<Vec<f32>, TrainError> {
+        let data = data.into();
+        let (found, expected) = (data.feature_count(), self.weights.len());
+        if found != expected {
+            return Err(TrainError::Columns { found, expected });
+        }
+        let parameters = self.parameters();
+        Ok(match data {
+            Data::Dense(data) => cpu::predictions(data, &parameters),
+            Data::Sparse(data) => sparse::predictions(data, &parameters),
+        })
+    }
+}
+
+/// The model's prediction for each row of `features`.
+///
+/// # Errors
+/// [`TrainError`] if the columns are not the model's, or the device fails.
+pub async fn predict(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+) -> Result<Vec<f32>, TrainError> {
+    predict_waiting(engine, model, features, Wait::Yield).await
+}
+
+/// [`predict`], blocking the thread.
+///
+/// # Errors
+/// As [`predict`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn predict_blocking(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+) -> Result<Vec<f32>, TrainError> {
+    pollster::block_on(predict_waiting(engine, model, features, Wait::Block))
+}
+
+/// The model's prediction for each row of sparse features; their targets are not looked at.
+///
+/// # Errors
+/// As [`predict`].
+pub async fn predict_sparse(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+) -> Result<Vec<f32>, TrainError> {
+    predict_sparse_waiting(engine, model, data, Wait::Yield).await
+}
+
+/// [`predict_sparse`], blocking the thread.
+///
+/// # Errors
+/// As [`predict`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn predict_sparse_blocking(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+) -> Result<Vec<f32>, TrainError> {
+    pollster::block_on(predict_sparse_waiting(engine, model, data, Wait::Block))
+}
+
+async fn predict_sparse_waiting(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: &SparseDataset,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    let (found, expected) = (data.feature_count(), model.weights.len());
+    if found != expected {
+        return Err(TrainError::Columns { found, expected });
+    }
+    match engine {
+        Engine::Cpu => Ok(sparse::predictions(data, &model.parameters())),
+        Engine::Gpu { gpu, precision } => {
+            gpu::sparse_predictions(gpu, precision, model, data, wait).await
+        }
+    }
+}
+
+async fn predict_waiting(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    features: ArrayView2<'_, f32>,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    let (found, expected) = (features.ncols(), model.weights.len());
+    if found != expected {
+        return Err(TrainError::Columns { found, expected });
+    }
+    if features.nrows() == 0 {
+        return Ok(Vec::new());
+    }
+    // A residual to a target of 0 is the prediction.
+    let data = Dataset::without_target(features.to_owned())?;
+    match engine {
+        Engine::Cpu => Ok(cpu::predictions(&data, &model.parameters())),
+        Engine::Gpu { gpu, precision } => {
+            gpu::predictions(gpu, precision, model, &data, wait).await
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn the_same_rows_dense_and_sparse() {
+        let model = LinearModel { weights: vec![2.0, -1.0, 0.5], bias: 0.25 };
+        let dense =
+            Dataset::new(array![[1.0, 0.0, 4.0], [0.0, 0.0, 0.0]], array![9.0, 9.0]).unwrap();
+        let (starts, entries, values) = (vec![0, 2, 2], vec![0, 2], vec![1.0, 4.0]);
+        let sparse = SparseDataset::new(3, starts, entries, values, array![9.0, 9.0]).unwrap();
+        assert_eq!(model.predict(&dense), Ok(vec![4.25, 0.25]));
+        assert_eq!(model.predict(&sparse), Ok(vec![4.25, 0.25]));
+        let narrow = Dataset::new(array![[1.0]], array![1.0]).unwrap();
+        assert_eq!(model.predict(&narrow), Err(TrainError::Columns { found: 1, expected: 3 }));
+    }
+}

@@ -1,0 +1,333 @@
+//! Learning-rate schedules: a factor of the base learning rate, a pure function of the step.
+
+use std::f64::consts::PI;
+
+/// What the base learning rate is multiplied by in each step.
+///
+/// With `n` the number of steps taken before, 0 in the first step, as PyTorch and optax count:
+///
+/// | schedule | factor | in PyTorch (`torch.optim.lr_scheduler`), optax |
+/// |---|---|---|
+/// | `Constant` | 1 | |
+/// | `Step` | factor ^ floor(n / every) | `StepLR`, `exponential_decay(staircase=True)` |
+/// | `Exponential` | factor ^ n | `ExponentialLR`, `exponential_decay` |
+/// | `Cosine` | floor + (1 - floor) (1 + cos(pi n / steps)) / 2; `floor` from `steps` on | `CosineAnnealingLR` until then, `cosine_decay_schedule` |
+/// | `Warmup` | from + (1 - from) n / steps; 1 from `steps` on | `LinearLR`, `linear_schedule` |
+/// | `InverseSquareRoot` | 1 until `after`, then sqrt(after / n) | |
+/// | `Sequence` | one after another, each counting from its own beginning | `SequentialLR`, `join_schedules` |
+/// | `Product` | all multiplied | `ChainedScheduler` |
+///
+/// Cosine: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
+/// arXiv:1608.03983, without restarts. Inverse square root: Vaswani and others, "Attention Is All
+/// You Need", arXiv:1706.03762, section 5.3, which is `Product` of a warm-up from 0 and it.
+///
+/// In text, for [`str::parse`]: `constant`, `step:EVERY:FACTOR`, `exponential:FACTOR`,
+/// `cosine:STEPS`, `cosine:STEPS:FLOOR`, `warmup:STEPS`, `warmup:STEPS:FROM`, `rsqrt:AFTER`;
+/// multiplied by `*`; one after another with a comma, where `@STEPS` says how long one lasts, and
+/// may be left out behind `warmup` and `cosine`, which have an end: `warmup:100,cosine:900`.
+///
+/// ```
+/// use wgpu_optim::Schedule;
+///
+/// let schedule: Schedule = "warmup:4,cosine:10".parse()?;
+/// let factors = [1, 3, 5, 10, 15].map(|step| schedule.factor(step));
+/// assert_eq!(factors, [0.0, 0.5, 1.0, 0.5, 0.0]);
+/// # Ok::<(), wgpu_optim::ScheduleError>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Schedule {
+    /// The base learning rate throughout.
+    #[default]
+    Constant,
+    /// Falls by a factor now and then.
+    Step {
+        /// Steps between two changes; at least 1.
+        every: u64,
+        /// What each change multiplies by; finite, at least 0.
+        factor: f64,
+    },
+    /// Falls by a factor at each step.
+    Exponential {
+        /// What each step multiplies by; finite, at least 0.
+        factor: f64,
+    },
+    /// Falls along half a wave of the cosine.
+    Cosine {
+        /// Steps until the floor is reached; at least 1.
+        steps: u64,
+        /// The factor from then on; finite, at least 0.
+        floor: f64,
+    },
+    /// Rises linearly to 1.
+    Warmup {
+        /// Steps until 1 is reached; at least 1.
+        steps: u64,
+        /// The factor of the first step; finite, at least 0.
+        from: f64,
+    },
+    /// Falls with the root of the step's number.
+    InverseSquareRoot {
+        /// Steps before it begins to fall; at least 1.
+        after: u64,
+    },
+    /// One after another.
+    Sequence {
+        /// Each schedule with the steps that it lasts.
+        parts: Vec<(Schedule, u64)>,
+        /// What comes behind them.
+        last: Box<Schedule>,
+    },
+    /// All multiplied; 1 if there is none.
+    Product(Vec<Schedule>),
+}
+
+/// What is wrong with a schedule.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ScheduleError {
+    /// A count of steps is 0.
+    #[error("the schedule {schedule} has {parameter} 0: give at least 1")]
+    Zero {
+        /// Which schedule.
+        schedule: &'static str,
+        /// Which number of it.
+        parameter: &'static str,
+    },
+    /// A factor is NaN, infinite or negative.
+    #[error("the schedule {schedule} has {parameter} {value}: give a finite number of at least 0")]
+    NotFiniteOrNegative {
+        /// Which schedule.
+        schedule: &'static str,
+        /// Which number of it.
+        parameter: &'static str,
+        /// What it was set to.
+        value: f64,
+    },
+    /// A text that is no schedule.
+    #[error("{text:?} is no schedule: {reason}")]
+    Text {
+        /// The part that is not understood.
+        text: String,
+        /// What is wrong with it, and what to give.
+        reason: String,
+    },
+}
+
+impl Schedule {
+    /// What the base learning rate is multiplied by in step number `step`, counted from 1.
+    #[must_use]
+    pub fn factor(&self, step: u64) -> f64 {
+        let before = step.saturating_sub(1);
+        let n = before as f64;
+        // With `libm` rather than the platform's own functions, which round in different ways.
+        match self {
+            Self::Constant => 1.0,
+            Self::Step { every, factor } => libm::pow(*factor, (before / every.max(&1)) as f64),
+            Self::Exponential { factor } => libm::pow(*factor, n),
+            Self::Cosine { steps, floor } if before < *steps => {
+                floor + (1.0 - floor) * (1.0 + libm::cos(PI * n / *steps as f64)) / 2.0
+            }
+            Self::Cosine { floor, .. } => *floor,
+            Self::Warmup { steps, from } if before < *steps => {
+                from + (1.0 - from) * n / *steps as f64
+            }
+            Self::Warmup { .. } => 1.0,
+            Self::InverseSquareRoot { after } if before > *after => (*after as f64 / n).sqrt(),
+            Self::InverseSquareRoot { .. } => 1.0,
+            Self::Sequence { parts, last } => {
+                let mut step = before + 1;
+                for (part, steps) in parts {
+                    if step <= *steps {
+                        return part.factor(step);
+                    }
+                    step -= steps;
+                }
+                last.factor(step)
+            }
+            Self::Product(parts) => parts.iter().map(|part| part.factor(step)).product(),
+        }
+    }
+
+    /// Whether all numbers are within their domain.
+    ///
+    /// # Errors
+    /// [`ScheduleError`] names the first that is not.
+    pub fn validate(&self) -> Result<(), ScheduleError> {
+        let schedule = self.name();
+        let count = |parameter, value: u64| match value {
+            0 => Err(ScheduleError::Zero { schedule, parameter }),
+            _ => Ok(()),
+        };
+        let number = |parameter, value: f64| match value.is_finite() && value >= 0.0 {
+            true => Ok(()),
+            false => Err(ScheduleError::NotFiniteOrNegative { schedule, parameter, value }),
+        };
+        match self {
+            Self::Constant => Ok(()),
+            Self::Step { every, factor } => {
+                count("every", *every)?;
+                number("factor", *factor)
+            }
+            Self::Exponential { factor } => number("factor", *factor),
+            Self::Cosine { steps, floor } => {
+                count("steps", *steps)?;
+                number("floor", *floor)
+            }
+            Self::Warmup { steps, from } => {
+                count("steps", *steps)?;
+                number("from", *from)
+            }
+            Self::InverseSquareRoot { after } => count("after", *after),
+            Self::Sequence { parts, last } => {
+                parts.iter().try_for_each(|(part, _)| part.validate())?;
+                last.validate()
+            }
+            Self::Product(parts) => parts.iter().try_for_each(Self::validate),
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Constant => "constant",
+            Self::Step { .. } => "step",
+            Self::Exponential { .. } => "exponential",
+            Self::Cosine { .. } => "cosine",
+            Self::Warmup { .. } => "warmup",
+            Self::InverseSquareRoot { .. } => "rsqrt",
+            Self::Sequence { .. } => "sequence",
+            Self::Product(_) => "product",
+        }
+    }
+
+    /// The steps after which it stays as it is, if it says so itself.
+    fn end(&self) -> Option<u64> {
+        match self {
+            Self::Cosine { steps, .. } | Self::Warmup { steps, .. } => Some(*steps),
+            // One factor that goes on changes the product too.
+            Self::Product(parts) => {
+                let ends: Option<Vec<_>> = parts.iter().map(Self::end).collect();
+                ends?.into_iter().max()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl std::str::FromStr for Schedule {
+    type Err = ScheduleError;
+
+    fn from_str(text: &str) -> Result<Self, ScheduleError> {
+        let mut parts = text.split(',').map(Timed::parse).collect::<Result<Vec<_>, _>>()?;
+        let schedule = match (parts.pop(), parts.is_empty()) {
+            (Some(Timed { schedule, steps: None, .. }), true) => schedule,
+            (Some(Timed { schedule, steps: None, .. }), false) => {
+                let parts = parts.into_iter().map(Timed::lasting).collect::<Result<_, _>>()?;
+                Self::Sequence { parts, last: Box::new(schedule) }
+            }
+            (Some(Timed { text, .. }), _) => {
+                return Err(wrong(text, "the last one goes on for ever: leave out @STEPS"));
+            }
+            (None, _) => return Err(wrong(text, KINDS)),
+        };
+        schedule.validate()?;
+        Ok(schedule)
+    }
+}
+
+const KINDS: &str = "give constant, step:EVERY:FACTOR, exponential:FACTOR, cosine:STEPS[:FLOOR], \
+     warmup:STEPS[:FROM] or rsqrt:AFTER, multiplied by *, one after another with a comma";
+
+fn wrong(text: &str, reason: &str) -> ScheduleError {
+    ScheduleError::Text { text: text.to_owned(), reason: reason.to_owned() }
+}
+
+/// One of a sequence, in text.
+struct Timed<'a> {
+    text: &'a str,
+    schedule: Schedule,
+    steps: Option<u64>,
+}
+
+impl<'a> Timed<'a> {
+    fn parse(text: &'a str) -> Result<Self, ScheduleError> {
+        let (factors, steps) = match text.split_once('@') {
+            Some((factors, steps)) => (factors, Some(parsed(text, steps)?)),
+            None => (text, None),
+        };
+        let mut factors = factors.split('*').map(single).collect::<Result<Vec<_>, _>>()?;
+        let schedule = match (factors.pop(), factors.is_empty()) {
+            (Some(one), true) => one,
+            (Some(last), false) => {
+                factors.push(last);
+                Schedule::Product(factors)
+            }
+            (None, _) => return Err(wrong(text, KINDS)),
+        };
+        Ok(Self { text, schedule, steps })
+    }
+
+    /// The schedule, and how long it lasts.
+    fn lasting(self) -> Result<(Schedule, u64), ScheduleError> {
+        match self.steps.or(self.schedule.end()) {
+            Some(steps) => Ok((self.schedule, steps)),
+            None => Err(wrong(self.text, "say how long it lasts: add @STEPS")),
+        }
+    }
+}
+
+fn parsed<T: std::str::FromStr>(text: &str, number: &str) -> Result<T, ScheduleError> {
+    let reason = || format!("{number:?} is not the number that belongs there");
+    number.trim().parse().map_err(|_| wrong(text, &reason()))
+}
+
+/// One schedule, by its name and numbers.
+fn single(text: &str) -> Result<Schedule, ScheduleError> {
+    let text = text.trim();
+    let words: Vec<_> = text.split(':').collect();
+    Ok(match words[..] {
+        ["constant"] => Schedule::Constant,
+        ["step", every, factor] => {
+            Schedule::Step { every: parsed(text, every)?, factor: parsed(text, factor)? }
+        }
+        ["exponential", factor] => Schedule::Exponential { factor: parsed(text, factor)? },
+        ["cosine", steps] => Schedule::Cosine { steps: parsed(text, steps)?, floor: 0.0 },
+        ["cosine", steps, floor] => {
+            Schedule::Cosine { steps: parsed(text, steps)?, floor: parsed(text, floor)? }
+        }
+        ["warmup", steps] => Schedule::Warmup { steps: parsed(text, steps)?, from: 0.0 },
+        ["warmup", steps, from] => {
+            Schedule::Warmup { steps: parsed(text, steps)?, from: parsed(text, from)? }
+        }
+        ["rsqrt", after] => Schedule::InverseSquareRoot { after: parsed(text, after)? },
+        _ => return Err(wrong(text, KINDS)),
+    })
+}
+
+impl std::fmt::Display for Schedule {
+    /// As [`str::parse`] takes it; a sequence within another schedule has no such text.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let name = self.name();
+        match self {
+            Self::Constant => formatter.write_str(name),
+            Self::Step { every, factor } => write!(formatter, "{name}:{every}:{factor}"),
+            Self::Exponential { factor } => write!(formatter, "{name}:{factor}"),
+            Self::Cosine { steps, floor } => write!(formatter, "{name}:{steps}:{floor}"),
+            Self::Warmup { steps, from } => write!(formatter, "{name}:{steps}:{from}"),
+            Self::InverseSquareRoot { after } => write!(formatter, "{name}:{after}"),
+            Self::Sequence { parts, last } => {
+                for (part, steps) in parts {
+                    write!(formatter, "{part}@{steps},")?;
+                }
+                write!(formatter, "{last}")
+            }
+            Self::Product(parts) => {
+                let parts: Vec<_> = parts.iter().map(ToString::to_string).collect();
+                formatter.write_str(&parts.join("*"))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "schedule_tests.rs"]
+mod tests;

@@ -1,0 +1,192 @@
+//! Tensors in groups: what the optimizers over many tensors of both engines check, and share.
+
+use super::rows::RowsError;
+use crate::rules::{Rule, RuleError};
+
+/// Tensors that share hyper-parameters.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ParamGroup<R> {
+    /// The rule that steps them.
+    pub rule: R,
+    /// The length of each tensor, in elements.
+    pub lens: Vec<usize>,
+}
+
+/// The gradient of one tensor of a list; `V` is a vector of the engine's: `[f32]` or
+/// [`crate::GpuVec`].
+#[derive(Debug)]
+pub enum TensorGradient<'a, V: ?Sized> {
+    /// One gradient for each parameter.
+    Dense(&'a V),
+    /// Gradients of some rows of the tensor, which is a table of them: one row of gradients for each
+    /// index. The gradients of a row that is named several times are summed first.
+    Rows {
+        /// The row gradients.
+        gradients: &'a V,
+        /// The row of each.
+        indices: &'a [u32],
+    },
+    /// None: the step leaves the tensor and its state alone.
+    Missing,
+}
+
+impl<V: ?Sized> Clone for TensorGradient<'_, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<V: ?Sized> Copy for TensorGradient<'_, V> {}
+
+/// One vector of the lists that a step was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TensorName {
+    /// "params" or "grads".
+    pub list: &'static str,
+    /// Its place in the list, counted from 0.
+    pub index: usize,
+}
+
+impl std::fmt::Display for TensorName {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}[{}]", self.list, self.index)
+    }
+}
+
+/// Why a list of tensors is refused.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TensorsError {
+    /// No tensor in any group.
+    #[error("there are no tensors: give at least one group with the length of at least one tensor")]
+    Empty,
+    /// A tensor of no elements.
+    #[error("tensor {tensor} has no elements: leave it out")]
+    EmptyTensor {
+        /// Its place in the list of all tensors, counted from 0.
+        tensor: usize,
+    },
+    /// A hyper-parameter of a group is outside its domain.
+    #[error("group {group}: {error}")]
+    Rule {
+        /// The group, counted from 0.
+        group: usize,
+        /// What is wrong with it.
+        #[source]
+        error: RuleError,
+    },
+    /// The rows that a step names do not fit their tensor.
+    #[error("tensor {tensor}: {error}")]
+    Rows {
+        /// The tensor's place in the list of all, counted from 0.
+        tensor: usize,
+        /// What is wrong with them.
+        #[source]
+        error: RowsError,
+    },
+    /// There is no such group.
+    #[error("there is no group {group}: there are {groups}, counted from 0")]
+    NoGroup {
+        /// The group asked for.
+        group: usize,
+        /// How many there are.
+        groups: usize,
+    },
+    /// A list has another length than the optimizer was made for.
+    #[error("{list} has {found} tensors, but the optimizer was made for {expected}")]
+    Count {
+        /// Which list.
+        list: &'static str,
+        /// Its length.
+        found: usize,
+        /// How many tensors the optimizer has.
+        expected: usize,
+    },
+    /// A tensor has another length than the optimizer was made for.
+    #[error("{tensor} has {found} elements, but the optimizer was made for {expected} there")]
+    Length {
+        /// Which tensor.
+        tensor: TensorName,
+        /// Its length, in elements.
+        found: usize,
+        /// The length that the optimizer was made for, in elements.
+        expected: usize,
+    },
+}
+
+/// The tensors of an optimizer, group after group, and the rule of each group.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensors<R> {
+    /// One for each group.
+    pub(crate) rules: Vec<R>,
+    /// The group of each tensor.
+    pub(crate) group_of: Vec<u32>,
+    /// The length of each tensor, in elements; at least 1.
+    pub(crate) lens: Vec<usize>,
+}
+
+impl<R: Rule> Tensors<R> {
+    pub(crate) fn new(groups: &[ParamGroup<R>]) -> Result<Self, TensorsError> {
+        let lens: Vec<usize> = groups.iter().flat_map(|group| group.lens.clone()).collect();
+        if lens.is_empty() {
+            return Err(TensorsError::Empty);
+        }
+        if let Some(tensor) = lens.iter().position(|&len| len == 0) {
+            return Err(TensorsError::EmptyTensor { tensor });
+        }
+        for (group, ParamGroup { rule, .. }) in groups.iter().enumerate() {
+            rule.validate().map_err(|error| TensorsError::Rule { group, error })?;
+        }
+        let group_of = (0..).zip(groups);
+        let group_of = group_of.flat_map(|(index, group)| group.lens.iter().map(move |_| index));
+        let rules = groups.iter().map(|group| group.rule).collect();
+        Ok(Self { rules, group_of: group_of.collect(), lens })
+    }
+
+    /// One tensor of a rule that is known to be valid.
+    pub(crate) fn one(rule: R, len: usize) -> Self {
+        Self { rules: vec![rule], group_of: vec![0], lens: vec![len] }
+    }
+
+    /// Sets the base learning rate of a group; an error leaves the old one.
+    pub(crate) fn set_learning_rate(
+        &mut self,
+        group: usize,
+        rate: f32,
+    ) -> Result<(), TensorsError> {
+        let groups = self.rules.len();
+        let rule = self.rules.get_mut(group).ok_or(TensorsError::NoGroup { group, groups })?;
+        let mut changed = *rule;
+        changed.set_learning_rate(rate);
+        changed.validate().map_err(|error| TensorsError::Rule { group, error })?;
+        *rule = changed;
+        Ok(())
+    }
+
+    /// Checks how many vectors a list has.
+    pub(crate) fn check_count(&self, list: &'static str, found: usize) -> Result<(), TensorsError> {
+        let expected = self.lens.len();
+        if found == expected { Ok(()) } else { Err(TensorsError::Count { list, found, expected }) }
+    }
+
+    /// Checks the length of vector number `index` of a list.
+    pub(crate) fn check_length(
+        &self,
+        list: &'static str,
+        index: usize,
+        found: usize,
+    ) -> Result<(), TensorsError> {
+        let expected = self.lens[index];
+        let tensor = TensorName { list, index };
+        match found == expected {
+            true => Ok(()),
+            false => Err(TensorsError::Length { tensor, found, expected }),
+        }
+    }
+
+    /// The numbers in [`Rule::STATE`] of the state vectors that the rule of some group has.
+    pub(crate) fn used_state(&self) -> Vec<usize> {
+        let used = |index: &usize| self.rules.iter().any(|rule| rule.uses_state(*index));
+        (0..R::STATE.len()).filter(used).collect()
+    }
+}

@@ -1,0 +1,226 @@
+//! Lost devices: every call says so, whoever opened the device.
+
+use std::ops::ControlFlow;
+
+use ndarray::Array1;
+use wgpu_optim::data::{SparseDataset, synthetic};
+use wgpu_optim::linear::{
+    Engine, LinearModel, Training, predict_blocking, predict_sparse_blocking, train_blocking,
+};
+use wgpu_optim::{
+    Adagrad, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec, GradientGuard, NonFinite,
+    ParamGroup, Precision,
+};
+
+use crate::Check;
+use crate::driver::Driver;
+
+pub(crate) const CHECKS: &[Check] = &[
+    ("a destroyed device is lost for every call", every_call),
+    ("a device destroyed while a model is trained", in_training),
+];
+
+/// What every error says of a lost device, and nothing else.
+const LOST: &str = "the device was lost: make a new one";
+
+/// Recording does not submit: it may notice so many calls later.
+const RECORDS: usize = 128;
+
+const LEN: usize = 1000;
+
+fn rule() -> Adagrad {
+    Adagrad { learning_rate: 0.1, ..Adagrad::default() }
+}
+
+/// The text of a failed call, which is the same for every type of error.
+type Outcome = Result<(), String>;
+
+fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> Outcome {
+    result.map(drop).map_err(|error| error.to_string())
+}
+
+/// A call, prepared on a living device; at the latest the given call reports the loss.
+type Call = (&'static str, usize, Box<dyn FnMut() -> Outcome>);
+
+fn call<T, E: std::fmt::Display>(
+    name: &'static str,
+    mut work: impl FnMut() -> Result<T, E> + 'static,
+) -> Call {
+    (name, 1, Box::new(move || text(work())))
+}
+
+/// A device of the check's own. It is never dropped: these drivers are known to fail when many
+/// devices come and go.
+fn open(driver: &Driver) -> Gpu {
+    let request = GpuRequest::named(driver.gpu().info().name);
+    let gpu = Gpu::request_blocking(&request).unwrap();
+    std::mem::forget(gpu.clone());
+    gpu
+}
+
+/// The device as its owner hands it in, which has learned nothing from another call.
+fn handed_in(gpu: &Gpu) -> Gpu {
+    Gpu::from_wgpu(gpu.device().clone(), gpu.queue().clone())
+}
+
+fn every_call(driver: &Driver) {
+    let opened = open(driver);
+    let mut calls: Vec<Call> = [vectors, steps, rows_and_groups, models]
+        .into_iter()
+        .flat_map(|calls| calls(&opened))
+        .collect();
+    opened.wait_blocking().unwrap();
+    assert!(!opened.is_lost());
+    opened.device().destroy();
+    let mut wrong = Vec::new();
+    for (name, within, call) in &mut calls {
+        let noticed = (0..*within).find_map(|_| call().err());
+        let again = call().err();
+        if [&noticed, &again].map(Option::as_deref) != [Some(LOST); 2] {
+            wrong.push((*name, noticed, again));
+        }
+    }
+    assert!(wrong.is_empty(), "{}: {wrong:#?}", driver.name);
+    assert!(opened.is_lost() && handed_in(&opened).is_lost());
+}
+
+fn vectors(opened: &Gpu) -> Vec<Call> {
+    let with = |name, work: fn(&Gpu, &GpuVec) -> Outcome| {
+        let gpu = handed_in(opened);
+        let vector = gpu.upload(&[1.0; LEN]).unwrap();
+        call(name, move || work(&gpu, &vector))
+    };
+    vec![
+        with("zeros", |gpu, _| text(gpu.zeros(LEN))),
+        with("upload", |gpu, _| text(gpu.upload(&[1.0; 4]))),
+        with("write", |gpu, vector| text(gpu.write(vector, &[2.0; LEN]))),
+        with("fill", |gpu, vector| text(gpu.fill(vector, 2.0))),
+        with("download", |gpu, vector| text(vector.download_blocking(gpu))),
+        with("wait", |gpu, _| text(gpu.wait_blocking())),
+        with("an optimizer", |gpu, _| text(GpuOptimizer::new(gpu, rule(), LEN))),
+    ]
+}
+
+fn steps(opened: &Gpu) -> Vec<Call> {
+    let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(1.0) };
+    let stepped = |warm: bool, guard: GradientGuard| {
+        let gpu = handed_in(opened);
+        let (params, grads) = (gpu.zeros(LEN).unwrap(), gpu.zeros(LEN).unwrap());
+        let optimizer = GpuOptimizer::new(&gpu, rule(), LEN).unwrap();
+        let mut optimizer = optimizer.with_guard(guard).unwrap();
+        if warm {
+            optimizer.step(&params, &grads).unwrap();
+            optimizer.step(&params, &grads).unwrap();
+        }
+        (gpu, optimizer, params, grads)
+    };
+    let plain = GradientGuard::default();
+    let step = |name, warm, guard| {
+        let (_, mut optimizer, params, grads) = stepped(warm, guard);
+        call(name, move || optimizer.step(&params, &grads))
+    };
+    let (_, mut renewed, params, grads) = stepped(true, plain);
+    let mut rate = 0.1;
+    let renewed = call("a step with a new rate", move || {
+        rate += 0.1;
+        renewed.set_learning_rate(rate)?;
+        renewed.step(&params, &grads)
+    });
+    let (gpu, mut recorded, params, grads) = stepped(true, plain);
+    let recorded = call("a recorded step", move || {
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        recorded.record(&mut encoder, &params, &grads)
+    });
+    let (_, reported, ..) = stepped(true, guard);
+    let (_, cleared, ..) = stepped(true, guard);
+    vec![
+        step("a first step", false, plain),
+        step("a step", true, plain),
+        renewed,
+        (recorded.0, RECORDS, recorded.2),
+        step("a first guarded step", false, guard),
+        step("a guarded step", true, guard),
+        call("a report", move || reported.report_blocking()),
+        call("clearing a report", move || cleared.clear_report()),
+    ]
+}
+
+fn rows_and_groups(opened: &Gpu) -> Vec<Call> {
+    let rows = |warm: bool| {
+        let gpu = handed_in(opened);
+        let (params, grads) = (gpu.zeros(LEN).unwrap(), gpu.zeros(20).unwrap());
+        let mut optimizer = GpuOptimizer::new(&gpu, rule(), LEN).unwrap();
+        if warm {
+            optimizer.step_rows(&params, &grads, &[1, 7]).unwrap();
+        }
+        move || optimizer.step_rows(&params, &grads, &[1, 7])
+    };
+    let groups = |warm: bool| {
+        let gpu = handed_in(opened);
+        let lens = vec![5, LEN];
+        let (params, grads) = (gpu.zeros_many(&lens).unwrap(), gpu.zeros_many(&lens).unwrap());
+        let mut optimizer =
+            GpuGroupOptimizer::new(&gpu, &[ParamGroup { rule: rule(), lens }]).unwrap();
+        if warm {
+            optimizer.step(&params, &grads).unwrap();
+        }
+        move || optimizer.step(&params, &grads)
+    };
+    vec![
+        call("a first step of rows", rows(false)),
+        call("a step of rows", rows(true)),
+        call("a first step of groups", groups(false)),
+        call("a step of groups", groups(true)),
+    ]
+}
+
+fn sparse() -> SparseDataset {
+    let target = Array1::from_iter((0..60_u8).map(f32::from));
+    let (starts, columns) = ((0..=60).collect(), (0..60).map(|row| row % 9).collect());
+    SparseDataset::new(9, starts, columns, vec![1.0; 60], target).unwrap()
+}
+
+fn models(opened: &Gpu) -> Vec<Call> {
+    let on = |name, work: fn(Engine<'_>) -> Outcome| {
+        let gpu = handed_in(opened);
+        call(name, move || work(Engine::Gpu { gpu: &gpu, precision: Precision::Native }))
+    };
+    vec![
+        on("training", |engine| train(engine, None, &mut || ())),
+        on("streamed training", |engine| train(engine, Some(2000), &mut || ())),
+        on("sparse training", |engine| {
+            let observe = |_: &_| ControlFlow::Continue(());
+            text(train_blocking(engine, rule(), &sparse(), &Training::default(), observe))
+        }),
+        on("prediction", |engine| {
+            let data = synthetic(60, 9, 4).dataset;
+            text(predict_blocking(engine, &model(), data.features()))
+        }),
+        on("sparse prediction", |engine| {
+            text(predict_sparse_blocking(engine, &model(), &sparse()))
+        }),
+    ]
+}
+
+fn model() -> LinearModel {
+    LinearModel { weights: vec![0.5; 9], bias: 0.5 }
+}
+
+fn train(engine: Engine<'_>, gpu_memory: Option<u64>, observe: &mut dyn FnMut()) -> Outcome {
+    let data = synthetic(2000, 9, 4).dataset;
+    let training = Training { gpu_memory, ..Training::default() };
+    let observe = |_: &_| {
+        observe();
+        ControlFlow::Continue(())
+    };
+    text(train_blocking(engine, rule(), &data, &training, observe))
+}
+
+/// Behind the first sample of the loss.
+fn in_training(driver: &Driver) {
+    let gpu = open(driver);
+    let engine = Engine::Gpu { gpu: &gpu, precision: Precision::Native };
+    train(engine, Some(2000), &mut || ()).unwrap();
+    let error = train(engine, Some(2000), &mut || gpu.device().destroy()).unwrap_err();
+    assert_eq!(error, LOST);
+}
