@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::cache::TypedCache;
 use super::errors::{DeviceError, DownloadError, RequestError};
-use super::kernel::Kernels;
 use super::memory::{Part, PartPool};
 use super::request::GpuRequest;
 use super::scope::{answers, caught, is_lost, new_buffer, now};
@@ -23,7 +23,8 @@ pub struct Gpu {
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    kernels: Kernels,
+    /// Compiled kernels, by their choices.
+    kernels: TypedCache,
     slots: SlotPool,
     /// Small optimizer state, which kernels bind for reading and writing.
     state: PartPool,
@@ -119,7 +120,7 @@ impl Gpu {
         let shared = Shared {
             state: PartPool::new("state", &device.limits()),
             structs: PartPool::new("structs", &device.limits()),
-            kernels: Kernels::default(),
+            kernels: TypedCache::default(),
             slots: SlotPool::default(),
             calls: AtomicU32::new(0),
             constant: OnceLock::new(),
@@ -282,7 +283,7 @@ impl Gpu {
         &self.shared.slots
     }
 
-    pub(crate) fn kernels(&self) -> &Kernels {
+    pub(crate) fn kernels(&self) -> &TypedCache {
         &self.shared.kernels
     }
 

@@ -1,10 +1,8 @@
 //! The one kernel layer: from a choice to a compiled pipeline, its layout and its bind groups.
 
-use std::any::{Any, TypeId};
-use std::collections::HashMap;
+use std::any::Any;
 use std::fmt::Debug;
 use std::hash::Hash;
-use std::sync::{Mutex, PoisonError};
 
 use super::context::Gpu;
 use super::errors::DeviceError;
@@ -37,29 +35,14 @@ pub(crate) struct Compiled {
     layout: wgpu::BindGroupLayout,
 }
 
-/// The compiled kernels of a device, for each type of choice a map.
-#[derive(Debug, Default)]
-pub(crate) struct Kernels(Mutex<HashMap<TypeId, Box<dyn Any + Send>>>);
-
-impl Kernels {
-    fn with<K: Kernel, T>(&self, work: impl FnOnce(&mut HashMap<K, Compiled>) -> T) -> Option<T> {
-        // A panic elsewhere cannot leave this map half-changed.
-        let mut maps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let map = maps.entry(TypeId::of::<K>());
-        let map = map.or_insert_with(|| Box::new(HashMap::<K, Compiled>::new()));
-        map.downcast_mut().map(work)
-    }
-}
-
 impl Gpu {
     /// The compiled kernel; compiled the first time.
     pub(crate) fn kernel<K: Kernel>(&self, kernel: &K) -> Result<Compiled, DeviceError> {
-        let known = self.kernels().with(|map: &mut HashMap<K, _>| map.get(kernel).cloned());
-        if let Some(compiled) = known.flatten() {
+        if let Some(compiled) = self.kernels().get(kernel) {
             return Ok(compiled);
         }
         let compiled = self.catch(|| compile(self.device(), kernel))?;
-        self.kernels().with(|map| map.insert(kernel.clone(), compiled.clone()));
+        self.kernels().insert(kernel.clone(), compiled.clone());
         Ok(compiled)
     }
 }

@@ -4,6 +4,7 @@
 //! callback on a device that it was handed, or keeps state outside the values it returns.
 
 mod arena;
+mod cache;
 mod context;
 mod core;
 mod errors;

@@ -1,0 +1,276 @@
+//! What all optimizers on a GPU share. An optimizer of one tensor, of many, or of rows is this core and
+//! a place.
+
+mod passes;
+
+use crate::gpu::context::Gpu;
+use crate::gpu::errors::{DownloadError, StepError};
+use crate::gpu::group_error::GroupError;
+use crate::gpu::guard::GuardMemory;
+use crate::gpu::limits::Needs;
+use crate::gpu::mapping::Wait;
+use crate::gpu::pass::{Pass, encode};
+use crate::gpu::rows::RowsMemory;
+use crate::gpu::shape::KernelShape;
+use crate::gpu::slots::SLOT_BYTES;
+use crate::gpu::state::StateMemory;
+use crate::gpu::table::{Block, TableLimits};
+use crate::gpu::tensors::{Grads, dense};
+use crate::gpu::uniforms::StepUniforms;
+use crate::gpu::vector::GpuVec;
+use crate::gpu::wgsl::Formula;
+use crate::numerics::Precision;
+use crate::rules::{Rule, check_state};
+use crate::step::{GradientGuard, GuardReport, Schedule, Tensors};
+
+/// Pairs of lists whose passes are kept. Callers who alternate between a few gradient buffers stay
+/// warm; older pairs are forgotten, and with them the hold on their memory.
+const KEPT_PASSES: usize = 4;
+
+/// Rule, schedule, steps, precision, state, uniforms, guard and kept passes of an optimizer.
+#[derive(Debug)]
+pub(in crate::gpu) struct Core<R: Rule> {
+    pub(in crate::gpu) gpu: Gpu,
+    pub(in crate::gpu) tensors: Tensors<R>,
+    /// One for each group; groups whose formulas are equal share kernels.
+    formulas: Vec<Formula>,
+    /// The length of a row, if rows share what they can of the state.
+    pub(in crate::gpu) row_width: Option<usize>,
+    pub(in crate::gpu) precision: Precision,
+    pub(in crate::gpu) shape: KernelShape,
+    /// Invocations in a workgroup of the kernels over rows, each of which has one quad.
+    rows_workgroup: u32,
+    limits: TableLimits,
+    pub(in crate::gpu) schedule: Schedule,
+    pub(in crate::gpu) steps: u64,
+    pub(in crate::gpu) state: StateMemory,
+    uniforms: StepUniforms<R>,
+    pub(in crate::gpu) guard: GradientGuard,
+    guard_memory: Option<GuardMemory>,
+    /// Most recently used first.
+    kept: Vec<KeptPass>,
+    /// What steps over rows keep, for each tensor.
+    rows: Vec<RowsMemory>,
+    /// Stands for a pass that a step does not have.
+    nothing: Pass,
+}
+
+/// The dispatches over a pair of lists.
+#[derive(Debug)]
+struct KeptPass {
+    params: Vec<GpuVec>,
+    /// None for a tensor without gradients, or with gradients of rows.
+    grads: Vec<Option<GpuVec>>,
+    /// Those of the guard, unless rows are stepped too.
+    scan: Option<Pass>,
+    steps: Pass,
+}
+
+impl KeptPass {
+    fn is_of(&self, params: &[GpuVec], grads: Grads<'_>) -> bool {
+        let own = self.grads.iter().map(Option::as_ref);
+        let same = match grads {
+            Grads::Dense(list) => own.eq(list.iter().map(Some)),
+            Grads::Mixed(list) => own.eq(list.iter().map(dense)),
+        };
+        same && self.params == params
+    }
+}
+
+/// The passes of a step that are not kept.
+#[derive(Debug, Default)]
+pub(in crate::gpu) struct RowPasses {
+    /// Sums of row gradients, ahead of the guard.
+    sums: Pass,
+    scan: Option<Pass>,
+    steps: Pass,
+    /// Whether the first kept pass is part of the step.
+    with_kept: bool,
+}
+
+impl<R: Rule> Core<R> {
+    /// Of tensors whose state is at the rules' initial values; `row_width` is the length of a row, if rows
+    /// share what they can of the state.
+    pub(in crate::gpu) fn new(
+        gpu: &Gpu,
+        tensors: Tensors<R>,
+        row_width: Option<usize>,
+    ) -> Result<Self, GroupError> {
+        const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
+        const { assert!(size_of::<R::Uniforms>().is_multiple_of(16)) };
+        const { check_state::<R>() };
+        let used = tensors.used_state();
+        let limits = gpu.device().limits();
+        let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
+        let bytes = StepUniforms::<R>::bytes(tensors.rules.len()).next_multiple_of(SLOT_BYTES);
+        // Blocks, parameters, gradients, state; one group of four behind the worst alignment.
+        Needs::of(&limits)
+            .buffers(3 + used.len() as u64, 1)
+            .binding((alignment + 16).max(size_of::<Block>() as u64))
+            .uniform(bytes)
+            .bind_groups(2)
+            .check()?;
+        gpu.check_lost()?;
+        let shape = KernelShape::of_device(gpu);
+        Ok(Self {
+            gpu: gpu.clone(),
+            formulas: tensors.rules.iter().map(|rule| Formula::new(rule, &used)).collect(),
+            row_width,
+            precision: Precision::Native,
+            shape,
+            rows_workgroup: KernelShape::default().within(&limits).workgroup_size,
+            limits: TableLimits::new(&limits, shape, used.len() as u32),
+            schedule: Schedule::Constant,
+            steps: 0,
+            state: StateMemory::new(gpu, &tensors, &used, row_width)?,
+            uniforms: StepUniforms::new(tensors.rules.len()),
+            guard: GradientGuard::default(),
+            guard_memory: None,
+            kept: Vec::new(),
+            rows: (0..tensors.lens.len()).map(|_| RowsMemory::default()).collect(),
+            nothing: Pass::default(),
+            tensors,
+        })
+    }
+
+    pub(in crate::gpu) fn with_precision(mut self, precision: Precision) -> Self {
+        self.precision = precision;
+        self.kept.clear();
+        self
+    }
+
+    pub(in crate::gpu) fn with_shape(mut self, shape: KernelShape) -> Self {
+        let limits = self.gpu.device().limits();
+        self.shape = shape.within(&limits);
+        self.rows_workgroup = self.shape.workgroup_size;
+        self.set_limits();
+        self
+    }
+
+    fn set_limits(&mut self) {
+        // A step that obeys a guard reads the decision too.
+        let others = self.state.vectors.len() as u32 + u32::from(self.guard.scans());
+        self.limits = TableLimits::new(&self.gpu.device().limits(), self.shape, others);
+        self.kept.clear();
+    }
+
+    pub(in crate::gpu) fn with_schedule(mut self, schedule: Schedule) -> Result<Self, StepError> {
+        schedule.validate()?;
+        self.schedule = schedule;
+        Ok(self)
+    }
+
+    pub(in crate::gpu) fn with_guard(mut self, guard: GradientGuard) -> Result<Self, StepError> {
+        guard.validate()?;
+        self.guard_memory = if guard.scans() {
+            let limits = self.gpu.device().limits();
+            // A step that obeys reads the decision too.
+            let buffers = 4 + self.state.vectors.len() as u64;
+            Needs::of(&limits).buffers(buffers, 1).bind_groups(3).check()?;
+            Some(GuardMemory::new(&self.gpu, guard)?)
+        } else {
+            None
+        };
+        self.guard = guard;
+        // For kernels with another number of buffers.
+        self.set_limits();
+        Ok(self)
+    }
+
+    /// Encodes one step and submits it.
+    pub(in crate::gpu) fn step(
+        &mut self,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<(), GroupError> {
+        let rows = self.prepare(params, grads)?;
+        let device = self.gpu.device();
+        let encoder = self.gpu.catch(|| {
+            let mut encoder = device.create_command_encoder(&Default::default());
+            self.encode(&mut encoder, &rows);
+            encoder
+        })?;
+        self.gpu.submit(encoder)?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    /// Encodes one step into the caller's encoder.
+    pub(in crate::gpu) fn record(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<(), GroupError> {
+        let rows = self.prepare(params, grads)?;
+        self.gpu.catch(|| self.encode(encoder, &rows))?;
+        self.steps += 1;
+        Ok(())
+    }
+
+    fn encode(&self, encoder: &mut wgpu::CommandEncoder, rows: &RowPasses) {
+        let Some(slot) = self.uniforms.slot() else {
+            return; // `prepare` has taken it
+        };
+        let kept = self.kept.first().filter(|_| rows.with_kept);
+        let scan = rows.scan.as_ref().or(kept.and_then(|kept| kept.scan.as_ref()));
+        let steps = kept.map_or(&self.nothing, |kept| &kept.steps);
+        let passes = [&rows.sums, scan.unwrap_or(&self.nothing), steps, &rows.steps];
+        let decision = self.guard_memory.as_ref().map(|guard| &guard.decision);
+        encode(encoder, R::NAME, passes, slot, decision);
+    }
+
+    /// Makes ready what `encode` needs for these lists and the next step.
+    fn prepare(&mut self, params: &[GpuVec], grads: Grads<'_>) -> Result<RowPasses, GroupError> {
+        self.gpu.check_lost()?;
+        let passes = if grads.has_rows() {
+            self.bind_rows(params, grads)?
+        } else {
+            self.keep(params, grads, true)?;
+            RowPasses { with_kept: true, ..RowPasses::default() }
+        };
+        self.uniforms.prepare(&self.gpu, &self.tensors, &self.schedule, self.steps + 1)?;
+        Ok(passes)
+    }
+
+    /// The uniforms of the next step of the first group, which a kernel of the caller's takes; it counts.
+    #[cfg(feature = "linear")]
+    pub(in crate::gpu) fn next_uniforms(&mut self) -> R::Uniforms {
+        self.steps += 1;
+        crate::step::scheduled(&self.tensors.rules[0], &self.schedule, self.steps)
+    }
+
+    /// How many dispatches the step over these lists takes, less those of a guard.
+    pub(in crate::gpu) fn dispatches(
+        &mut self,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<usize, GroupError> {
+        self.keep(params, grads, true)?;
+        Ok(self.kept.first().map_or(0, |kept| kept.steps.dispatches.len()))
+    }
+
+    /// How many dispatches the last step had, those of a guard included.
+    #[cfg(test)]
+    pub(in crate::gpu) fn kept_dispatches(&self) -> usize {
+        let passes = |kept: &KeptPass| {
+            kept.scan.as_ref().map_or(0, |scan| scan.dispatches.len()) + kept.steps.dispatches.len()
+        };
+        self.kept.first().map_or(0, passes)
+    }
+
+    pub(in crate::gpu) fn forget_passes(&mut self) {
+        self.kept.clear();
+    }
+
+    pub(in crate::gpu) fn clear_report(&self) -> Result<(), StepError> {
+        self.guard_memory.as_ref().map_or(Ok(()), |guard| guard.clear(&self.gpu))
+    }
+
+    pub(in crate::gpu) async fn report(&self, wait: Wait) -> Result<GuardReport, DownloadError> {
+        match &self.guard_memory {
+            Some(guard) => guard.report(&self.gpu, wait).await,
+            None => Ok(GuardReport::default()),
+        }
+    }
+}

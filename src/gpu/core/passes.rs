@@ -1,0 +1,179 @@
+//! The passes of a step: bound for new lists of vectors, and kept for the last few.
+
+use super::{Core, KEPT_PASSES, KeptPass, RowPasses};
+use crate::gpu::group_error::GroupError;
+use crate::gpu::guard::Gradients;
+use crate::gpu::kernels::{StepChoice, TableKernel};
+use crate::gpu::pass::{BoundDispatch, Pass};
+use crate::gpu::plan::Element;
+use crate::gpu::rows::{RowsContext, bind_all_rows, bind_named_rows};
+use crate::gpu::table::{Place, TableDispatch, Tensor, table};
+use crate::gpu::tensors::{Buffers, Grads, check};
+use crate::gpu::upload::Upload;
+use crate::gpu::vector::GpuVec;
+use crate::gpu::wgsl::Treatment;
+use crate::rules::Rule;
+use crate::step::TensorGradient;
+
+impl<R: Rule> Core<R> {
+    /// Brings the pass over the tensors with a gradient for every parameter to the front; checks the lists
+    /// and makes it if new. `alone`: there are no other gradients, and the guard sees these.
+    pub(super) fn keep(
+        &mut self,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+        alone: bool,
+    ) -> Result<(), GroupError> {
+        let scans = alone && self.guard_memory.is_some();
+        let known = self.kept.iter().position(|kept| kept.is_of(params, grads));
+        if let Some(index) = known.filter(|&index| self.kept[index].scan.is_some() == scans) {
+            self.kept[..=index].rotate_right(1);
+            return Ok(());
+        }
+        check(&self.gpu, &self.tensors, &self.state, params, grads)?;
+        let mut buffers = Buffers::default();
+        let (steps, places) = self.bind_dense(&mut buffers, params, grads)?;
+        let scan = match &mut self.guard_memory {
+            // Behind the steps' own, which have found out whether the buffers are usable.
+            Some(guard) if scans => {
+                let gradients = Gradients { vectors: &places, buffers: &buffers.list };
+                Some(guard.bind(&self.gpu, self.precision, &gradients)?)
+            }
+            _ => None,
+        };
+        let kept = KeptPass {
+            params: params.to_vec(),
+            grads: (0..grads.len()).map(|index| grads.dense(index).cloned()).collect(),
+            scan,
+            steps,
+        };
+        self.kept.truncate(KEPT_PASSES - 1);
+        self.kept.insert(0, kept);
+        Ok(())
+    }
+
+    /// The steps of the tensors with a gradient for every parameter, and where those gradients lie.
+    fn bind_dense(
+        &mut self,
+        buffers: &mut Buffers,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<(Pass, Vec<Vec<Place>>), GroupError> {
+        let mut tensors = Vec::new();
+        for (index, params) in params.iter().enumerate() {
+            let Some(grads) = grads.dense(index) else { continue };
+            let group = self.tensors.group_of[index];
+            let formula = &self.formulas[group as usize];
+            tensors.push(Tensor {
+                group,
+                kernel: self.formulas.iter().position(|known| known == formula).unwrap_or(0),
+                params: buffers.places(params, true),
+                grads: buffers.places(grads, false),
+                state: self.state.places(index, params.len()),
+            });
+        }
+        let steps = match (self.row_width, grads.dense(0)) {
+            (Some(_), Some(grads)) => {
+                let (step, group) = self.rows_choice(0);
+                let (gpu, width, state) = (&self.gpu, self.row_width, &self.state);
+                let context = RowsContext::new(gpu, step, width, (0, group), &params[0], state);
+                let mut bound = bind_all_rows(&context, &mut self.rows[0], grads)?;
+                bound.hold_all(self.state.guards());
+                bound
+            }
+            _ => {
+                self.state.buffers().for_each(|buffer| buffers.mark_written(buffer));
+                self.bind_tables(&table(&tensors, &self.limits), buffers)?
+            }
+        };
+        Ok((steps, tensors.into_iter().map(|tensor| tensor.grads).collect()))
+    }
+
+    fn bind_tables(
+        &self,
+        dispatches: &[TableDispatch],
+        buffers: &Buffers,
+    ) -> Result<Pass, GroupError> {
+        let mut upload = Upload::storage(&self.gpu);
+        let blocks: Vec<_> = dispatches.iter().map(|d| upload.push(&d.blocks)).collect();
+        let uploaded = upload.send(&self.gpu)?;
+        let mut pass = Pass::default();
+        for (dispatch, blocks) in dispatches.iter().zip(&blocks) {
+            let kernel = self.gpu.kernel(&TableKernel {
+                step: self.choice(dispatch.kernel, dispatch.element),
+                written: dispatch.windows.iter().map(|w| buffers.written[w.buffer]).collect(),
+                routes: dispatch.routes.clone(),
+            })?;
+            let state = self.state.parts(dispatch.state, self.limits.cell());
+            let windows = dispatch
+                .windows
+                .iter()
+                .map(|&window| self.limits.part(&buffers.list[window.buffer], window));
+            let bound = [uploaded.binding(blocks)].into_iter().chain(state).chain(windows);
+            let bind_group = kernel.bind(&self.gpu, bound)?;
+            let grid = dispatch.grid(&self.limits.dispatch);
+            pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, grid));
+        }
+        pass.hold(uploaded);
+        pass.hold_all(self.state.guards());
+        Ok(pass)
+    }
+
+    fn choice(&self, group: usize, element: Element) -> StepChoice {
+        StepChoice {
+            formula: self.formulas[group].clone(),
+            precision: self.precision,
+            treatment: Treatment::of(&self.guard),
+            element,
+            groups: self.tensors.rules.len(),
+            workgroup_size: self.shape.workgroup_size,
+        }
+    }
+
+    /// The kernels over rows of a tensor, and its group.
+    fn rows_choice(&self, tensor: usize) -> (StepChoice, u32) {
+        let group = self.tensors.group_of[tensor];
+        let choice = self.choice(group as usize, Element::Scalars);
+        (StepChoice { workgroup_size: self.rows_workgroup, ..choice }, group)
+    }
+
+    /// The passes of a step in which some tensors have gradients of rows.
+    pub(super) fn bind_rows(
+        &mut self,
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<RowPasses, GroupError> {
+        check(&self.gpu, &self.tensors, &self.state, params, grads)?;
+        let with_kept = (0..grads.len()).any(|index| grads.dense(index).is_some());
+        if with_kept {
+            self.keep(params, grads, false)?;
+        }
+        let mut passes = RowPasses { with_kept, ..RowPasses::default() };
+        passes.steps.hold_all(self.state.guards());
+        let (mut buffers, mut places) = (Buffers::default(), Vec::new());
+        for (index, params) in params.iter().enumerate() {
+            match grads.get(index) {
+                TensorGradient::Dense(vector) => places.push(buffers.places(vector, false)),
+                TensorGradient::Missing => {}
+                TensorGradient::Rows { gradients, indices } => {
+                    let (step, group) = self.rows_choice(index);
+                    let (gpu, width, scans) = (&self.gpu, self.row_width, self.guard.scans());
+                    let place = (index, group);
+                    let context = RowsContext::new(gpu, step, width, place, params, &self.state);
+                    let memory = &mut self.rows[index];
+                    let bound = bind_named_rows(&context, memory, gradients, indices, scans)
+                        .map_err(|error| GroupError::of_tensor(index, error))?;
+                    passes.sums.append(bound.sums);
+                    passes.steps.append(bound.steps);
+                    let summed = bound.summed.iter().flat_map(|v| buffers.places(v, false));
+                    places.push(summed.collect());
+                }
+            }
+        }
+        if let Some(guard) = &mut self.guard_memory {
+            let gradients = Gradients { vectors: &places, buffers: &buffers.list };
+            passes.scan = Some(guard.bind(&self.gpu, self.precision, &gradients)?);
+        }
+        Ok(passes)
+    }
+}
