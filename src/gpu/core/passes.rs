@@ -25,8 +25,8 @@ impl<R: Rule> Core<R> {
         alone: bool,
     ) -> Result<(), GroupError> {
         let scans = alone && self.guard_memory.is_some();
-        let known = self.kept.iter().position(|kept| kept.is_of(params, grads));
-        if let Some(index) = known.filter(|&index| self.kept[index].scan.is_some() == scans) {
+        let same = |kept: &KeptPass| kept.scan.is_some() == scans && kept.is_of(params, grads);
+        if let Some(index) = self.kept.iter().position(same) {
             self.kept[..=index].rotate_right(1);
             return Ok(());
         }
