@@ -140,6 +140,31 @@ fn a_guard_is_over_all_tensors() {
     }
 }
 
+/// 2^24 + 1 rounds back to 2^24, so that a norm shows which squares share a partial sum.
+#[test]
+fn block_sums_are_summed_in_the_order_of_the_tensors() {
+    let norm = |grads: &[Vec<f32>]| {
+        let lens = grads.iter().map(Vec::len).collect();
+        let groups = [ParamGroup { rule: Sgd::default(), lens }];
+        let guard = GradientGuard { max_norm: Some(1.0), ..GradientGuard::default() };
+        let mut optimizer = CpuGroupOptimizer::new(&groups).unwrap().with_guard(guard).unwrap();
+        let list: Vec<_> = grads.iter().map(Vec::as_slice).collect();
+        optimizer.step(&mut slices(&mut grads.to_vec()), &list).unwrap();
+        optimizer.report().norm
+    };
+    let gradient = |index| match index {
+        0 => 4096.0,
+        _ if index % 256 == 0 => 1.0,
+        _ => 0.0,
+    };
+    // Fifteen tensors share a partial sum with the first, which swallows them.
+    let alone: Vec<_> = (0..4096).map(|index| vec![gradient(index)]).collect();
+    assert_eq!(norm(&alone), Some(4096.0));
+    // Of a tensor of their own they come to 15, and 2^24 + 15 is 2^24 + 16.
+    let together = (1..4096).map(gradient).collect();
+    assert_eq!(norm(&[vec![4096.0], together]), Some(16_777_232.0_f32.sqrt()));
+}
+
 /// NaN at element 7 of the last of 1,000 tensors.
 #[test]
 fn the_last_of_many_tensors_is_looked_at() {
