@@ -35,7 +35,7 @@ pub enum Engine<'a> {
     },
 }
 
-/// Trains `X w + b` on `data`, a [`Dataset`] or a
+/// Trains `X w + b` on `data`, a [`Dataset`](crate::data::Dataset) or a
 /// [`SparseDataset`](crate::data::SparseDataset), with rows for validation or without, by `rule`, and calls `observe` with each new sample of the loss
 /// and now and then in between; `ControlFlow::Break` stops the run.
 ///
