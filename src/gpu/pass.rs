@@ -39,7 +39,7 @@ impl Pass {
         self.hold_all(uploaded.guards());
     }
 
-    /// Keeps the memory of state vectors for as long as the pass lives.
+    /// Keeps memory that is shared with others for as long as the pass lives.
     pub(crate) fn hold_all(&mut self, guards: impl Iterator<Item = Arc<PartGuard>>) {
         Arc::make_mut(self.held.get_or_insert_default()).extend(guards);
     }

@@ -34,6 +34,16 @@ impl<'a> Grads<'a> {
         }
     }
 
+    /// All vectors of gradients, of rows too.
+    pub(super) fn vectors(self) -> impl Iterator<Item = &'a GpuVec> {
+        (0..self.len()).filter_map(move |tensor| match self.get(tensor) {
+            TensorGradient::Dense(vector) | TensorGradient::Rows { gradients: vector, .. } => {
+                Some(vector)
+            }
+            TensorGradient::Missing => None,
+        })
+    }
+
     /// Whether any tensor has gradients of rows.
     pub(super) fn has_rows(self) -> bool {
         match self {

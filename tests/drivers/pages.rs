@@ -13,6 +13,7 @@ use crate::reference::values;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("pages: an optimizer that is dropped before its encoder is submitted", dropped),
+    ("pages: state that is stepped, and dropped before the encoder is submitted", lent),
     ("pages: gradients and parameters that are another optimizer's state", borrowed),
 ];
 
@@ -31,13 +32,24 @@ fn new(gpu: &Gpu) -> GpuOptimizer<Adagrad> {
 /// One step of an optimizer that is gone afterwards, with its state of `LEN` elements.
 type Record = fn(&Gpu, &mut wgpu::CommandEncoder, &GpuVec, &GpuVec);
 
+const RECORDS: [(&str, Record); 5] = [
+    ("dense", dense),
+    ("guarded", guarded),
+    ("rows", rows),
+    ("row-wise", row_wise),
+    ("groups", group),
+];
+
+fn clipped() -> GradientGuard {
+    GradientGuard { max_norm: Some(1.0), ..GradientGuard::default() }
+}
+
 fn dense(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &GpuVec) {
     new(gpu).record(encoder, params, grads).unwrap();
 }
 
 fn guarded(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &GpuVec) {
-    let guard = GradientGuard { max_norm: Some(1.0), ..GradientGuard::default() };
-    new(gpu).with_guard(guard).unwrap().record(encoder, params, grads).unwrap();
+    new(gpu).with_guard(clipped()).unwrap().record(encoder, params, grads).unwrap();
 }
 
 fn rows(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &GpuVec) {
@@ -46,28 +58,22 @@ fn rows(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &
 }
 
 fn row_wise(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &GpuVec) {
-    let mut optimizer = GpuOptimizer::row_wise(gpu, rule(), LEN, 1).unwrap();
-    optimizer.record(encoder, params, grads).unwrap();
+    let optimizer = GpuOptimizer::row_wise(gpu, rule(), LEN, 1).unwrap();
+    optimizer.with_precision(Precision::Exact).record(encoder, params, grads).unwrap();
 }
 
 fn group(gpu: &Gpu, encoder: &mut wgpu::CommandEncoder, params: &GpuVec, grads: &GpuVec) {
     let groups = [ParamGroup { rule: rule(), lens: vec![LEN] }];
-    let mut optimizer = GpuGroupOptimizer::new(gpu, &groups).unwrap();
+    let optimizer = GpuGroupOptimizer::new(gpu, &groups).unwrap();
+    let mut optimizer = optimizer.with_precision(Precision::Exact);
     optimizer.record(encoder, slice::from_ref(params), slice::from_ref(grads)).unwrap();
 }
 
 fn dropped(driver: &Driver) {
     let gpu = driver.gpu();
-    let records: [(&str, Record); 5] = [
-        ("dense", dense),
-        ("guarded", guarded),
-        ("rows", rows),
-        ("row-wise", row_wise),
-        ("groups", group),
-    ];
     let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
     let (old, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
-    for (what, record) in records {
+    for (what, record) in RECORDS {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for _ in 0..3 {
             record(gpu, &mut encoder, &old, &grads);
@@ -84,6 +90,40 @@ fn dropped(driver: &Driver) {
             driver.check_exact(what, &expected, &params.download_blocking(gpu).unwrap());
             let state = optimizer.state(0).download_blocking(gpu).unwrap();
             driver.check_exact(&format!("{what}, state"), twin.state(0), &state);
+        }
+    }
+}
+
+/// Whoever takes memory that is free again fills it ahead of what is submitted next.
+fn lent(driver: &Driver) {
+    let gpu = driver.gpu();
+    let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
+    for ((what, record), params_too) in
+        RECORDS.into_iter().flat_map(|record| [(record, false), (record, true)])
+    {
+        let lend = |values: &[f32]| {
+            let vector = new(gpu).state(0).clone();
+            gpu.write(&vector, values).unwrap();
+            vector
+        };
+        let own = gpu.upload(&host).unwrap();
+        let params = if params_too { lend(&host) } else { own.clone() };
+        let grads = lend(&gradient);
+        let mut encoder = gpu.device().create_command_encoder(&Default::default());
+        record(gpu, &mut encoder, &params, &grads);
+        drop((params, grads));
+        let newer: Vec<_> = (0..4).map(|_| new(gpu)).collect();
+        gpu.queue().submit([encoder.finish()]);
+        if !params_too {
+            let guard = if what == "guarded" { clipped() } else { GradientGuard::default() };
+            let mut twin = CpuOptimizer::new(rule(), LEN).unwrap().with_guard(guard).unwrap();
+            let mut expected = host.clone();
+            twin.step(&mut expected, &gradient).unwrap();
+            driver.check_exact(what, &expected, &own.download_blocking(gpu).unwrap());
+        }
+        for optimizer in &newer {
+            let state = optimizer.state(0).download_blocking(gpu).unwrap();
+            driver.check_exact(&format!("{what}, state of another"), &[0.5; LEN], &state);
         }
     }
 }

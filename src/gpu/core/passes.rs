@@ -72,20 +72,20 @@ impl<R: Rule> Core<R> {
                 state: self.state.places(index, params.len()),
             });
         }
-        let steps = match (self.row_width, grads.dense(0)) {
+        let mut steps = match (self.row_width, grads.dense(0)) {
             (Some(_), Some(grads)) => {
                 let (step, group) = self.rows_choice(0);
                 let (gpu, width, state) = (&self.gpu, self.row_width, &self.state);
                 let context = RowsContext::new(gpu, step, width, (0, group), &params[0], state);
-                let mut bound = bind_all_rows(&context, &mut self.rows[0], grads)?;
-                bound.hold_all(self.state.guards());
-                bound
+                bind_all_rows(&context, &mut self.rows[0], grads)?
             }
             _ => {
                 self.state.buffers().for_each(|buffer| buffers.mark_written(buffer));
                 self.bind_tables(&table(&tensors, &self.limits), buffers)?
             }
         };
+        let dense = (0..grads.len()).filter_map(|index| grads.dense(index));
+        self.hold(&mut steps, params.iter().chain(dense));
         Ok((steps, tensors.into_iter().map(|tensor| tensor.grads).collect()))
     }
 
@@ -115,8 +115,13 @@ impl<R: Rule> Core<R> {
             pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, grid));
         }
         pass.hold(uploaded);
-        pass.hold_all(self.state.guards());
         Ok(pass)
+    }
+
+    /// Keeps all memory of a step for as long as the pass lives: the caller's vectors may be another
+    /// optimizer's state, whose memory is reused when the last clone of the vector is dropped.
+    fn hold<'a>(&self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
+        pass.hold_all(self.state.guards().chain(vectors.flat_map(GpuVec::guards)));
     }
 
     fn choice(&self, group: usize, element: Element) -> StepChoice {
@@ -149,7 +154,7 @@ impl<R: Rule> Core<R> {
             self.keep(params, grads, false)?;
         }
         let mut passes = RowPasses { with_kept, ..RowPasses::default() };
-        passes.steps.hold_all(self.state.guards());
+        self.hold(&mut passes.steps, params.iter().chain(grads.vectors()));
         let (mut buffers, mut places) = (Buffers::default(), Vec::new());
         for (index, params) in params.iter().enumerate() {
             match grads.get(index) {
