@@ -7,7 +7,7 @@ use super::memory::filled;
 use super::row_gradients::RowGradients;
 use super::tensor_list::{Gradient, TensorList};
 use crate::rules::{MAX_STATE, Rule, check_state};
-use crate::step::{Schedule, TensorGradient, Tensors, TensorsError, scheduled};
+use crate::step::{GradientGuard, Schedule, TensorGradient, Tensors, TensorsError, scheduled};
 
 /// Tensors, the rules that step them, and what a step needs to know.
 #[derive(Clone, Debug)]
@@ -55,6 +55,12 @@ impl<R: Rule> Core<R> {
     pub(super) fn set_schedule(&mut self, schedule: Schedule) -> Result<(), CpuError> {
         schedule.validate()?;
         self.schedule = schedule;
+        Ok(())
+    }
+
+    /// Puts a guard over the gradients, whose report starts empty.
+    pub(super) fn set_guard(&mut self, guard: GradientGuard) -> Result<(), CpuError> {
+        self.guarded = Guarded::new(guard)?;
         Ok(())
     }
 

@@ -2,9 +2,9 @@
 
 use super::core::Core;
 use super::error::CpuError;
-use super::guarded::Guarded;
+use super::methods::optimizer_methods;
 use crate::rules::Rule;
-use crate::step::{GradientGuard, GuardReport, ParamGroup, Schedule, TensorGradient, Tensors};
+use crate::step::{ParamGroup, TensorGradient, Tensors};
 
 /// Applies a rule to many tensors in host memory at once, in groups with hyper-parameters of their
 /// own: what [`crate::GpuGroupOptimizer`] does on a device, with the bits of its exact precision.
@@ -39,6 +39,8 @@ pub struct CpuGroupOptimizer<R: Rule> {
     core: Core<R>,
 }
 
+optimizer_methods!(CpuGroupOptimizer);
+
 impl<R: Rule> CpuGroupOptimizer<R> {
     /// An optimizer for the tensors of `groups`, its state at the rules' initial values.
     ///
@@ -47,27 +49,6 @@ impl<R: Rule> CpuGroupOptimizer<R> {
     /// its domain; [`CpuError::OutOfMemory`] if the state does not fit.
     pub fn new(groups: &[ParamGroup<R>]) -> Result<Self, CpuError> {
         Ok(Self { core: Core::new(Tensors::new(groups)?, None)? })
-    }
-
-    /// The same optimizer with a learning-rate schedule for all groups: step number t, counted
-    /// from 1, has each group's base learning rate times `schedule.factor(t)`. Default: the base
-    /// learning rates throughout.
-    ///
-    /// # Errors
-    /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
-    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, CpuError> {
-        self.core.set_schedule(schedule)?;
-        Ok(self)
-    }
-
-    /// The same optimizer with a guard over the gradients of all tensors, whose report starts empty.
-    /// Default: none.
-    ///
-    /// # Errors
-    /// [`CpuError::Rule`] if `max_norm` is outside its domain.
-    pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, CpuError> {
-        self.core.guarded = Guarded::new(guard)?;
-        Ok(self)
     }
 
     /// One step of all tensors: updates `params` in place, given `grads`. Both have a slice for each
@@ -108,30 +89,6 @@ impl<R: Rule> CpuGroupOptimizer<R> {
         self.core.step(params, grads)
     }
 
-    /// The learning-rate schedule.
-    #[must_use]
-    pub fn schedule(&self) -> &Schedule {
-        self.core.schedule()
-    }
-
-    /// The guard over the gradients.
-    #[must_use]
-    pub fn guard(&self) -> &GradientGuard {
-        self.core.guarded.guard()
-    }
-
-    /// What the guard has seen since it was set or its report was cleared. Elements are counted
-    /// over the gradients of a step, tensor after tensor.
-    #[must_use]
-    pub fn report(&self) -> GuardReport {
-        self.core.guarded.report()
-    }
-
-    /// Empties the report.
-    pub fn clear_report(&mut self) {
-        self.core.guarded.clear_report();
-    }
-
     /// Sets the base learning rate of a group from the next step on.
     ///
     /// # Errors
@@ -156,15 +113,9 @@ impl<R: Rule> CpuGroupOptimizer<R> {
         &self.core.tensors.lens
     }
 
-    /// How many state vectors there are: those of [`Rule::STATE`] that the rule of some group has.
-    #[must_use]
-    pub fn state_count(&self) -> usize {
-        self.core.state_count()
-    }
-
-    /// The part of state vector number `index`, in the order of [`Rule::STATE`] among those
-    /// that the rule of some group has, that belongs to tensor number `tensor` of the list. It has
-    /// the tensor's length, whether the rule of its group has this vector or not.
+    /// Tensor number `tensor`'s part of state vector number `index`. Vectors are numbered in the order
+    /// of [`Rule::STATE`], counting those that the rule of some group has. The part has the tensor's
+    /// length, whether the rule of its group has this vector or not.
     ///
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.
@@ -179,17 +130,5 @@ impl<R: Rule> CpuGroupOptimizer<R> {
     /// If there is no such tensor or vector, as indexing an array does.
     pub fn state_mut(&mut self, tensor: usize, index: usize) -> &mut [f32] {
         self.core.state_mut(tensor, index)
-    }
-
-    /// How many steps have been taken, those that a guard skipped included, but not those that
-    /// [`crate::NonFinite::Report`] refused.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.core.steps
-    }
-
-    /// Sets the number of steps taken: for resuming from a saved state.
-    pub fn set_steps(&mut self, steps: u64) {
-        self.core.steps = steps;
     }
 }

@@ -13,6 +13,7 @@ mod guarded;
 #[cfg(feature = "linear")]
 mod interleaved;
 mod memory;
+mod methods;
 mod optimizer;
 mod row_gradients;
 #[cfg(test)]

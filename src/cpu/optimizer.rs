@@ -2,10 +2,10 @@
 
 use super::core::Core;
 use super::error::CpuError;
-use super::guarded::Guarded;
+use super::methods::optimizer_methods;
 use super::threads::threads;
 use crate::rules::{Rule, check_row_wise};
-use crate::step::{GradientGuard, GuardReport, RowsError, Schedule, TensorGradient, Tensors};
+use crate::step::{RowsError, TensorGradient, Tensors};
 
 /// Applies a rule to a parameter vector in host memory.
 ///
@@ -26,6 +26,8 @@ pub struct CpuOptimizer<R: Rule> {
     core: Core<R>,
 }
 
+optimizer_methods!(CpuOptimizer);
+
 impl<R: Rule> CpuOptimizer<R> {
     /// An optimizer for `len` parameters, its state at the rule's initial values.
     ///
@@ -38,9 +40,10 @@ impl<R: Rule> CpuOptimizer<R> {
 
     /// An optimizer for a table of `rows` rows of `width` parameters, whose rows have one accumulator
     /// each: where the rule adds up squared gradients, the mean of the squares over the row takes
-    /// their place, as in the row-wise Adagrad of FBGEMM and TorchRec. [`CpuOptimizer::step_rows`]
-    /// steps some rows, [`CpuOptimizer::step`] all. Such a state vector ([`Rule::can_share`]) has `rows` elements and
-    /// not `rows * width`; any other, such as Adam's average of gradients, is as ever.
+    /// their place, as in the row-wise Adagrad of FBGEMM and TorchRec. A state vector of such squares
+    /// ([`Rule::can_share`]) has `rows` elements and not `rows * width`; any other, such as Adam's
+    /// average of gradients, has one for each parameter. [`CpuOptimizer::step_rows`] steps some rows,
+    /// [`CpuOptimizer::step`] all.
     ///
     /// Squares are added up in one order, on every engine: that of element j of the row to partial sum
     /// j % 32, ascending from +0; then the upper half of the partial sums to the lower half until one is
@@ -76,32 +79,6 @@ impl<R: Rule> CpuOptimizer<R> {
     fn with_rows(rule: R, len: usize, row_wise: Option<usize>) -> Result<Self, CpuError> {
         rule.validate()?;
         Ok(Self { core: Core::new(Tensors::one(rule, len), row_wise)? })
-    }
-
-    /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
-    /// none.
-    ///
-    /// # Errors
-    /// [`CpuError::Rule`] if `max_norm` is outside its domain.
-    pub fn with_guard(mut self, guard: GradientGuard) -> Result<Self, CpuError> {
-        self.core.guarded = Guarded::new(guard)?;
-        Ok(self)
-    }
-
-    /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has the base
-    /// learning rate times `schedule.factor(t)`. Default: the base learning rate throughout.
-    ///
-    /// # Errors
-    /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
-    pub fn with_schedule(mut self, schedule: Schedule) -> Result<Self, CpuError> {
-        self.core.set_schedule(schedule)?;
-        Ok(self)
-    }
-
-    /// The learning-rate schedule.
-    #[must_use]
-    pub fn schedule(&self) -> &Schedule {
-        self.core.schedule()
     }
 
     /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
@@ -147,23 +124,6 @@ impl<R: Rule> CpuOptimizer<R> {
         self.core.step(&mut [params], &[gradient]).map_err(CpuError::of_one_tensor)
     }
 
-    /// The guard over the gradients.
-    #[must_use]
-    pub fn guard(&self) -> &GradientGuard {
-        self.core.guarded.guard()
-    }
-
-    /// What the guard has seen since it was set or its report was cleared.
-    #[must_use]
-    pub fn report(&self) -> GuardReport {
-        self.core.guarded.report()
-    }
-
-    /// Empties the report.
-    pub fn clear_report(&mut self) {
-        self.core.guarded.clear_report();
-    }
-
     /// Sets the base learning rate from the next step on.
     ///
     /// # Errors
@@ -177,12 +137,6 @@ impl<R: Rule> CpuOptimizer<R> {
     #[must_use]
     pub fn row_width(&self) -> Option<usize> {
         self.core.row_wise
-    }
-
-    /// How many state vectors there are.
-    #[must_use]
-    pub fn state_count(&self) -> usize {
-        self.core.state_count()
     }
 
     /// How many threads a step runs on: 1 for short vectors.
@@ -214,18 +168,6 @@ impl<R: Rule> CpuOptimizer<R> {
         self.core.state_mut(0, index)
     }
 
-    /// How many steps have been taken, those that a guard skipped included, but not those that
-    /// [`crate::NonFinite::Report`] refused.
-    #[must_use]
-    pub fn steps(&self) -> u64 {
-        self.core.steps
-    }
-
-    /// Sets the number of steps taken: for resuming from a saved state.
-    pub fn set_steps(&mut self, steps: u64) {
-        self.core.steps = steps;
-    }
-
     /// How many parameters there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -242,7 +184,7 @@ impl<R: Rule> CpuOptimizer<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Adagrad, GradientError, NonFinite};
+    use crate::{Adagrad, GradientError, GradientGuard, GuardReport, NonFinite};
 
     fn guarded(non_finite: NonFinite, max_norm: Option<f32>) -> CpuOptimizer<Adagrad> {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };

@@ -54,7 +54,7 @@ impl Gpu {
         outcome: &wgpu::Buffer,
     ) -> Result<wgpu::BindGroup, DeviceError> {
         let device = self.device();
-        let text = include_str!("../../shaders/treatment/decision.wgsl");
+        let text = include_str!("../../shaders/guard/decision.wgsl");
         self.catch(|| {
             let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
                 label: Some("wgpu-optim decision"),

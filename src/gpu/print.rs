@@ -180,15 +180,15 @@ const FILES: &[(&str, &str)] = files![
     "rows/mean.wgsl",
     "rows/step.wgsl",
     "rows/sum.wgsl",
-    "rules/decay.wgsl",
+    "decay.wgsl",
     "square/mean.wgsl",
     "square/own.wgsl",
     "step.wgsl",
     "treatment/decided.wgsl",
-    "treatment/decision.wgsl",
+    "guard/decision.wgsl",
     "treatment/none.wgsl",
     "treatment/only_finite.wgsl",
-    "treatment/outcome.wgsl",
+    "guard/outcome.wgsl",
 ];
 
 #[cfg(test)]

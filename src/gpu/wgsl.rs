@@ -53,7 +53,7 @@ impl Treatment {
     }
 
     fn files(self) -> &'static [&'static str] {
-        const OBEYS: [&str; 2] = [OUTCOME, include_str!("../../shaders/treatment/decision.wgsl")];
+        const OBEYS: [&str; 2] = [OUTCOME, include_str!("../../shaders/guard/decision.wgsl")];
         match self {
             Self::None => &[include_str!("../../shaders/treatment/none.wgsl")],
             Self::Decided => {
@@ -67,7 +67,7 @@ impl Treatment {
 }
 
 /// `struct Outcome`, shared by the kernel that decides and those that obey.
-pub(crate) const OUTCOME: &str = include_str!("../../shaders/treatment/outcome.wgsl");
+pub(crate) const OUTCOME: &str = include_str!("../../shaders/guard/outcome.wgsl");
 
 /// Axis `square`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -231,7 +231,7 @@ impl Text {
     /// The rule with the arithmetic, and `struct State` with a member for each of its names.
     pub(crate) fn rule(&mut self, formula: &Formula, precision: Precision, square: SquareOf) {
         self.file(arithmetic(precision));
-        self.file(include_str!("../../shaders/rules/decay.wgsl"));
+        self.file(include_str!("../../shaders/decay.wgsl"));
         self.file(formula.0.shader);
         self.file(match square {
             SquareOf::Own => include_str!("../../shaders/square/own.wgsl"),

@@ -1,5 +1,5 @@
 //! What the guard's kernels and the host tell each other: the CPU side of
-//! `shaders/treatment/outcome.wgsl` and of `Policy` in `shaders/guard/decide.wgsl`.
+//! `shaders/guard/outcome.wgsl` and of `Policy` in `shaders/guard/decide.wgsl`.
 
 use crate::step::{GradientGuard, GuardReport};
 
