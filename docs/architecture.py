@@ -110,7 +110,7 @@ def training():
     p.arrow((600, 164), (600, 190))
     p.text(60, 182, "CPU", 14, "start", "bold", "#345")
     p.text(414, 182, "GPU", 14, "start", "bold", "#345")
-    p.box(20, 190, 350, 74, "engine", "gradient of a batch", "dense: 32 runs of rows, linear/cpu.rs", "sparse: next batches ahead, linear/window.rs")
+    p.box(20, 190, 350, 74, "engine", "gradient of a batch", "dense: 32 runs of rows, linear/cpu.rs", "sparse: next batches ahead, linear/prefetched.rs")
     p.box(20, 300, 350, 58, "engine", "step", "cpu/: Rule::update over slices, threads")
     p.arrow((195, 264), (195, 300))
     p.box(414, 190, 366, 74, "memory", "rows in device memory", "all at once, gathered, or a window of them", "streamed: linear/gpu/table.rs, stream.rs")

@@ -50,7 +50,7 @@ pub enum DataError {
         columns: usize,
     },
     /// No rows, or more than a 32-bit row number counts.
-    #[error("{rows} rows: a dataset has from 1 to {most}", most = u32::MAX)]
+    #[error("{rows} rows: a dataset has from 1 to {max}", max = u32::MAX)]
     RowCount {
         /// How many there are.
         rows: usize,

@@ -1,4 +1,4 @@
-//! A classification problem most of whose features are rare.
+//! A classification problem whose features are mostly rare.
 
 use ndarray::Array1;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};

@@ -1,4 +1,4 @@
-//! Features most of which are 0, of a regression or classification problem.
+//! Mostly-zero features of a regression or classification problem.
 
 use ndarray::{Array1, ArrayView1, Axis, Slice};
 

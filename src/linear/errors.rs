@@ -8,7 +8,7 @@ use crate::gpu::{DownloadError, LimitError, StepError, VectorError};
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
-    /// The loss grew out of all bounds.
+    /// The loss grew without bound.
     #[error(
         "training diverged in epoch {epoch}: the loss is {loss:e}; \
          the learning rate may be too high, a column may need to be standardized, or \
@@ -51,7 +51,7 @@ pub enum TrainError {
         /// Its target.
         target: f32,
     },
-    /// Early stopping with nothing to tell it when.
+    /// Early stopping without validation rows.
     #[error("early stopping needs rows for validation")]
     NoValidation,
     /// Features of another width than the model.
@@ -72,9 +72,9 @@ pub enum TrainError {
         /// The device's largest binding, in bytes.
         binding: u64,
     },
-    /// A sum that one invocation of a kernel would have to be too long about.
+    /// A sum with more terms than one shader invocation may add.
     #[error(
-        "{found} {what} are more than the {most} that a GPU adds up one by one: use fewer, or the \
+        "{found} {what} are more than the {max} that a GPU adds up one by one: use fewer, or the \
          CPU engine"
     )]
     Terms {
@@ -82,8 +82,8 @@ pub enum TrainError {
         what: &'static str,
         /// How many there are.
         found: usize,
-        /// How many there may be.
-        most: usize,
+        /// The maximum.
+        max: usize,
     },
     /// The device's limits are too low for the gradient's kernels.
     #[error("the device allows {limit} of {allowed}, but the gradient needs {needed}")]

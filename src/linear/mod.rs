@@ -29,11 +29,11 @@ mod model;
 mod order;
 mod penalty;
 mod predict;
+mod prefetched;
 mod sparse;
 mod trainer;
 mod training;
 mod validation;
-mod window;
 mod worker;
 
 pub use errors::TrainError;

@@ -23,8 +23,8 @@ use super::loss::Loss;
 use super::model::LinearModel;
 use super::order::sum;
 use super::penalty::Penalty;
+use super::prefetched::{PREFETCHED_ENTRIES, PrefetchedBatches, Row};
 use super::training::Training;
-use super::window::{Row, WINDOW, Window};
 use super::worker::Worker;
 use crate::cpu::Interleaved;
 use crate::data::SparseDataset;
@@ -37,17 +37,17 @@ const ROWS_PER_TASK: usize = 1 << 10;
 /// Entries whose batches wait to be stepped together, if nobody asks for the model before: so many that
 /// a thread of their own costs nothing, and an interruption does not wait long.
 const WAITING: usize = 1 << 22;
-/// Windows that are on their way between the two threads; 2 if each is a batch of more than [`WINDOW`]
-/// entries, and 1 if it is the whole epoch.
-const WINDOWS: usize = 4;
+/// Buffers of prefetched batches that go back and forth between the two threads; 2 if each holds one
+/// batch of more than [`PREFETCHED_ENTRIES`] entries, and 1 if it holds the whole epoch.
+const BUFFERS: usize = 4;
 
-/// Trains on the CPU. Batches wait; then this thread steps through windows of them, while another
-/// brings the next ones together.
+/// Trains on the CPU. Batches wait; then this thread steps through several at a time, while another
+/// prefetches the next ones.
 pub(super) struct SparseCpuWorker<'a, R: Rule> {
     data: &'a SparseDataset,
     batch_size: usize,
     stepper: Stepper<R>,
-    windows: Vec<Window>,
+    buffers: Vec<PrefetchedBatches>,
     /// The order of the rows in this epoch, and the positions whose batches wait.
     order: Vec<u32>,
     waiting: Range<usize>,
@@ -91,16 +91,16 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             predictions: Vec::new(),
         };
         let batch_size = training.batch_size.min(data.rows());
-        let windows = match batch_size {
+        let buffers = match batch_size {
             all if all == data.rows() => 1,
-            long if entries(data, long) > WINDOW => 2,
-            _ => WINDOWS,
+            long if entries(data, long) > PREFETCHED_ENTRIES => 2,
+            _ => BUFFERS,
         };
         Ok(Self {
             data,
             batch_size,
             stepper,
-            windows: (0..windows).map(|_| Window::default()).collect(),
+            buffers: (0..buffers).map(|_| PrefetchedBatches::default()).collect(),
             order: Vec::new(),
             waiting: 0..0,
             terms: vec![0.0; data.rows()],
@@ -112,15 +112,16 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
     fn work(&mut self) {
         let rows = self.waiting.clone();
         self.waiting.start = rows.end;
-        if entries(self.data, rows.len()) > WINDOW && self.in_two_threads(rows.clone()) {
+        if entries(self.data, rows.len()) > PREFETCHED_ENTRIES && self.in_two_threads(rows.clone())
+        {
             return;
         }
-        let Some(window) = self.windows.first_mut() else { return };
+        let Some(prefetched) = self.buffers.first_mut() else { return };
         let mut first = rows.start;
         while first < rows.end {
-            window.fill(self.data, &self.order[..rows.end], first, self.batch_size);
-            self.stepper.steps(window, self.batch_size);
-            first = window.rows().end;
+            prefetched.fill(self.data, &self.order[..rows.end], first, self.batch_size);
+            self.stepper.steps(prefetched, self.batch_size);
+            first = prefetched.rows().end;
         }
     }
 
@@ -129,76 +130,78 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
         if rayon::current_num_threads() == 1 {
             return false; // as the user wants it
         }
-        let Self { data, order, stepper, windows, .. } = self;
+        let Self { data, order, stepper, buffers, .. } = self;
         let (order, batch_size) = (&order[..rows.end], self.batch_size);
         let (free, mut empty) = channel();
         let (filled, full) = channel();
-        for window in windows.drain(..) {
-            let _ = free.send(window); // `empty` is there
+        for prefetched in buffers.drain(..) {
+            let _ = free.send(prefetched); // `empty` is there
         }
         let mut first = rows.start;
         let receive = &mut empty;
         let fill = move || {
             while first < order.len() {
-                let Ok(mut window): Result<Window, _> = receive.recv() else { return };
-                window.fill(data, order, first, batch_size);
-                first = window.rows().end;
-                if filled.send(window).is_err() {
+                let Ok(mut prefetched): Result<PrefetchedBatches, _> = receive.recv() else {
+                    return;
+                };
+                prefetched.fill(data, order, first, batch_size);
+                first = prefetched.rows().end;
+                if filled.send(prefetched).is_err() {
                     return; // the other thread has panicked
                 }
             }
         };
         let done = thread::scope(|scope| {
-            let thread = thread::Builder::new().name("wgpu-optim windows".to_owned());
+            let thread = thread::Builder::new().name("wgpu-optim prefetch".to_owned());
             if thread.spawn_scoped(scope, fill).is_err() {
                 return false;
             }
             // Dropped with this closure, also by a panic: else the other thread would wait for ever.
             let free = free;
-            for window in full {
-                stepper.steps(&window, batch_size);
-                let _ = free.send(window);
+            for prefetched in full {
+                stepper.steps(&prefetched, batch_size);
+                let _ = free.send(prefetched);
             }
             true
         });
-        windows.extend(empty.try_iter());
+        buffers.extend(empty.try_iter());
         done
     }
 }
 
 impl<R: Rule> Stepper<R> {
-    /// Steps through the batches of a window.
-    fn steps(&mut self, window: &Window, batch_size: usize) {
-        let rows = window.rows();
+    /// Steps through prefetched batches.
+    fn steps(&mut self, prefetched: &PrefetchedBatches, batch_size: usize) {
+        let rows = prefetched.rows();
         for first in rows.clone().step_by(batch_size) {
-            self.step(window, first..rows.end.min(first + batch_size));
+            self.step(prefetched, first..rows.end.min(first + batch_size));
         }
     }
 
-    fn step(&mut self, window: &Window, batch: Range<usize>) {
+    fn step(&mut self, prefetched: &PrefetchedBatches, batch: Range<usize>) {
         let Self { loss, penalty, parameters, elements, sums, predictions, .. } = self;
         elements.clear();
-        elements.extend_from_slice(window.columns(batch.start));
+        elements.extend_from_slice(prefetched.columns(batch.start));
         elements.push(self.bias);
         let gathered = parameters.gather(elements);
         let (weights, bias) = gathered.split_at(elements.len() - 1);
         predictions.resize(batch.len(), 0.0);
         each_row(batch.start, predictions, |position| {
-            let Row { slots, values, .. } = window.row(position);
+            let Row { slots, values, .. } = prefetched.row(position);
             product(slots, values, |slot| weights[slot]) + bias[0]
         });
         if let Some(before) = self.before.get_mut(batch.clone()) {
             for ((term, &prediction), position) in
                 before.iter_mut().zip(&*predictions).zip(batch.clone())
             {
-                *term = loss.term(prediction, window.row(position).target);
+                *term = loss.term(prediction, prefetched.row(position).target);
             }
         }
         sums.clear();
         sums.resize(weights.len(), 0.0);
         let mut bias_sum = 0.0;
         for (position, &prediction) in batch.clone().zip(&*predictions) {
-            let Row { slots, values, target } = window.row(position);
+            let Row { slots, values, target } = prefetched.row(position);
             let residual = loss.derivative(prediction, target);
             for (&slot, &value) in slots.iter().zip(values) {
                 sums[slot as usize] += residual * value;
@@ -226,8 +229,8 @@ impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
     async fn step(&mut self, batch: &Batch, _: &[u32], _: Wait) -> Result<(), TrainError> {
         self.waiting.end = batch.rows.end;
         // Several batches at least, so that one is brought together while another is stepped.
-        let most = WAITING.max(8 * entries(self.data, self.batch_size));
-        if entries(self.data, self.waiting.len()) >= most {
+        let max_waiting = WAITING.max(8 * entries(self.data, self.batch_size));
+        if entries(self.data, self.waiting.len()) >= max_waiting {
             self.work();
         }
         Ok(())
@@ -328,7 +331,7 @@ mod tests {
     use crate::linear::{Engine, Examples, train_blocking};
     use crate::{Adagrad, CpuOptimizer};
 
-    /// 700 rows of up to 160 of 3000 features: several windows of several batches each.
+    /// 700 rows of up to 160 of 3000 features: several buffers of several batches each.
     fn data() -> SparseDataset {
         let (mut starts, mut entries) = (vec![0], Vec::new());
         for row in 0..700_u32 {
@@ -378,9 +381,9 @@ mod tests {
         (parameters, before)
     }
 
-    /// Whatever is asked between the batches of a window.
+    /// Whatever is asked between batches that were prefetched together.
     #[test]
-    fn windows_train_as_batches_alone_do() {
+    fn prefetched_batches_train_as_batches_alone_do() {
         let data = data();
         let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
         for (batch_size, evaluate_every, progressive) in

@@ -151,7 +151,7 @@ fn many_terms(driver: &Driver) {
     let engine = Engine::Gpu { gpu: driver.gpu(), precision: Precision::Native };
     let refused =
         train_blocking(engine, rule(), &many(most + 1), &training, |_| ControlFlow::Continue(()));
-    let terms = TrainError::Terms { what: "rows of a batch", found: most + 1, most };
+    let terms = TrainError::Terms { what: "rows of a batch", found: most + 1, max: most };
     assert_eq!(refused.unwrap_err(), terms);
 }
 

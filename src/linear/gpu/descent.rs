@@ -26,10 +26,10 @@ const MAX_ROWS: usize = 1024;
 const WORKGROUP_BYTES: u32 = 16 * MAX_GROUPS + 4 * MAX_ROWS as u32 + 16 * 32 * 8;
 /// Storage buffers beside those of the state.
 const FIXED_BUFFERS: u32 = 5;
-/// The most multiplications of a batch for which one workgroup is faster than several dispatches.
+/// The maximum number of multiplications of a batch for which one workgroup is faster than several dispatches.
 const BATCH_WORK: usize = 1 << 14;
-/// The most multiplications and batches of a dispatch: one workgroup does tens of millions and some
-/// thousands a second on the slowest device, and no watchdog may take it for hung. Of wide models
+/// The maximum numbers of multiplications and batches of a dispatch: one workgroup does tens of
+/// millions and some thousands a second on the slowest device, and no watchdog may take it for hung. Of wide models
 /// fewer batches have all the loop iterations that there may be: see [`max_batches`].
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
@@ -145,8 +145,8 @@ impl<R: Rule> Descent<R> {
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
-            let most = max_batches(batch_rows, self.job.column_groups);
-            let small = work <= DISPATCH_WORK && job.batches < most;
+            let max_batches = max_batches(batch_rows, self.job.column_groups);
+            let small = work <= DISPATCH_WORK && job.batches < max_batches;
             if job.batch_rows == batch_rows && next == row_first && small {
                 job.batches += 1;
                 return None;

@@ -28,7 +28,7 @@ pub(super) struct Job {
     pub(super) skip: u32,
 }
 
-/// The most dispatches of one submission.
+/// The maximum number of dispatches of one submission.
 const SUBMISSION_JOBS: u64 = 1024;
 
 /// The jobs of one submission, written at once and bound with dynamic offsets.

@@ -77,15 +77,15 @@ impl<'a> Rows<'a> {
         // Any rows may meet in a batch: it has at most the entries of the longest ones.
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
-        for (what, found, most) in [
+        for (what, found, max) in [
             ("rows of a batch", batch_size, MAX_BATCH_ROWS),
             ("features of a row", lens[0], MAX_ROW_FEATURES),
         ] {
-            if found > most {
-                return Err(TrainError::Terms { what, found, most });
+            if found > max {
+                return Err(TrainError::Terms { what, found, max });
             }
         }
-        let largest = Words::most(batch_size, lens.iter().take(batch_size).sum());
+        let largest = Words::max_count(batch_size, lens.iter().take(batch_size).sum());
         let window_words = (WINDOW_WORDS as u64).min(binding / 4).max(largest as u64);
         let (needed, allowed) = (4 * window_words, binding);
         if needed > allowed {
@@ -116,7 +116,7 @@ impl<'a> Rows<'a> {
 
     /// Whether another batch of `rows` rows with `entries` entries may join this submission.
     fn has_room(&self, rows: usize, entries: usize) -> bool {
-        let words = self.words.words.len() + Words::most(rows, entries);
+        let words = self.words.words.len() + Words::max_count(rows, entries);
         4 * words as u64 <= self.window.size() && self.commands.has_room(BATCH_DISPATCHES)
     }
 

@@ -21,8 +21,8 @@ pub(super) struct Words {
 }
 
 impl Words {
-    /// The most words that rows with `entries` entries add.
-    pub(super) fn most(rows: usize, entries: usize) -> usize {
+    /// The maximum number of words that rows with `entries` entries add.
+    pub(super) fn max_count(rows: usize, entries: usize) -> usize {
         // A record and an entry of the bias for each row; each entry twice, with a record of its own
         // column at most; and the bias's record.
         5 * rows + 7 * entries + 3
@@ -119,6 +119,6 @@ mod tests {
             0, bits(1.0), 1, bits(1.0), 2, bits(1.0),
         ];
         assert_eq!(words.words, expected);
-        assert!(words.words.len() - 2 <= Words::most(3, 4));
+        assert!(words.words.len() - 2 <= Words::max_count(3, 4));
     }
 }

@@ -36,9 +36,9 @@ impl<'a> Stream<'a> {
     /// staging buffer, which is no larger than a binding.
     pub(super) fn window_rows(shape: &Shape, bytes: u64, batch_size: usize, rows: usize) -> u64 {
         let bytes = bytes.min(WINDOW_BYTES).min(shape.binding());
-        let most = (bytes / (shape.row_bytes() + 4)).min(rows as u64).max(1);
+        let max_rows = (bytes / (shape.row_bytes() + 4)).min(rows as u64).max(1);
         let batch = batch_size as u64;
-        if most >= batch { most - most % batch } else { most }
+        if max_rows >= batch { max_rows - max_rows % batch } else { max_rows }
     }
 
     /// A way to `window`.

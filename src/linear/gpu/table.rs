@@ -90,7 +90,7 @@ pub(super) struct Shape {
     pub(super) columns: u32,
     /// Groups of four that they fill.
     pub(super) column_groups: u32,
-    /// The most rows in one table.
+    /// The maximum number of rows in one table.
     pub(super) rows_per_table: u64,
     /// The device's largest binding, in bytes.
     binding: u64,
@@ -104,8 +104,8 @@ impl Shape {
         let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
         let column_groups = (features as u64 + 1).div_ceil(4);
         if features > MAX_FEATURES {
-            let (what, found, most) = ("features of a row", features, MAX_FEATURES);
-            return Err(TrainError::Terms { what, found, most });
+            let (what, found, max) = ("features of a row", features, MAX_FEATURES);
+            return Err(TrainError::Terms { what, found, max });
         }
         // Indices of groups within a table are u32.
         let rows_per_table =

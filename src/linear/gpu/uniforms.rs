@@ -5,7 +5,7 @@ use super::memory::storage;
 use crate::gpu::{Gpu, StepError};
 use crate::rules::Rule;
 
-/// The most steps of a submission, if a binding has room for as many.
+/// The maximum number of steps of a submission, if a binding has room for as many.
 const SUBMISSION_STEPS: usize = 4096;
 
 /// One `Hyper` a step, in a storage buffer.

@@ -56,7 +56,7 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
     ) -> Result<Self, TrainError> {
         let batch_size = training.batch_size.min(data.rows());
         let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
-        let (rows, stream) = place(gpu, shape, data, batch_size, training.gpu_memory)?;
+        let (rows, stream) = upload_or_stream(gpu, shape, data, batch_size, training.gpu_memory)?;
         let losses = Losses::new(gpu)?;
         let count = data.rows() as u64;
         let gradient =
@@ -269,7 +269,7 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
 
 /// Brings rows to the device, if they take at most `memory` bytes there and the device has room;
 /// else prepares a window to stream them through.
-fn place<'a>(
+fn upload_or_stream<'a>(
     gpu: &Gpu,
     shape: Shape,
     data: &'a Dataset,
@@ -300,7 +300,7 @@ pub(in crate::linear) async fn predictions(
     wait: Wait,
 ) -> Result<Vec<f32>, TrainError> {
     let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
-    let (rows, stream) = place(gpu, shape, data, 1, None)?;
+    let (rows, stream) = upload_or_stream(gpu, shape, data, 1, None)?;
     let losses = Losses::new(gpu)?;
     let count = data.rows() as u64;
     let training = Training::default();

@@ -1,21 +1,21 @@
-//! What steps over sparse rows read, brought together before: the rows of the next batches, which a
-//! shuffled order scatters over memory, and the features that occur in each batch. It depends on the
-//! data alone, so that one thread can do it while another steps.
+//! Prefetching for steps over sparse rows: copies of the rows of the next batches, which a shuffled
+//! order scatters over memory, and the features that occur in each batch. It depends on the data alone,
+//! so that one thread can prefetch while another steps.
 
 use std::hint::black_box;
 use std::ops::Range;
 
 use crate::data::SparseDataset;
 
-/// Entries that are brought together at once, where a batch is not longer: they stay in a core's
-/// cache, and take long enough to be worth a thread.
-pub(super) const WINDOW: usize = 1 << 15;
-/// Rows that are asked for together, before they are copied.
+/// Entries that are prefetched at once, or one batch if it has more: they stay in a core's cache, and
+/// take long enough to be worth a thread.
+pub(super) const PREFETCHED_ENTRIES: usize = 1 << 15;
+/// Rows whose cache lines are requested together, before they are copied.
 const ROWS_AHEAD: usize = 16;
 
 /// Copies of rows in the order of an epoch, batch by batch.
 #[derive(Debug, Default)]
-pub(super) struct Window {
+pub(super) struct PrefetchedBatches {
     /// The positions in the epoch's order that are here.
     rows: Range<usize>,
     /// Rows of a batch; the last one may have fewer.
@@ -42,13 +42,13 @@ pub(super) struct Row<'a> {
     pub(super) target: f32,
 }
 
-impl Window {
+impl PrefetchedBatches {
     /// The positions in the epoch's order that are here.
     pub(super) fn rows(&self) -> Range<usize> {
         self.rows.clone()
     }
 
-    /// Brings together the batches from position `first` of `order` on, at least one.
+    /// Copies the batches from position `first` of `order` on, at least one.
     pub(super) fn fill(
         &mut self,
         data: &SparseDataset,
@@ -80,7 +80,7 @@ impl Window {
             self.finder.find(&mut self.slots[begin..], &mut self.columns);
             self.column_ends.push(self.columns.len());
             self.rows.end += batch.len();
-            if self.values.len() >= WINDOW {
+            if self.values.len() >= PREFETCHED_ENTRIES {
                 break;
             }
         }
@@ -181,21 +181,21 @@ mod tests {
 
     #[test]
     fn batches_have_columns_of_their_own() {
-        let mut window = Window::default();
-        window.fill(&data(), &[2, 4, 1, 0, 3], 0, 2);
-        assert_eq!(window.rows(), 0..5);
+        let mut prefetched = PrefetchedBatches::default();
+        prefetched.fill(&data(), &[2, 4, 1, 0, 3], 0, 2);
+        assert_eq!(prefetched.rows(), 0..5);
         // Rows 2 and 4, then 1 and 0, then 3.
-        assert_eq!(window.columns(0), [1, 3, 9, 0]);
-        assert_eq!(window.columns(2), [0, 3]);
-        assert_eq!(window.columns(4), [3]);
+        assert_eq!(prefetched.columns(0), [1, 3, 9, 0]);
+        assert_eq!(prefetched.columns(2), [0, 3]);
+        assert_eq!(prefetched.columns(4), [3]);
         let row = |values, slots, target| Row { values, slots, target };
-        assert_eq!(window.row(0), row(&[3.0, 4.0, 5.0], &[0, 1, 2], 2.0));
-        assert_eq!(window.row(1), row(&[7.0, 8.0], &[3, 2], 4.0));
-        assert_eq!(window.row(2), row(&[], &[], 1.0));
-        assert_eq!(window.row(4), row(&[6.0], &[0], 3.0));
-        window.fill(&data(), &[2, 4, 1, 0, 3], 2, 2);
-        assert_eq!(window.rows(), 2..5);
-        assert_eq!(window.row(3), row(&[1.0, 2.0], &[0, 1], 0.0));
+        assert_eq!(prefetched.row(0), row(&[3.0, 4.0, 5.0], &[0, 1, 2], 2.0));
+        assert_eq!(prefetched.row(1), row(&[7.0, 8.0], &[3, 2], 4.0));
+        assert_eq!(prefetched.row(2), row(&[], &[], 1.0));
+        assert_eq!(prefetched.row(4), row(&[6.0], &[0], 3.0));
+        prefetched.fill(&data(), &[2, 4, 1, 0, 3], 2, 2);
+        assert_eq!(prefetched.rows(), 2..5);
+        assert_eq!(prefetched.row(3), row(&[1.0, 2.0], &[0, 1], 0.0));
     }
 
     /// Columns whose hashes fill the table's last places: it goes on from the start.
@@ -211,17 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn a_window_ends_with_a_whole_batch() {
-        let rows = WINDOW; // of two entries each
+    fn prefetching_ends_with_a_whole_batch() {
+        let rows = PREFETCHED_ENTRIES; // of two entries each
         let starts = (0..=rows).map(|row| 2 * row).collect();
         let entries = [0, 1].repeat(rows);
         let values = vec![1.0; 2 * rows];
         let data = SparseDataset::new(2, starts, entries, values, Array1::zeros(rows)).unwrap();
         let order: Vec<u32> = (0..rows as u32).collect();
-        let mut window = Window::default();
-        window.fill(&data, &order, 0, 1000);
-        assert_eq!(window.rows(), 0..17_000); // 16,384 rows would do
-        window.fill(&data, &order, 17_000, rows);
-        assert_eq!(window.rows(), 17_000..rows);
+        let mut prefetched = PrefetchedBatches::default();
+        prefetched.fill(&data, &order, 0, 1000);
+        assert_eq!(prefetched.rows(), 0..17_000); // 16,384 rows would do
+        prefetched.fill(&data, &order, 17_000, rows);
+        assert_eq!(prefetched.rows(), 17_000..rows);
     }
 }
