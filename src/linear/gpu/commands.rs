@@ -57,9 +57,7 @@ impl Commands {
 
     /// The encoder, behind all that was pushed.
     pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
-        let device = self.gpu.device();
-        let encoder =
-            self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()));
+        let encoder = begin(&self.gpu, &mut self.encoder)?;
         if !self.operations.is_empty() {
             let first = self.jobs.len() - self.operations.len();
             let (operations, buffer) = (&self.operations, &self.buffer);
@@ -73,9 +71,8 @@ impl Commands {
 
     /// The encoder, ahead of what was pushed since the last submission; nothing may have been encoded
     /// behind that.
-    pub(super) fn begin(&mut self) -> &mut wgpu::CommandEncoder {
-        let device = self.gpu.device();
-        self.encoder.get_or_insert_with(|| device.create_command_encoder(&Default::default()))
+    pub(super) fn begin(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
+        begin(&self.gpu, &mut self.encoder)
     }
 
     /// Whether there is room for some more dispatches and no reason to submit.
@@ -96,6 +93,20 @@ impl Commands {
         self.jobs.clear();
         self.work = 0;
         Ok(Some(index.map_err(StepError::from)?))
+    }
+}
+
+/// The encoder of this submission, a new one if there is none.
+fn begin<'a>(
+    gpu: &Gpu,
+    encoder: &'a mut Option<wgpu::CommandEncoder>,
+) -> Result<&'a mut wgpu::CommandEncoder, TrainError> {
+    match encoder {
+        Some(encoder) => Ok(encoder),
+        none => {
+            let new = gpu.catch(|| gpu.device().create_command_encoder(&Default::default()));
+            Ok(none.insert(new.map_err(StepError::from)?))
+        }
     }
 }
 

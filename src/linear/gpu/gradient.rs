@@ -11,7 +11,6 @@ use super::commands::Operation;
 use super::job::Job;
 use super::kernels::{Kernel, Kernels, ROW_WIDTH};
 use super::memory::storage;
-use super::sum::Sum;
 use super::table::{Rows, Shape, Table};
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS};
 use crate::numerics::Precision;
@@ -39,7 +38,6 @@ pub(super) struct GpuGradient {
     /// Terms of an epoch's rows before they are learned from, if somebody asks.
     pub(super) before: Option<wgpu::Buffer>,
     groups: Groups,
-    sum: Sum,
 }
 
 /// What is kept of a prediction: `job.terms` of the WGSL.
@@ -66,8 +64,7 @@ struct Groups {
 }
 
 impl GpuGradient {
-    /// Prepares for the rows in `place`; of `training`, loss and penalty matter. Samples of the loss
-    /// go to `history`.
+    /// Prepares for the rows in `place`; of `training`, loss and penalty matter.
     pub(super) fn new(
         gpu: &Gpu,
         precision: Precision,
@@ -75,7 +72,6 @@ impl GpuGradient {
         shape: Shape,
         rows: u64,
         place: Rows,
-        history: &wgpu::Buffer,
     ) -> Result<Self, TrainError> {
         let kernels = Kernels::new(gpu, precision, training.loss)?;
         check_grid(&kernels, &shape, rows)?;
@@ -123,7 +119,6 @@ impl GpuGradient {
             accumulate: place.parts().iter().map(accumulate).collect::<Result<_, _>>()?,
             finish: bind(Kernel::Finish, &[&partials, &parameters, &gradient])?,
         };
-        let sum = Sum::new(gpu, precision, &residuals, rows, history)?;
         Ok(Self {
             kernels,
             shape,
@@ -137,7 +132,6 @@ impl GpuGradient {
             residuals,
             before,
             groups,
-            sum,
         })
     }
 
@@ -274,12 +268,6 @@ impl GpuGradient {
         let (first, terms) = (rows.start as u32, kept as u32);
         let job = Job { first, terms, ..self.job(rows.len() as u32) };
         self.residual(&self.groups.residual[0], job)
-    }
-
-    /// The dispatches from the terms of all rows to their sum, which goes to place `slot` of the
-    /// history.
-    pub(super) fn sum(&self, slot: u32) -> impl Iterator<Item = Operation> {
-        self.sum.operations(slot)
     }
 
     /// Where the rows lie.

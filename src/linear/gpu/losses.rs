@@ -1,12 +1,15 @@
-//! Losses on their way back: a ring in device memory, read behind the steps that follow.
+//! Losses on their way back: sums in a ring in device memory, read behind the steps that follow.
 
 use std::time::Duration;
 
 use web_time::Instant;
 
 use super::super::errors::TrainError;
+use super::commands::Operation;
 use super::memory::storage;
+use super::sum::Sum;
 use crate::gpu::{Gpu, Readback, Wait};
+use crate::numerics::Precision;
 
 /// Places in the ring; more than the losses ever under way.
 const PLACES: u32 = 64;
@@ -19,7 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(20);
 /// The sums of squared errors that a run samples.
 pub(super) struct Losses {
     gpu: Gpu,
-    pub(super) ring: wgpu::Buffer,
+    ring: wgpu::Buffer,
+    sum: Sum,
     /// Losses sampled, and losses handed out.
     sampled: u64,
     collected: u64,
@@ -30,9 +34,16 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    pub(super) fn new(gpu: &Gpu) -> Result<Self, TrainError> {
+    /// For samples that are the sums of `count` values in `terms`.
+    pub(super) fn new(
+        gpu: &Gpu,
+        precision: Precision,
+        terms: &wgpu::Buffer,
+        count: u64,
+    ) -> Result<Self, TrainError> {
         let ring = storage(gpu, "losses", 4 * u64::from(PLACES))?;
         Ok(Self {
+            sum: Sum::new(gpu, precision, terms, count, &ring)?,
             gpu: gpu.clone(),
             ring,
             sampled: 0,
@@ -42,9 +53,10 @@ impl Losses {
         })
     }
 
-    /// Where in the ring the loss goes that is `ahead` behind the next one.
-    pub(super) fn place(&self, ahead: u64) -> u32 {
-        ((self.sampled + ahead) % u64::from(PLACES)) as u32
+    /// The dispatches that sum the terms of the next sample; `unsubmitted` samples precede it.
+    pub(super) fn sample(&self, unsubmitted: u64) -> Vec<Operation> {
+        let place = (self.sampled + unsubmitted) % u64::from(PLACES);
+        self.sum.operations(place as u32).collect()
     }
 
     /// The commands that compute the next `count` losses have been submitted.

@@ -16,7 +16,6 @@ use super::kernels::{JOB, Kernel, PENALTY, WORKGROUP_SIZE, bind, bind_parts, com
 use super::losses::Losses;
 use super::memory::storage;
 use super::sparse_batch::{BatchLayout, Words};
-use super::sum::Sum;
 use super::uniforms::StepUniforms;
 use crate::data::SparseDataset;
 use crate::gpu::{
@@ -120,12 +119,12 @@ impl<'a> Rows<'a> {
         4 * words as u64 <= self.window.size() && self.commands.has_room(BATCH_DISPATCHES)
     }
 
-    fn job(&self, records: BatchLayout) -> Job {
+    fn job(&self, layout: BatchLayout) -> Job {
         Job {
-            rows: records.rows.1,
-            row_first: records.rows.0,
+            rows: layout.rows.1,
+            row_first: layout.rows.0,
             columns: self.data.feature_count() as u32 + 1, // column numbers are u32
-            batch_rows: records.rows.1,
+            batch_rows: layout.rows.1,
             ..Job::default()
         }
     }
@@ -149,7 +148,7 @@ impl<'a> Rows<'a> {
         let staging = &mut self.staging[self.next];
         let size = bytes.len() as u64;
         staging.fill(&self.gpu, wait, size, |mut place| place.copy_from_slice(bytes)).await?;
-        let encoder = self.commands.begin();
+        let encoder = self.commands.begin()?;
         let copy = || encoder.copy_buffer_to_buffer(&staging.buffer, 0, &self.window, 0, size);
         self.gpu.catch(copy).map_err(StepError::from)?;
         if let Some(submission) = self.commands.submit()? {
@@ -177,8 +176,8 @@ impl<'a> Rows<'a> {
             if !self.has_room(end - first, entries) {
                 self.submit(wait).await?;
             }
-            let records = self.words.add_rows(self.data, first..end);
-            let job = Job { first: first as u32, terms: kept as u32, ..self.job(records) };
+            let layout = self.words.add_rows(self.data, first..end);
+            let job = Job { first: first as u32, terms: kept as u32, ..self.job(layout) };
             let operation = self.residual(&self.bind_group, job);
             self.commands.push(operation);
             first = end;
@@ -197,7 +196,6 @@ pub(in crate::linear) struct SparseGpuWorker<'a, R: Rule> {
     job: Job,
     optimizer: GpuOptimizer<R>,
     steps: StepUniforms<R>,
-    sum: Sum,
     losses: Losses,
 }
 
@@ -255,7 +253,6 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
         // State lies in one buffer, since the parameters fit one binding.
         let buffers = fixed.into_iter().chain(state.iter().map(|vector| vector.binding()));
         let bind_group = bind_parts(gpu, &kernel, buffers)?;
-        let losses = Losses::new(gpu)?;
         let count = data.rows() as u64;
         let before = if training.progressive {
             let buffer = storage(gpu, "losses before", 4 * count)?;
@@ -266,7 +263,7 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
         };
         let penalty = training.penalty;
         Ok(Self {
-            sum: Sum::new(gpu, precision, &rows.residuals, count, &losses.ring)?,
+            losses: Losses::new(gpu, precision, &rows.residuals, count)?,
             rows,
             kernel,
             bind_group,
@@ -274,7 +271,6 @@ impl<'a, R: Rule> SparseGpuWorker<'a, R> {
             job: Job { l1: penalty.l1, l2: penalty.l2, ..Job::default() },
             optimizer,
             steps,
-            losses,
         })
     }
 
@@ -296,8 +292,8 @@ impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
         if !self.rows.has_room(numbers.len(), entries) || self.steps.is_full() {
             self.submit(wait).await?;
         }
-        let records = self.rows.words.add_batch(data, numbers);
-        let job = self.rows.job(records);
+        let layout = self.rows.words.add_batch(data, numbers);
+        let job = self.rows.job(layout);
         if let Some((_, bind_group)) = &self.before {
             let (first, terms) = (batch.rows.start as u32, Kept::Terms as u32);
             let operation = self.rows.residual(bind_group, Job { first, terms, ..job });
@@ -308,10 +304,10 @@ impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
         self.rows.commands.push(Operation {
             pipeline: self.kernel.pipeline.clone(),
             bind_group: self.bind_group.clone(),
-            grid: self.rows.limits.grid(u64::from(records.columns.1.div_ceil(4))),
+            grid: self.rows.limits.grid(u64::from(layout.columns.1.div_ceil(4))),
             job: Job {
-                group_first: records.columns.0,
-                groups: records.columns.1,
+                group_first: layout.columns.0,
+                groups: layout.columns.1,
                 first_step: self.steps.push(self.optimizer.next_uniforms()),
                 divisor: numbers.len() as f32,
                 l1: self.job.l1,
@@ -330,7 +326,7 @@ impl<R: Rule> Worker for SparseGpuWorker<'_, R> {
         if !self.rows.commands.has_room(BATCH_DISPATCHES) {
             self.rows.submit(wait).await?;
         }
-        for operation in self.sum.operations(self.losses.place(0)) {
+        for operation in self.losses.sample(0) {
             self.rows.commands.push(operation);
         }
         self.rows.submit(wait).await?;

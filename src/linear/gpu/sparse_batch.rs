@@ -3,7 +3,7 @@
 
 use crate::data::SparseDataset;
 
-/// Where a batch's records lie among the words; shaders/linear/sparse/ says what they are.
+/// Where a batch's rows and columns lie among the words; shaders/linear/sparse/ says what they are.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct BatchLayout {
     /// The first record of a row, and how many rows there are.
@@ -52,7 +52,7 @@ impl Words {
 
     /// Appends a batch: its rows, and the columns that occur in them with the bias behind them.
     pub(super) fn add_batch(&mut self, data: &SparseDataset, rows: &[u32]) -> BatchLayout {
-        let records = self.add_rows(data, rows.iter().map(|&row| row as usize));
+        let layout = self.add_rows(data, rows.iter().map(|&row| row as usize));
         // In the order of the batch by column, since the sort is stable.
         self.sorted.clear();
         for (position, &row) in (0..).zip(rows) {
@@ -60,7 +60,7 @@ impl Words {
                 self.sorted.push((column, position));
             }
         }
-        let first_value = records.rows.0 as usize + 3 * rows.len() + 1;
+        let first_value = layout.rows.0 as usize + 3 * rows.len() + 1;
         let mut order: Vec<u32> = (0..self.sorted.len() as u32).collect();
         order.sort_by_key(|&entry| self.sorted[entry as usize].0);
         let bias = data.feature_count() as u32;
@@ -86,7 +86,7 @@ impl Words {
         for position in 0..rows.len() as u32 {
             self.words.extend([position, 1.0_f32.to_bits()]);
         }
-        BatchLayout { columns: (first, occurring.len() as u32), ..records }
+        BatchLayout { columns: (first, occurring.len() as u32), ..layout }
     }
 }
 
@@ -102,8 +102,8 @@ mod tests {
         let data =
             SparseDataset::new(4, starts, entries, vec![10.0, 30.0, 1.0, 31.0], target).unwrap();
         let mut words = Words { words: vec![99; 2], ..Words::default() };
-        let records = words.add_batch(&data, &[2, 1, 0]);
-        assert_eq!(records, BatchLayout { rows: (2, 3), columns: (19, 4) });
+        let layout = words.add_batch(&data, &[2, 1, 0]);
+        assert_eq!(layout, BatchLayout { rows: (2, 3), columns: (19, 4) });
         let bits = f32::to_bits;
         #[rustfmt::skip]
         let expected = [

@@ -57,10 +57,9 @@ impl<'a, R: Rule> GpuWorker<'a, R> {
         let batch_size = training.batch_size.min(data.rows());
         let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
         let (rows, stream) = upload_or_stream(gpu, shape, data, batch_size, training.gpu_memory)?;
-        let losses = Losses::new(gpu)?;
         let count = data.rows() as u64;
-        let gradient =
-            GpuGradient::new(gpu, precision, training, shape, count, rows, &losses.ring)?;
+        let gradient = GpuGradient::new(gpu, precision, training, shape, count, rows)?;
+        let losses = Losses::new(gpu, precision, &gradient.residuals, count)?;
         let optimizer = GpuOptimizer::new(gpu, rule, gradient.columns())?
             .with_precision(precision)
             .with_schedule(training.schedule.clone())?;
@@ -224,8 +223,7 @@ impl<R: Rule> Worker for GpuWorker<'_, R> {
                 self.push(operation)?;
             }
         }
-        let sum: Vec<_> = self.gradient.sum(self.losses.place(self.unsubmitted)).collect();
-        for operation in sum {
+        for operation in self.losses.sample(self.unsubmitted) {
             self.push(operation)?;
         }
         self.unsubmitted += 1;
@@ -301,10 +299,8 @@ pub(in crate::linear) async fn predictions(
 ) -> Result<Vec<f32>, TrainError> {
     let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
     let (rows, stream) = upload_or_stream(gpu, shape, data, 1, None)?;
-    let losses = Losses::new(gpu)?;
     let count = data.rows() as u64;
-    let training = Training::default();
-    let gradient = GpuGradient::new(gpu, precision, &training, shape, count, rows, &losses.ring)?;
+    let gradient = GpuGradient::new(gpu, precision, &Training::default(), shape, count, rows)?;
     gpu.write(&GpuVec::padded(&gradient.parameters, gradient.columns()), &model.parameters())?;
     let mut commands = Commands::new(gpu)?;
     if let Some(mut stream) = stream {
