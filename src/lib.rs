@@ -108,6 +108,10 @@
 //! is built with `panic = "abort"`. After [`GpuOptimizer::record`], what goes wrong at submission
 //! is reported by wgpu to the caller, who submits.
 #![cfg_attr(
+    not(feature = "linear"),
+    allow(rustdoc::broken_intra_doc_links, reason = "links to what that feature adds")
+)]
+#![cfg_attr(
     test,
     allow(
         clippy::unwrap_used,

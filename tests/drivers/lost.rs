@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use ndarray::Array1;
 use wgpu_optim::data::{SparseDataset, synthetic};
 use wgpu_optim::linear::{
-    Engine, LinearModel, Training, predict_blocking, predict_sparse_blocking, train_blocking,
+    Data, Engine, LinearModel, Training, predict_blocking, predict_sparse_blocking, train_blocking,
 };
 use wgpu_optim::{
     Adagrad, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec, GradientGuard, NonFinite,
@@ -207,20 +207,37 @@ fn model() -> LinearModel {
 }
 
 fn train(engine: Engine<'_>, gpu_memory: Option<u64>, observe: &mut dyn FnMut()) -> Outcome {
-    let data = synthetic(2000, 9, 4).dataset;
     let training = Training { gpu_memory, ..Training::default() };
+    train_on(engine, (&synthetic(2000, 9, 4).dataset).into(), &training, observe)
+}
+
+fn train_on(
+    engine: Engine<'_>,
+    data: Data<'_>,
+    training: &Training,
+    observe: &mut dyn FnMut(),
+) -> Outcome {
     let observe = |_: &_| {
         observe();
         ControlFlow::Continue(())
     };
-    text(train_blocking(engine, rule(), &data, &training, observe))
+    text(train_blocking(engine, rule(), data, training, observe))
 }
 
-/// Behind the first sample of the loss.
+/// Dense, streamed and sparse, behind the first sample of the loss; progressive losses are read back
+/// often.
 fn in_training(driver: &Driver) {
-    let gpu = open(driver);
-    let engine = Engine::Gpu { gpu: &gpu, precision: Precision::Native };
-    train(engine, Some(2000), &mut || ()).unwrap();
-    let error = train(engine, Some(2000), &mut || gpu.device().destroy()).unwrap_err();
-    assert_eq!(error, LOST);
+    let (dense, sparse) = (synthetic(2000, 9, 4).dataset, sparse());
+    let runs: [(Data<'_>, Option<u64>); 3] =
+        [((&dense).into(), None), ((&dense).into(), Some(2000)), ((&sparse).into(), None)];
+    for (data, gpu_memory) in runs {
+        for progressive in [false, true] {
+            let gpu = open(driver);
+            let engine = Engine::Gpu { gpu: &gpu, precision: Precision::Native };
+            let training = Training { gpu_memory, progressive, ..Training::default() };
+            train_on(engine, data, &training, &mut || ()).unwrap();
+            let lost = train_on(engine, data, &training, &mut || gpu.device().destroy());
+            assert_eq!(lost, Err(LOST.to_owned()), "{gpu_memory:?} {progressive}");
+        }
+    }
 }
