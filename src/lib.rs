@@ -49,11 +49,12 @@
 //! # Main types
 //! - [`Sgd`], [`Adagrad`], [`RmsProp`], [`AdaDelta`] and [`Adam`] are rules: plain hyper-parameters,
 //!   with the defaults of other frameworks by name. [`Rule`] is what an engine asks of one, and
-//!   [`AnyRule`] one of them chosen at run time.
+//!   [`AnyRule`] one of them chosen at run time; [`with_rule!`] gives the concrete one.
 //! - [`Schedule`] changes the learning rate from step to step.
 //! - [`GpuOptimizer`] and [`CpuOptimizer`] apply any rule to a parameter vector and hold its state.
-//! - [`GpuGroupOptimizer`] applies one to many tensors at once, in groups with hyper-parameters of
-//!   their own.
+//! - [`GpuGroupOptimizer`] and [`CpuGroupOptimizer`] apply one to many tensors at once, in groups with
+//!   hyper-parameters of their own.
+//! - [`GradientGuard`] says what becomes of gradients that are not finite, and clips by the norm.
 //! - [`Gpu`] is a device and its queue: the caller's own, or one that is opened here.
 //! - [`GpuVec`] is a vector of f32 in device memory: a new one, or a view of the caller's buffers.
 //! - [`Precision`] chooses between the device's own arithmetic and the same bits everywhere.
@@ -85,7 +86,7 @@
 //! lacks costs nothing) and `webgpu`. Without any, the CPU engine remains.
 //!
 //! `linear` (on by default): linear models and datasets, with ndarray and the random-number crates. A
-//! program that only steps vectors compiles fewer packages without it:
+//! program that only steps vectors compiles 91 packages instead of 104 without it:
 //! `default-features = false, features = ["vulkan"]`.
 //!
 //! # Versions
@@ -97,7 +98,7 @@
 //! # Errors and panics
 //! What can fail returns an enum of its own whose message has the numbers and the remedy:
 //! [`RequestError`] for a device, [`VectorError`] for memory, [`StepError`] and [`CpuError`] for a
-//! step, [`GroupError`] for one of many tensors, [`DownloadError`] for a readback, [`RuleError`]
+//! step, [`GroupError`] for one of many tensors on a GPU, [`DownloadError`] for a readback, [`RuleError`]
 //! for a hyper-parameter, [`linear::TrainError`] for a training run. A call that fails has changed
 //! nothing. Out of memory is an error like any other where the driver reports it, and the optimizer
 //! stays usable.

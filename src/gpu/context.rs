@@ -10,7 +10,7 @@ use super::request::GpuRequest;
 use super::scope::{answers, caught, is_lost, new_buffer, now};
 use super::slots::SlotPool;
 
-/// Calls between two questions to the device whether it is lost: some nanoseconds each.
+/// How many calls share one question to the device whether it is lost.
 const CALLS_PER_QUESTION: u32 = 128;
 
 /// A wgpu device with its queue. Clones share everything; `Send + Sync` natively.
@@ -64,7 +64,7 @@ impl Gpu {
             if request.accepts(&info) {
                 match Self::open(&adapter, request).await {
                     Ok(gpu) => return Ok(gpu),
-                    // The best adapter's reason is the one to tell.
+                    // The best adapter's reason is the one to report.
                     Err(error) => refused = refused.or(Some(error)),
                 }
             }
@@ -156,6 +156,9 @@ impl Gpu {
     /// that an idle device may be lost unnoticed. A browser reports it only to the device's lost
     /// callback; there a device that was handed in, whose callback belongs to its owner, is never
     /// known to be lost.
+    ///
+    /// Calls that submit ask the device each time. Calls that only record, and find all they need
+    /// cached, share one question among 128 of them: until then they may succeed on a lost device.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         let Shared { device, queue, lost, constant, .. } = &*self.shared;
@@ -212,7 +215,7 @@ impl Gpu {
     ) -> Result<wgpu::SubmissionIndex, DeviceError> {
         let index = self.catch(|| self.queue().submit([encoder.finish()]))?;
         // A lost device drops the work without an error. (To wait for the index with no time-out would
-        // tell too, but wgpu-core 30 fails an assertion in that where other threads submit.)
+        // show it too, but wgpu-core 30 fails an assertion in that where other threads submit.)
         if self.is_lost() { Err(DeviceError::Lost) } else { Ok(index) }
     }
 
@@ -256,7 +259,7 @@ impl Gpu {
     ///
     /// wgpu numbers devices within an instance, so that equal handles may still be two devices
     /// of two instances; but each has its own error scopes. A deliberate error on one, caught by
-    /// a scope of the other, tells that they are the same.
+    /// a scope of the other, shows that they are the same.
     pub(crate) fn same_device(&self, other: &Self) -> bool {
         if self == other {
             return true;

@@ -128,9 +128,9 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         Ok(self.core.tensors.set_learning_rate(group, rate)?)
     }
 
-    /// The part of state vector number `index`, in the order of [`Rule::STATE`] among those
-    /// that the rule of some group uses, that belongs to
-    /// tensor number `tensor` of the list. To resume from a saved state, [`Gpu::write`] it.
+    /// Tensor number `tensor`'s part of state vector number `index`. Vectors are numbered in the order
+    /// of [`Rule::STATE`], counting those that the rule of some group has. To resume from a saved
+    /// state, [`Gpu::write`] it. It may share its buffer with other state ([`GpuVec::buffers`]).
     ///
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.

@@ -24,7 +24,7 @@ macro_rules! optimizer_methods {
             ///
             /// # Errors
             /// [`StepError::Schedule`](crate::StepError::Schedule) if a number of the schedule is
-            /// outside its domain.
+            /// outside its domain; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
             pub fn with_schedule(self, schedule: Schedule) -> Result<Self, $Error> {
                 Ok(Self { core: self.core.with_schedule(schedule)? })
             }
@@ -37,7 +37,7 @@ macro_rules! optimizer_methods {
             /// # Errors
             /// [`StepError::Rule`](crate::StepError::Rule) if `max_norm` is outside its domain,
             /// [`StepError::Limit`](crate::StepError::Limit) if the device's limits are too low for the
-            /// guard.
+            /// guard; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
             pub fn with_guard(self, guard: GradientGuard) -> Result<Self, $Error> {
                 Ok(Self { core: self.core.with_guard(guard)? })
             }

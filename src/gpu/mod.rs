@@ -56,11 +56,11 @@ pub(crate) use limits::{LimitError, Needs};
 #[cfg(feature = "linear")]
 pub(crate) use mapping::Wait;
 #[cfg(feature = "linear")]
-pub(crate) use plan::Element;
-#[cfg(feature = "linear")]
-pub(crate) use plan::{DispatchLimits, MAX_LOOP_ITERATIONS};
+pub(crate) use plan::{DispatchLimits, Element, MAX_LOOP_ITERATIONS};
 #[cfg(feature = "linear")]
 pub(crate) use readback::Readback;
+#[cfg(feature = "linear")]
+pub(crate) use slots::uniform_group;
 #[cfg(feature = "linear")]
 pub(crate) use staging::Staging;
 #[cfg(feature = "linear")]

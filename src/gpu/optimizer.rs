@@ -153,7 +153,8 @@ impl<R: Rule> GpuOptimizer<R> {
     }
 
     /// State vector number `index`, in the order of [`Rule::state_names`]. To resume from a saved
-    /// state, [`Gpu::write`] it.
+    /// state, [`Gpu::write`] it. It may share its buffer with other optimizers' state
+    /// ([`GpuVec::buffers`]).
     ///
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.

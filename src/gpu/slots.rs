@@ -144,21 +144,31 @@ impl SlotPool {
         let buffer = new_buffer(device, "uniforms", size, usage, true)?;
         let bind_group = caught(device, || {
             buffer.unmap();
-            device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("wgpu-optim uniforms"),
-                layout,
-                entries: &[wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer: &buffer,
-                        offset: 0,
-                        size: wgpu::BufferSize::new(self.slot_bytes),
-                    }),
-                }],
-            })
+            uniform_group(device, layout, &buffer, self.slot_bytes)
         })?;
         Ok(Page { buffer, bind_group })
     }
+}
+
+/// The bind group of uniforms of `size` bytes at dynamic offsets in `buffer`.
+pub(crate) fn uniform_group(
+    device: &wgpu::Device,
+    layout: &wgpu::BindGroupLayout,
+    buffer: &wgpu::Buffer,
+    size: u64,
+) -> wgpu::BindGroup {
+    device.create_bind_group(&wgpu::BindGroupDescriptor {
+        label: Some("wgpu-optim uniforms"),
+        layout,
+        entries: &[wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+                buffer,
+                offset: 0,
+                size: wgpu::BufferSize::new(size),
+            }),
+        }],
+    })
 }
 
 impl Slot {

@@ -102,7 +102,10 @@ impl GpuVec {
         self.segments.iter().map(|segment| segment.span.len as usize).sum()
     }
 
-    /// The buffers, each with the byte range that belongs to this vector, in order.
+    /// The buffers, each with the byte range that belongs to this vector, in order. Small state vectors
+    /// of several optimizers share a buffer: stay within the range, never destroy the buffer, and keep a
+    /// clone of the vector until commands that use the range have been submitted. When the last clone
+    /// is dropped, another optimizer may take the memory.
     pub fn buffers(&self) -> impl Iterator<Item = (&wgpu::Buffer, Range<u64>)> {
         self.segments.iter().map(|segment| (&segment.buffer, segment.bytes()))
     }

@@ -272,14 +272,7 @@ fn several_buffers_of<R: Rule>(driver: &Driver, rule: R) {
 
 fn lowered_limits(driver: &Driver) {
     let defaults = driver.with_limits(|_| ());
-    let small = driver.with_limits(|limits| {
-        limits.max_storage_buffer_binding_size = 4096;
-        limits.max_buffer_size = 64 << 10;
-        limits.max_compute_workgroups_per_dimension = 2;
-        limits.max_compute_invocations_per_workgroup = 64;
-        limits.max_compute_workgroup_size_x = 64;
-        limits.max_compute_workgroup_size_y = 64;
-    });
+    let small = driver.with_low_limits();
     for rule in by_state() {
         agree(driver, &defaults, rule, 100_003, 2);
         for len in [5, 1023, 1024, 1025, 70_001] {

@@ -143,6 +143,18 @@ impl Driver {
         }
     }
 
+    /// A device with limits so low that vectors of some thousand elements come in parts.
+    pub(crate) fn with_low_limits(&self) -> Gpu {
+        self.with_limits(|limits| {
+            limits.max_storage_buffer_binding_size = 4096;
+            limits.max_buffer_size = 64 << 10;
+            limits.max_compute_workgroups_per_dimension = 2;
+            limits.max_compute_invocations_per_workgroup = 64;
+            limits.max_compute_workgroup_size_x = 64;
+            limits.max_compute_workgroup_size_y = 64;
+        })
+    }
+
     /// The limits of this driver's device with `change` made to them, on a device of their own.
     ///
     /// One for each set of limits, kept for the life of the process: these drivers are known to

@@ -19,6 +19,7 @@ mod groups;
 mod guard;
 mod guard_groups;
 mod guard_rows;
+mod guard_skip;
 mod linear;
 mod lost;
 mod memory;
@@ -50,6 +51,7 @@ const SUITES: &[Suite] = &[
     (groups::CHECKS, ANY),
     (guard_groups::CHECKS, ANY),
     (guard_rows::CHECKS, ANY),
+    (guard_skip::CHECKS, ANY),
     (mixed::CHECKS, ANY),
     (sparse::CHECKS, ANY),
     (boundaries::CHECKS, ANY),

@@ -201,14 +201,7 @@ fn widths(driver: &Driver) {
 }
 
 fn parts(driver: &Driver) {
-    let small = driver.with_limits(|limits| {
-        limits.max_storage_buffer_binding_size = 4096;
-        limits.max_buffer_size = 64 << 10;
-        limits.max_compute_workgroups_per_dimension = 2;
-        limits.max_compute_invocations_per_workgroup = 64;
-        limits.max_compute_workgroup_size_x = 64;
-        limits.max_compute_workgroup_size_y = 64;
-    });
+    let small = driver.with_low_limits();
     for precision in PRECISIONS {
         // A table in parts; gradients too; rows in two parts of the table; state in parts; lists in
         // parts; rows that only just fit one binding.
@@ -294,14 +287,7 @@ fn dense(driver: &Driver) {
 }
 
 fn dense_in_parts(driver: &Driver) {
-    let small = driver.with_limits(|limits| {
-        limits.max_storage_buffer_binding_size = 4096;
-        limits.max_buffer_size = 64 << 10;
-        limits.max_compute_workgroups_per_dimension = 2;
-        limits.max_compute_invocations_per_workgroup = 64;
-        limits.max_compute_workgroup_size_x = 64;
-        limits.max_compute_workgroup_size_y = 64;
-    });
+    let small = driver.with_low_limits();
     for precision in PRECISIONS {
         // Gradients in one binding with rows in one run and in several; then gradients in several
         // bindings, the last of them several buffers.

@@ -197,14 +197,7 @@ fn views(driver: &Driver) {
 
 /// Limits so low that the table, its gradients, the lists and a row itself come in parts.
 fn parts(driver: &Driver) {
-    let small = driver.with_limits(|limits| {
-        limits.max_storage_buffer_binding_size = 4096;
-        limits.max_buffer_size = 64 << 10;
-        limits.max_compute_workgroups_per_dimension = 2;
-        limits.max_compute_invocations_per_workgroup = 64;
-        limits.max_compute_workgroup_size_x = 64;
-        limits.max_compute_workgroup_size_y = 64;
-    });
+    let small = driver.with_low_limits();
     let gpu = &small;
     for &precision in driver.precisions() {
         for rule in by_state() {

@@ -26,11 +26,12 @@ const MAX_ROWS: usize = 1024;
 const WORKGROUP_BYTES: u32 = 16 * MAX_GROUPS + 4 * MAX_ROWS as u32 + 16 * 32 * 8;
 /// Storage buffers beside those of the state.
 const FIXED_BUFFERS: u32 = 5;
-/// The maximum number of multiplications of a batch for which one workgroup is faster than several dispatches.
+/// The maximum number of multiplications of a batch for which one workgroup is faster than several
+/// dispatches.
 const BATCH_WORK: usize = 1 << 14;
-/// The maximum numbers of multiplications and batches of a dispatch: one workgroup does tens of
-/// millions and some thousands a second on the slowest device, and no watchdog may take it for hung. Of wide models
-/// fewer batches have all the loop iterations that there may be: see [`max_batches`].
+/// The maximum numbers of multiplications and batches of a dispatch: one workgroup does tens of millions
+/// and some thousands a second on the slowest device, and no watchdog may take it for hung. Wide models
+/// reach the limit of loop iterations with fewer batches: see [`max_batches`].
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
 

@@ -1,6 +1,6 @@
 //! What a dispatch of a linear kernel works on: the CPU side of `shaders/linear/job.wgsl`.
 
-use crate::gpu::{Gpu, StepError};
+use crate::gpu::{Gpu, StepError, uniform_group};
 
 /// `struct Job` of the WGSL; the meaning of each field stands there.
 #[repr(C)]
@@ -50,20 +50,7 @@ impl JobBuffer {
         let capacity = SUBMISSION_JOBS.min(device.limits().max_buffer_size / stride).max(1);
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
         let buffer = gpu.buffer("jobs", stride * capacity, usage)?;
-        let bind_group = gpu.catch(|| {
-            device.create_bind_group(&wgpu::BindGroupDescriptor {
-                label: Some("wgpu-optim jobs"),
-                layout,
-                entries: &[wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                        buffer: &buffer,
-                        offset: 0,
-                        size: wgpu::BufferSize::new(size),
-                    }),
-                }],
-            })
-        })?;
+        let bind_group = gpu.catch(|| uniform_group(device, layout, &buffer, size))?;
         Ok(Self { stride, capacity, buffer, bind_group })
     }
 
