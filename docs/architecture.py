@@ -113,7 +113,7 @@ def training():
     p.box(20, 190, 350, 74, "engine", "gradient of a batch", "dense: 32 runs of rows, linear/cpu.rs", "sparse: next batches ahead, linear/prefetched.rs")
     p.box(20, 300, 350, 58, "engine", "step", "cpu/: Rule::update over slices, threads")
     p.arrow((195, 264), (195, 300))
-    p.box(414, 190, 366, 74, "memory", "rows in device memory", "all at once, gathered, or a window of them", "streamed: linear/gpu/table.rs, stream.rs")
+    p.box(414, 190, 366, 74, "memory", "rows in device memory", "all at once, gathered, or a part of them", "streamed: linear/gpu/table.rs, stream.rs")
     p.arrow((500, 264), (500, 300))
     p.arrow((690, 264), (690, 300))
     p.box(414, 300, 176, 92, "device", "large models", "residual, accumulate,", "finish, then the", "optimizer's own step")

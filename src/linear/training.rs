@@ -23,9 +23,9 @@ pub struct Training {
     /// Examples between two samples of the loss over all rows; with 0, the loss is sampled when
     /// an epoch ends. Default 100.
     pub evaluate_every: usize,
-    /// The maximum number of bytes of the table to keep on a GPU. A larger one stays on the host and is streamed
-    /// through a window of at most 32 MiB, and of at least one row, by two staging buffers of that
-    /// size. Default: none, so that only a table for which the device has no room is streamed.
+    /// The maximum number of bytes of the table to keep on a GPU. A larger one stays on the host and is
+    /// streamed through a buffer of at most 32 MiB, and of at least one row, by two staging buffers of
+    /// that size. Default: none, so that only a table for which the device has no room is streamed.
     pub gpu_memory: Option<u64>,
     /// Ends the run when the loss of the validation rows gets no better. Default: none.
     pub early_stop: Option<EarlyStop>,

@@ -41,7 +41,7 @@ pub(crate) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
 }
 
 /// The sum of `values`.
-#[cfg(feature = "linear")]
+#[cfg(any(test, feature = "linear"))]
 pub(crate) fn sum(values: &[f32]) -> f32 {
     let mut sums: Vec<f32> =
         values.chunks(BLOCK).map(|block| block_sum(block, |value| value)).collect();
