@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::cache::TypedCache;
 use super::errors::{DeviceError, DownloadError, RequestError};
-use super::memory::{Part, PartPool};
+use super::memory::{Part, PartPool, SHARED_BYTES};
 use super::request::GpuRequest;
 use super::scope::{answers, caught, is_lost, new_buffer, now};
 use super::slots::SlotPool;
@@ -118,10 +118,10 @@ impl Gpu {
 
     fn with_lost_flag(device: wgpu::Device, queue: wgpu::Queue, lost: Arc<AtomicBool>) -> Self {
         let shared = Shared {
-            state: PartPool::new("state", &device.limits()),
-            structs: PartPool::new("structs", &device.limits()),
+            state: PartPool::new("state", &device.limits(), SHARED_BYTES),
+            structs: PartPool::new("structs", &device.limits(), SHARED_BYTES),
             kernels: TypedCache::default(),
-            slots: SlotPool::default(),
+            slots: SlotPool::new(&device.limits()),
             calls: AtomicU32::new(0),
             constant: OnceLock::new(),
             device,

@@ -27,14 +27,7 @@ fn tensors(step: StepChoice) -> TableKernel {
 }
 
 fn rows(step: StepChoice, means: bool, row_wise: bool) -> RowsKernel {
-    RowsKernel {
-        step,
-        rows: WhichRows::Named,
-        row_wise,
-        means,
-        grads_written: false,
-        grads_in_parts: false,
-    }
+    RowsKernel { step, rows: WhichRows::Named, row_wise, means, grads_in_parts: false }
 }
 
 /// Everything that a rule is compiled into, in each choice of formula.
@@ -79,12 +72,7 @@ fn every_choice_of_the_other_axes_goes_with_every_other() {
                 }
                 for which in [WhichRows::Named, WhichRows::All] {
                     let kernel = rows(step.clone(), false, false);
-                    check(&RowsKernel {
-                        rows: which,
-                        grads_written: true,
-                        grads_in_parts: true,
-                        ..kernel
-                    });
+                    check(&RowsKernel { rows: which, grads_in_parts: true, ..kernel });
                 }
             }
             let step = StepChoice { treatment, element: Element::Scalars, ..choice(&largest) };
@@ -93,10 +81,8 @@ fn every_choice_of_the_other_axes_goes_with_every_other() {
             }
         }
     }
-    for grads_written in [false, true] {
-        for precision in PRECISIONS {
-            check(&SumKernel { precision, grads_written, workgroup_size: 64 });
-        }
+    for precision in PRECISIONS {
+        check(&SumKernel { precision, workgroup_size: 64 });
     }
 }
 
@@ -108,7 +94,7 @@ fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
         &text,
         Block { route, group, len, params_start, grads_start, state_start, unused_0, unused_1 }
     );
-    let sum = SumKernel { precision: Precision::Native, grads_written: false, workgroup_size: 1 };
+    let sum = SumKernel { precision: Precision::Native, workgroup_size: 1 };
     for text in [rows(step, false, false).text(), sum.text()] {
         same_layout!(
             &text,

@@ -107,9 +107,6 @@ pub(crate) struct RowsKernel {
     pub(crate) row_wise: bool,
     /// Whether it finds the means and steps the state that rows share.
     pub(crate) means: bool,
-    /// Whether the gradients are bound for writing, because they share a buffer with a vector that is:
-    /// WebGPU allows one buffer only one kind of binding in a dispatch. Never written.
-    pub(crate) grads_written: bool,
     /// Whether the gradients come in several bindings.
     pub(crate) grads_in_parts: bool,
 }
@@ -132,7 +129,7 @@ impl Kernel for RowsKernel {
         if !self.means {
             text.vector("params", *element, true);
         }
-        text.vector("grads", *element, self.grads_written);
+        text.vector("grads", *element, false);
         let bound = match (self.row_wise, self.means) {
             (false, _) => Bound::All,
             (true, false) => Bound::Unshared,
@@ -155,7 +152,6 @@ impl Kernel for RowsKernel {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SumKernel {
     pub(crate) precision: Precision,
-    pub(crate) grads_written: bool,
     pub(crate) workgroup_size: u32,
 }
 
@@ -174,7 +170,7 @@ impl Kernel for SumKernel {
         text.file(arithmetic(self.precision));
         text.file(Element::Scalars.file());
         text.vector("sums", Element::Scalars, true);
-        text.vector("grads", Element::Scalars, self.grads_written);
+        text.vector("grads", Element::Scalars, false);
         text.file(include_str!("../../shaders/rows/sum.wgsl"));
         text.finish()
     }

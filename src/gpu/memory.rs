@@ -1,19 +1,20 @@
 //! Small pieces of device memory that share buffers: with 10,000 buffers alive, every submission
 //! takes wgpu milliseconds.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::errors::DeviceError;
 use super::scope::{caught, new_buffer};
 
-/// The largest part that shares a buffer; a larger one gets its own.
+/// The largest piece of state or of structs that shares a buffer; a larger one gets its own.
 pub(crate) const SHARED_BYTES: u64 = 64 << 10;
 /// The smallest part, unless the device aligns storage more coarsely.
-const PART_BYTES: u64 = 256;
+pub(crate) const PART_BYTES: u64 = 256;
 /// Parts in the first page of a size; each page has twice as many as the one before.
 const FIRST_PARTS: u64 = 16;
-/// The largest page.
+/// Parts in a page, however large they are, if a buffer can be as large.
+const MIN_PARTS: u64 = 4;
+/// The largest page of more parts.
 const PAGE_BYTES: u64 = 1 << 20;
 
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
@@ -28,20 +29,22 @@ pub(crate) struct PartPool {
     label: &'static str,
     /// The size of the smallest parts, a power of two, and thus the alignment of all.
     part_bytes: u64,
-    largest_page: u64,
-    sizes: Mutex<HashMap<u64, Size>>,
+    /// What is larger does not share a buffer.
+    shared_bytes: u64,
+    max_buffer: u64,
+    pages: Mutex<Pages>,
 }
 
-/// The pages of parts of one size.
 #[derive(Debug, Default)]
-struct Size {
-    pages: Vec<wgpu::Buffer>,
-    free: FreeList,
+struct Pages {
+    buffers: Vec<wgpu::Buffer>,
+    /// For each size, by its power of two: how many pages there are, and where parts are free.
+    sizes: Vec<(u32, FreeList)>,
 }
 
 type FreeList = Arc<Mutex<Vec<Place>>>;
 
-/// Where a part is free.
+/// Where a part is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Place {
     page: usize,
@@ -54,10 +57,11 @@ struct Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) buffer: wgpu::Buffer,
+    /// The number of its page in the pool; none for a part with a buffer of its own.
+    pub(crate) page: Option<usize>,
     /// In bytes; a multiple of 256 and of the alignments for storage and uniforms.
     pub(crate) offset: u64,
     /// In bytes: what was asked for, and up to as much again; a multiple of 16.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tests hold parts to it"))]
     pub(crate) size: u64,
     /// Whether it holds zeros. What was in use before holds what was left there.
     pub(crate) zeros: bool,
@@ -83,13 +87,13 @@ impl Drop for PartGuard {
 }
 
 impl PartPool {
-    /// No memory yet, on a device with `limits`.
-    pub(crate) fn new(label: &'static str, limits: &wgpu::Limits) -> Self {
+    /// No memory yet, on a device with `limits`; parts of more than `shared_bytes` share no buffer.
+    pub(crate) fn new(label: &'static str, limits: &wgpu::Limits, shared_bytes: u64) -> Self {
         let storage = limits.min_storage_buffer_offset_alignment;
         let alignment = storage.max(limits.min_uniform_buffer_offset_alignment);
         let part_bytes = u64::from(alignment).next_power_of_two().max(PART_BYTES);
-        let largest_page = PAGE_BYTES.min(limits.max_buffer_size);
-        Self { label, part_bytes, largest_page, sizes: Mutex::default() }
+        let (max_buffer, pages) = (limits.max_buffer_size, Mutex::default());
+        Self { label, part_bytes, shared_bytes, max_buffer, pages }
     }
 
     /// A part of at least `bytes` bytes.
@@ -97,21 +101,30 @@ impl PartPool {
     /// # Errors
     /// [`DeviceError`].
     pub(crate) fn take(&self, device: &wgpu::Device, bytes: u64) -> Result<Part, DeviceError> {
-        let size = bytes.clamp(self.part_bytes, SHARED_BYTES.max(self.part_bytes));
-        let size = size.next_power_of_two();
-        if bytes > size || size > self.largest_page {
+        let power = bytes.max(self.part_bytes).checked_next_power_of_two();
+        let Some(size) =
+            power.filter(|&size| bytes <= self.shared_bytes && size <= self.max_buffer)
+        else {
             return self.alone(device, bytes);
-        }
-        let mut sizes = self.sizes.lock().unwrap_or_else(PoisonError::into_inner);
-        let Size { pages, free } = sizes.entry(size).or_default();
-        let known = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let place = match known {
+        };
+        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
+        let Pages { buffers, sizes } = &mut *pages;
+        let power = size.trailing_zeros() as usize;
+        sizes.resize_with(sizes.len().max(power + 1), Default::default);
+        let (known, free) = &mut sizes[power];
+        let taken = free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let place = match taken {
             Some(place) => place,
             None => {
-                let count = FIRST_PARTS.saturating_mul(1 << pages.len().min(32));
-                let count = count.min(self.largest_page / size);
-                pages.push(self.page(device, count * size)?);
-                let page = pages.len() - 1;
+                let count = (FIRST_PARTS << (*known).min(32)).min(PAGE_BYTES / size);
+                let count = count.max(MIN_PARTS).min(self.max_buffer / size);
+                // Initialized as a whole. Otherwise wgpu clears what was never written when the page is
+                // first submitted, and that can undo a write to a part that another thread has taken.
+                let page = new_buffer(device, self.label, count * size, USAGE, true)?;
+                caught(device, || page.unmap())?;
+                buffers.push(page);
+                *known += 1;
+                let page = buffers.len() - 1;
                 let place = |index| Place { page, offset: index * size, zeros: true };
                 let mut free = free.lock().unwrap_or_else(PoisonError::into_inner);
                 free.extend((1..count).rev().map(place));
@@ -120,7 +133,7 @@ impl PartPool {
         };
         let Place { page, offset, zeros } = place;
         let guard = Arc::new(PartGuard { shared: Some((place, Arc::clone(free))) });
-        Ok(Part { buffer: pages[page].clone(), offset, size, zeros, guard })
+        Ok(Part { buffer: buffers[page].clone(), page: Some(page), offset, size, zeros, guard })
     }
 
     /// A part with a buffer of its own.
@@ -128,14 +141,7 @@ impl PartPool {
         let size = bytes.checked_next_multiple_of(16).unwrap_or(bytes);
         let buffer = new_buffer(device, self.label, size, USAGE, false)?;
         let guard = Arc::new(PartGuard { shared: None });
-        Ok(Part { buffer, offset: 0, size, zeros: true, guard })
-    }
-
-    /// A buffer that is initialized as a whole: see the pages of uniforms for why.
-    fn page(&self, device: &wgpu::Device, size: u64) -> Result<wgpu::Buffer, DeviceError> {
-        let buffer = new_buffer(device, self.label, size, USAGE, true)?;
-        caught(device, || buffer.unmap())?;
-        Ok(buffer)
+        Ok(Part { buffer, page: None, offset: 0, size, zeros: true, guard })
     }
 }
 

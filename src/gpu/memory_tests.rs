@@ -1,9 +1,9 @@
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::*;
 
 fn noop(limits: wgpu::Limits) -> (wgpu::Device, PartPool) {
-    let pool = PartPool::new("test", &limits);
+    let pool = PartPool::new("test", &limits, SHARED_BYTES);
     let descriptor = wgpu::DeviceDescriptor { required_limits: limits, ..Default::default() };
     (wgpu::Device::noop(&descriptor).0, pool)
 }
@@ -79,7 +79,7 @@ fn a_part_is_free_when_its_last_guard_is_dropped() -> Result<(), DeviceError> {
 fn limits_are_kept() -> Result<(), DeviceError> {
     let defaults = wgpu::Limits::default();
     let coarse = wgpu::Limits { min_storage_buffer_offset_alignment: 1024, ..defaults.clone() };
-    let pool = PartPool::new("test", &coarse);
+    let pool = PartPool::new("test", &coarse, SHARED_BYTES);
     assert_eq!(pool.part_bytes, 1024);
     // Pages as large as a buffer may be; what does not share one has its own.
     let (device, pool) = noop(wgpu::Limits { max_buffer_size: 1000, ..defaults });

@@ -1,60 +1,55 @@
 use super::*;
 use proptest::prelude::*;
 
-const WEBGPU: DispatchLimits = DispatchLimits {
-    binding: 128 << 20,
-    alignment: 256,
-    workgroups: 65535,
-    workgroup_size: 256,
-    quads_per_invocation: 1,
-};
+const WEBGPU: DispatchLimits =
+    DispatchLimits { binding: 128 << 20, alignment: 256, workgroups: 65535, workgroup_size: 256 };
 
 fn own(len: u64) -> Vec<Span> {
     vec![Span { offset: 0, len, padded: true }]
 }
 
-fn shape(dispatches: &[Dispatch]) -> Vec<(Element, u64, u32)> {
-    dispatches.iter().map(|d| (d.element, d.first, d.len)).collect()
+fn shape(pieces: &[Piece]) -> Vec<(Element, u64, u32)> {
+    pieces.iter().map(|d| (d.element, d.first, d.len)).collect()
 }
 
 #[test]
-fn padded_vectors_need_one_dispatch_at_any_length() {
+fn padded_vectors_need_one_piece_at_any_length() {
     for len in [1, 3, 4, 5, 63, 64, 65, 255, 256, 257, 1 << 25] {
-        let dispatches = plan(&[own(len), own(len), own(len)], &WEBGPU);
-        assert_eq!(shape(&dispatches), [(Element::Quads, 0, len as u32)]);
-        assert_eq!(dispatches[0].bindings[0].size, len.div_ceil(4) * 16);
+        let pieces = plan(&[own(len), own(len), own(len)], &WEBGPU);
+        assert_eq!(shape(&pieces), [(Element::Quads, 0, len as u32)]);
+        assert_eq!(pieces[0].bindings[0].size, len.div_ceil(4) * 16);
     }
 }
 
 #[test]
 fn a_caller_without_padding_gets_a_scalar_tail() {
     let theirs = vec![Span { offset: 512, len: 7, padded: false }];
-    let dispatches = plan(&[theirs, own(7)], &WEBGPU);
-    assert_eq!(shape(&dispatches), [(Element::Quads, 0, 4), (Element::Scalars, 4, 3)]);
-    assert_eq!(dispatches[1].bindings[0], Binding { span: 0, offset: 512, size: 28, shift: 4 });
+    let pieces = plan(&[theirs, own(7)], &WEBGPU);
+    assert_eq!(shape(&pieces), [(Element::Quads, 0, 4), (Element::Scalars, 4, 3)]);
+    assert_eq!(pieces[1].bindings[0], Binding { span: 0, offset: 512, size: 28, shift: 4 });
 }
 
 #[test]
 fn an_offset_that_is_no_multiple_of_16_bytes_is_scalar() {
     let theirs = vec![Span { offset: 516, len: 8, padded: false }];
-    let dispatches = plan(&[theirs, own(8)], &WEBGPU);
-    assert_eq!(shape(&dispatches), [(Element::Scalars, 0, 8)]);
-    assert_eq!(dispatches[0].bindings[0], Binding { span: 0, offset: 512, size: 36, shift: 1 });
+    let pieces = plan(&[theirs, own(8)], &WEBGPU);
+    assert_eq!(shape(&pieces), [(Element::Scalars, 0, 8)]);
+    assert_eq!(pieces[0].bindings[0], Binding { span: 0, offset: 512, size: 36, shift: 1 });
 }
 
 #[test]
 fn the_binding_limit_cuts() {
     let full = 1 << 25; // 128 MiB
     for (len, last) in [(full + 1, 1), (full + 5, 5)] {
-        let dispatches = plan(&[own(len), own(len)], &WEBGPU);
+        let pieces = plan(&[own(len), own(len)], &WEBGPU);
         let expected = [(Element::Quads, 0, full as u32), (Element::Quads, full, last)];
-        assert_eq!(shape(&dispatches), expected);
+        assert_eq!(shape(&pieces), expected);
     }
     // 2^31 - 1 bytes, the most that Vulkan binds, is no multiple of 4.
     let vulkan = DispatchLimits { binding: (1 << 31) - 1, alignment: 32, ..WEBGPU };
-    let dispatches = plan(&[own(600_000_000)], &vulkan);
-    assert_eq!(dispatches[0].len, (1 << 29) - 4);
-    assert_eq!(dispatches[0].len + dispatches[1].len, 600_000_000);
+    let pieces = plan(&[own(600_000_000)], &vulkan);
+    assert_eq!(pieces[0].len, (1 << 29) - 4);
+    assert_eq!(pieces[0].len + pieces[1].len, 600_000_000);
 }
 
 #[test]
@@ -62,22 +57,12 @@ fn more_workgroups_than_one_dimension_holds_become_rows() {
     let limits = DispatchLimits { workgroups: 10, workgroup_size: 64, ..WEBGPU };
     assert_eq!(limits.grid(640), [10, 1]);
     assert_eq!(limits.grid(641), [6, 2]);
-    let dispatches = plan(&[own(4 * 64 * 100 + 1)], &limits);
-    assert_eq!(shape(&dispatches), [(Element::Quads, 0, 25600), (Element::Quads, 25600, 1)]);
-    assert_eq!(dispatches[0].grid, [10, 10]);
+    assert_eq!((limits.max_invocations(), limits.grid(6400)), (6400, [10, 10]));
 }
 
 #[test]
-fn an_invocation_of_several_quads_makes_a_smaller_grid() {
-    let limits = DispatchLimits { quads_per_invocation: 4, ..WEBGPU };
-    // A workgroup computes 256 invocations x 4 quads x 4 elements.
-    for (len, groups) in [(1, 1), (4096, 1), (4097, 2), (1 << 20, 256), ((1 << 20) + 1, 257)] {
-        let dispatches = plan(&[own(len), own(len)], &limits);
-        assert_eq!(shape(&dispatches), [(Element::Quads, 0, len as u32)]);
-        assert_eq!(dispatches[0].grid, [groups, 1], "{len}");
-    }
-    // As many elements as a dispatch can count in any shape.
-    let huge = DispatchLimits { binding: 1 << 40, quads_per_invocation: 64, ..WEBGPU };
+fn a_u32_counts_the_elements_of_a_piece() {
+    let huge = DispatchLimits { binding: 1 << 40, ..WEBGPU };
     assert_eq!(plan(&[own(1 << 31)], &huge)[0].len, 1 << 31);
     assert_eq!(plan(&[own((1 << 31) + 4)], &huge)[0].len, 1 << 31);
 }
@@ -100,33 +85,23 @@ fn any_vector(total: u64) -> impl Strategy<Value = Vec<Span>> {
 }
 
 proptest! {
-    /// Every element of every vector is in exactly one dispatch, at its own address, and no
+    /// Every element of every vector is in exactly one piece, at its own address, and no
     /// binding is misaligned, too large, or reaches past the end of an unpadded range.
     #[test]
-    fn dispatches_cover_each_element_once(
+    fn pieces_cover_each_element_once(
         vectors in (1_u64..3000).prop_flat_map(|n| proptest::collection::vec(any_vector(n), 1..5)),
         binding in 32_u64..4096,
         alignment in prop_oneof![Just(16_u64), Just(32)],
-        workgroups in 1_u32..5,
-        workgroup_size in 1_u32..65,
-        quads_per_invocation in 1_u32..9,
     ) {
-        let limits =
-            DispatchLimits { binding, alignment, workgroups, workgroup_size, quads_per_invocation };
-        let dispatches = plan(&vectors, &limits);
+        let pieces = plan(&vectors, &DispatchLimits { binding, alignment, ..WEBGPU });
         let mut next = 0;
-        for dispatch in &dispatches {
-            prop_assert_eq!(dispatch.first, next);
-            next += u64::from(dispatch.len);
-            let [columns, rows] = dispatch.grid;
-            prop_assert!(columns <= workgroups && rows <= workgroups);
-            let per_workgroup = u64::from(workgroup_size) * u64::from(quads_per_invocation);
-            prop_assert!(u64::from(columns) * u64::from(rows) * per_workgroup
-                >= u64::from(dispatch.len.div_ceil(4)));
-            for (spans, bound) in vectors.iter().zip(&dispatch.bindings) {
+        for piece in &pieces {
+            prop_assert_eq!(piece.first, next);
+            next += u64::from(piece.len);
+            for (spans, bound) in vectors.iter().zip(&piece.bindings) {
                 let before: u64 = spans[..bound.span].iter().map(|s| s.len).sum();
                 let span = spans[bound.span];
-                let address = span.offset + 4 * (dispatch.first - before);
+                let address = span.offset + 4 * (piece.first - before);
                 prop_assert_eq!(bound.offset + 4 * u64::from(bound.shift), address);
                 prop_assert_eq!(bound.offset % alignment, 0);
                 // Alignment may leave no room for four elements below a tiny limit; such limits
@@ -136,7 +111,7 @@ proptest! {
                 let end = span.offset + 4 * span.len;
                 let reach = if span.padded { end.next_multiple_of(16) } else { end };
                 prop_assert!(bound.offset + bound.size <= reach.max(end + 12 * u64::from(span.padded)));
-                if dispatch.element == Element::Quads {
+                if piece.element == Element::Quads {
                     prop_assert_eq!(bound.shift % 4, 0);
                     prop_assert_eq!(address % 16, 0);
                 }

@@ -105,13 +105,10 @@ pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, R
             }
             let all = place == KernelPlace::AllRows;
             let rows = if all { WhichRows::All } else { WhichRows::Named };
-            let (grads_written, grads_in_parts) = (false, false);
-            let kernel = RowsKernel { step, rows, row_wise, means, grads_written, grads_in_parts };
+            let kernel = RowsKernel { step, rows, row_wise, means, grads_in_parts: false };
             printed::<R>(&kernel)
         }
-        KernelPlace::RowSums => {
-            printed::<R>(&SumKernel { precision, grads_written: false, workgroup_size })
-        }
+        KernelPlace::RowSums => printed::<R>(&SumKernel { precision, workgroup_size }),
         KernelPlace::Scan => {
             printed::<R>(&ScanKernel { precision, element, windows, with_norm, only_finite })
         }

@@ -89,7 +89,6 @@ fn prints<R: Rule>(rule: &R, choice: &KernelChoice) {
         rows: WhichRows::Named,
         row_wise: choice.row_wise,
         means: false,
-        grads_written: false,
         grads_in_parts: false,
     };
     let (with_norm, only_finite) = (guard.max_norm.is_some(), guard.skips_elements());
@@ -107,7 +106,7 @@ fn prints<R: Rule>(rule: &R, choice: &KernelChoice) {
             check(&RowsKernel { step, means: true, row_wise: true, ..rows }, &printed);
         }
         KernelPlace::RowSums => {
-            check(&SumKernel { precision, grads_written: false, workgroup_size }, &printed);
+            check(&SumKernel { precision, workgroup_size }, &printed);
         }
         KernelPlace::Scan => {
             let kernel = ScanKernel { precision, element, windows, with_norm, only_finite };

@@ -4,79 +4,37 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::errors::DeviceError;
-use super::scope::{caught, new_buffer};
+use super::kernel::range;
+use super::memory::{PART_BYTES, Part, PartGuard, PartPool};
+use super::scope::caught;
 
-/// Bytes in a slot of the device's own pool: the largest alignment that WebGPU lets a device ask
-/// for, and the most that a rule's uniforms may take.
-pub(crate) const SLOT_BYTES: u64 = 256;
-/// Slots in a page of the smallest slots: 16 KiB.
-const SLOTS_PER_PAGE: u32 = 64;
-/// Slots in a page, however large they are.
-const FEWEST_SLOTS_PER_PAGE: u32 = 4;
+/// The maximum number of bytes of a rule's uniforms: the smallest slot.
+pub(crate) const SLOT_BYTES: u64 = PART_BYTES;
 
-/// The slots of a device. Pages are added when all slots are taken and never given back, so that
-/// a warm optimizer allocates nothing.
+/// The slots of a device. They come back, so that a warm optimizer allocates nothing.
 #[derive(Debug)]
 pub(crate) struct SlotPool {
-    /// A multiple of [`SLOT_BYTES`].
-    slot_bytes: u64,
+    parts: PartPool,
+    /// The largest uniform binding.
+    max_bytes: u64,
     layout: OnceLock<wgpu::BindGroupLayout>,
-    pages: Mutex<Vec<Page>>,
-    free: Arc<Mutex<Vec<SlotIndex>>>,
+    /// Of each page, by its number.
+    groups: Mutex<Vec<Option<wgpu::BindGroup>>>,
 }
 
-#[derive(Clone, Debug)]
-struct Page {
-    buffer: wgpu::Buffer,
-    bind_group: wgpu::BindGroup,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct SlotIndex {
-    page: usize,
-    slot: u32,
-}
-
-/// A slot taken from the pool; it goes back when the last of its guards is dropped.
+/// A slot taken from the pool; it is free again when the last of its guards is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    guard: Arc<SlotGuard>,
-    offset: u32,
-    buffer: wgpu::Buffer,
+    part: Part,
     pub(crate) bind_group: wgpu::BindGroup,
 }
 
-/// Gives a slot back when dropped. Holds no handle of wgpu's, so that it is `Send` everywhere.
-#[derive(Debug)]
-pub(crate) struct SlotGuard {
-    index: SlotIndex,
-    free: Arc<Mutex<Vec<SlotIndex>>>,
-}
-
-impl Drop for SlotGuard {
-    fn drop(&mut self) {
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
-    }
-}
-
-impl Default for SlotPool {
-    fn default() -> Self {
-        Self::of_bytes(SLOT_BYTES)
-    }
-}
-
 impl SlotPool {
-    /// A pool whose slots hold at least `bytes`, which is at most the largest uniform binding.
-    pub(crate) fn of_bytes(bytes: u64) -> Self {
-        let slot_bytes = bytes.max(1).next_multiple_of(SLOT_BYTES);
-        let (layout, pages, free) = Default::default();
-        Self { slot_bytes, layout, pages, free }
-    }
-
-    fn slots_per_page(&self) -> u32 {
-        // At most `SLOTS_PER_PAGE`.
-        let slots = (SLOT_BYTES * u64::from(SLOTS_PER_PAGE) / self.slot_bytes) as u32;
-        slots.max(FEWEST_SLOTS_PER_PAGE)
+    /// No memory yet, on a device with `limits`.
+    pub(crate) fn new(limits: &wgpu::Limits) -> Self {
+        let parts = PartPool::new("uniforms", limits, u64::MAX);
+        let max_bytes = limits.max_uniform_buffer_binding_size;
+        Self { parts, max_bytes, layout: OnceLock::new(), groups: Mutex::default() }
     }
 
     /// The layout of the bind group that holds a slot: one uniform with a dynamic offset.
@@ -87,12 +45,7 @@ impl SlotPool {
         if let Some(layout) = self.layout.get() {
             return Ok(layout.clone());
         }
-        let layout = caught(device, || Self::new_layout(device))?;
-        Ok(self.layout.get_or_init(|| layout).clone())
-    }
-
-    fn new_layout(device: &wgpu::Device) -> wgpu::BindGroupLayout {
-        device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        let descriptor = wgpu::BindGroupLayoutDescriptor {
             label: Some("wgpu-optim uniforms"),
             entries: &[wgpu::BindGroupLayoutEntry {
                 binding: 0,
@@ -104,49 +57,26 @@ impl SlotPool {
                 },
                 count: None,
             }],
-        })
-    }
-
-    /// A free slot; a new page if there is none.
-    pub(crate) fn take(&self, device: &wgpu::Device) -> Result<Slot, DeviceError> {
-        let mut pages = self.pages.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = free().pop();
-        let index = match taken {
-            Some(index) => index,
-            None => {
-                let layout = self.layout(device)?;
-                let page = self.page(device, &layout)?;
-                pages.push(page);
-                let page = pages.len() - 1;
-                free()
-                    .extend((1..self.slots_per_page()).rev().map(|slot| SlotIndex { page, slot }));
-                SlotIndex { page, slot: 0 }
-            }
         };
-        let Page { buffer, bind_group } = pages[index.page].clone();
-        let guard = Arc::new(SlotGuard { index, free: Arc::clone(&self.free) });
-        // A page is a few slots of at most the largest uniform binding, which a u32 counts.
-        let offset = index.slot * self.slot_bytes as u32;
-        Ok(Slot { guard, offset, buffer, bind_group })
+        let layout = caught(device, || device.create_bind_group_layout(&descriptor))?;
+        Ok(self.layout.get_or_init(|| layout).clone())
     }
 
-    fn page(
-        &self,
-        device: &wgpu::Device,
-        layout: &wgpu::BindGroupLayout,
-    ) -> Result<Page, DeviceError> {
-        let size = self.slot_bytes * u64::from(self.slots_per_page());
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        // Mapped, so that all of it is initialized at once. Otherwise wgpu clears what was never
-        // written when the page is first submitted, and that can undo the write of a slot that
-        // another thread has taken in the meantime.
-        let buffer = new_buffer(device, "uniforms", size, usage, true)?;
-        let bind_group = caught(device, || {
-            buffer.unmap();
-            uniform_group(device, layout, &buffer, self.slot_bytes)
-        })?;
-        Ok(Page { buffer, bind_group })
+    /// A free slot of at least `bytes` bytes, which is at most the largest uniform binding.
+    pub(crate) fn take(&self, device: &wgpu::Device, bytes: u64) -> Result<Slot, DeviceError> {
+        let part = self.parts.take(device, bytes)?;
+        let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = part.page.and_then(|page| groups.get(page)?.clone()) {
+            return Ok(Slot { part, bind_group: known });
+        }
+        let (layout, size) = (self.layout(device)?, part.size.min(self.max_bytes));
+        let bind_group = caught(device, || uniform_group(device, &layout, &part.buffer, size))?;
+        if let Some(page) = part.page {
+            let known = groups.len().max(page + 1);
+            groups.resize(known, None);
+            groups[page] = Some(bind_group.clone());
+        }
+        Ok(Slot { part, bind_group })
     }
 }
 
@@ -162,11 +92,7 @@ pub(crate) fn uniform_group(
         layout,
         entries: &[wgpu::BindGroupEntry {
             binding: 0,
-            resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding {
-                buffer,
-                offset: 0,
-                size: wgpu::BufferSize::new(size),
-            }),
+            resource: wgpu::BindingResource::Buffer(range(buffer, 0, size)),
         }],
     })
 }
@@ -174,17 +100,17 @@ pub(crate) fn uniform_group(
 impl Slot {
     /// The dynamic offset to bind with.
     pub(crate) fn offset(&self) -> u32 {
-        self.offset
+        self.part.offset as u32 // in a page of few parts, or of at most 1 MiB
     }
 
     /// Queues the slot's new content, ahead of all that is submitted from now on.
     pub(crate) fn write(&self, queue: &wgpu::Queue, bytes: &[u8]) {
-        queue.write_buffer(&self.buffer, u64::from(self.offset()), bytes);
+        queue.write_buffer(&self.part.buffer, self.part.offset, bytes);
     }
 
     /// A guard to be dropped when the work that reads the slot is done.
-    pub(crate) fn guard(&self) -> Arc<SlotGuard> {
-        Arc::clone(&self.guard)
+    pub(crate) fn guard(&self) -> Arc<PartGuard> {
+        Arc::clone(&self.part.guard)
     }
 }
 
@@ -195,19 +121,18 @@ mod tests {
     #[test]
     fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), DeviceError> {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-        let pool = SlotPool::default();
-        let pages = || pool.pages.lock().unwrap_or_else(PoisonError::into_inner).len();
+        let pool = SlotPool::new(&device.limits());
+        let pages = || pool.groups.lock().unwrap_or_else(PoisonError::into_inner).len();
         for _ in 0..1000 {
-            drop(pool.take(&device)?.guard());
+            drop(pool.take(&device, 64)?.guard());
         }
         assert_eq!(pages(), 1);
-        let held: Vec<Slot> = (0..65).map(|_| pool.take(&device)).collect::<Result<_, _>>()?;
+        let held = (0..17).map(|_| pool.take(&device, 256)).collect::<Result<Vec<_>, _>>()?;
         assert_eq!(pages(), 2);
-        let mut places: Vec<_> =
-            held.iter().map(|slot| (slot.guard.index.page, slot.offset())).collect();
+        let mut places: Vec<_> = held.iter().map(|slot| (slot.part.page, slot.offset())).collect();
         places.sort_unstable();
         places.dedup();
-        assert_eq!(places.len(), 65, "no slot is given out twice");
+        assert_eq!(places.len(), 17, "no slot is given out twice");
         Ok(())
     }
 }

@@ -9,7 +9,7 @@
 //! windows, so that any number of views of one buffer is one dispatch.
 
 use super::kernel::range;
-use super::plan::{Dispatch, DispatchLimits, Element, Span, plan};
+use super::plan::{DispatchLimits, Element, Piece, Span, plan};
 use super::shape::KernelShape;
 
 /// A run of elements in one of the buffers.
@@ -179,7 +179,7 @@ pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispat
         let cells = vectors.map(|places| in_cells(places, limits.cell()));
         let spans: Vec<Vec<Span>> =
             cells.iter().map(|places| places.iter().map(|place| place.span).collect()).collect();
-        for piece in plan(&spans, &without_grid(limits.dispatch)) {
+        for piece in plan(&spans, &limits.dispatch) {
             let at = |vector: usize| {
                 let binding = &piece.bindings[vector];
                 let address = binding.offset + 4 * u64::from(binding.shift);
@@ -199,7 +199,7 @@ fn add(
     dispatches: &mut Vec<TableDispatch>,
     open: &mut Vec<usize>,
     tensor: &Tensor,
-    piece: &Dispatch,
+    piece: &Piece,
     [params, grads, state]: [(Window, u64); 3],
     limits: &TableLimits,
 ) {
@@ -248,11 +248,6 @@ fn add(
             unused_1: 0,
         });
     }
-}
-
-/// Limits for [`plan`] to cut by bindings alone: the grid is that of the blocks.
-fn without_grid(limits: DispatchLimits) -> DispatchLimits {
-    DispatchLimits { workgroups: 1 << 15, workgroup_size: 1 << 8, ..limits }
 }
 
 /// Cuts places where a cell ends.

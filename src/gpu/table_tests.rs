@@ -7,7 +7,6 @@ const WEBGPU: TableLimits = TableLimits {
         alignment: 256,
         workgroups: 65535,
         workgroup_size: 128,
-        quads_per_invocation: 1,
     },
     windows: 6,
     routes: 16,
@@ -186,8 +185,7 @@ proptest! {
             alignment: 32,
             workgroups,
             workgroup_size: 8,
-            quads_per_invocation: 1,
-        };
+            };
         let limits = TableLimits { dispatch, windows, routes, block };
         let mut computed = std::collections::HashMap::new();
         for dispatch in table(&tensors, &limits) {

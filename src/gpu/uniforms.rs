@@ -2,15 +2,13 @@
 
 use super::context::Gpu;
 use super::errors::DeviceError;
-use super::slots::{SLOT_BYTES, Slot, SlotPool};
+use super::slots::Slot;
 use crate::rules::Rule;
 use crate::step::{Schedule, Tensors, scheduled};
 
 /// Those of the last step, and where they are: steps with the same ones share them.
 #[derive(Debug)]
 pub(super) struct StepUniforms<R: Rule> {
-    /// For more groups than a slot of the device's pool holds.
-    own: Option<SlotPool>,
     known: Vec<R::Uniforms>,
     slot: Option<Slot>,
     /// Those of the next step, in memory that is used again.
@@ -20,9 +18,7 @@ pub(super) struct StepUniforms<R: Rule> {
 impl<R: Rule> StepUniforms<R> {
     /// Of so many groups.
     pub(super) fn new(groups: usize) -> Self {
-        let bytes = Self::bytes(groups);
-        let own = (bytes > SLOT_BYTES).then(|| SlotPool::of_bytes(bytes));
-        Self { own, known: Vec::new(), slot: None, next: Vec::with_capacity(groups) }
+        Self { known: Vec::new(), slot: None, next: Vec::with_capacity(groups) }
     }
 
     /// Bytes of all groups.
@@ -43,8 +39,7 @@ impl<R: Rule> StepUniforms<R> {
         let next: &[u8] = bytemuck::cast_slice(&self.next);
         // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
         if self.slot.is_none() || bytemuck::cast_slice::<_, u8>(&self.known) != next {
-            let pool = self.own.as_ref().unwrap_or(gpu.slots());
-            let slot = pool.take(gpu.device())?;
+            let slot = gpu.slots().take(gpu.device(), next.len() as u64)?;
             gpu.catch(|| slot.write(gpu.queue(), next))?;
             self.slot = Some(slot);
             std::mem::swap(&mut self.known, &mut self.next);

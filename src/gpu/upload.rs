@@ -26,22 +26,13 @@ pub(crate) struct UploadPlace {
 }
 
 impl Upload {
-    /// For structs that are bound as storage.
-    pub(crate) fn storage(gpu: &Gpu) -> Self {
-        let limits = gpu.device().limits();
-        Self::aligned(limits.min_storage_buffer_offset_alignment, &limits)
-    }
-
-    /// For structs that are bound as either.
-    pub(crate) fn both(gpu: &Gpu) -> Self {
+    /// For structs that are bound as storage or as uniforms.
+    pub(crate) fn new(gpu: &Gpu) -> Self {
         let limits = gpu.device().limits();
         let storage = limits.min_storage_buffer_offset_alignment;
-        Self::aligned(storage.max(limits.min_uniform_buffer_offset_alignment), &limits)
-    }
-
-    fn aligned(alignment: u32, limits: &wgpu::Limits) -> Self {
+        let alignment = storage.max(limits.min_uniform_buffer_offset_alignment).max(16) as usize;
         let max_bytes = usize::try_from(limits.max_buffer_size).unwrap_or(usize::MAX);
-        Self { alignment: alignment.max(16) as usize, max_bytes, buffers: Vec::new() }
+        Self { alignment, max_bytes, buffers: Vec::new() }
     }
 
     /// Adds a struct, or several that are bound together.

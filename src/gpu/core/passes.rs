@@ -6,7 +6,7 @@ use crate::gpu::guard::Gradients;
 use crate::gpu::kernels::{StepChoice, TableKernel};
 use crate::gpu::pass::{BoundDispatch, Pass};
 use crate::gpu::plan::Element;
-use crate::gpu::rows::{RowsContext, bind_all_rows, bind_named_rows};
+use crate::gpu::rows::RowsBinder;
 use crate::gpu::table::{Place, TableDispatch, Tensor, table};
 use crate::gpu::tensors::{Buffers, Grads, check};
 use crate::gpu::upload::Upload;
@@ -76,8 +76,8 @@ impl<R: Rule> Core<R> {
             (Some(_), Some(grads)) => {
                 let (step, group) = self.rows_choice(0);
                 let (gpu, width, state) = (&self.gpu, self.row_width, &self.state);
-                let context = RowsContext::new(gpu, step, width, (0, group), &params[0], state);
-                bind_all_rows(&context, &mut self.rows[0], grads)?
+                let binder = RowsBinder::new(gpu, step, width, (0, group), &params[0], state)?;
+                binder.all(&mut self.rows[0], grads)?
             }
             _ => {
                 self.state.buffers().for_each(|buffer| buffers.mark_written(buffer));
@@ -94,7 +94,7 @@ impl<R: Rule> Core<R> {
         dispatches: &[TableDispatch],
         buffers: &Buffers,
     ) -> Result<Pass, GroupError> {
-        let mut upload = Upload::storage(&self.gpu);
+        let mut upload = Upload::new(&self.gpu);
         let blocks: Vec<_> = dispatches.iter().map(|d| upload.push(&d.blocks)).collect();
         let uploaded = upload.send(&self.gpu)?;
         let mut pass = Pass::default();
@@ -164,9 +164,9 @@ impl<R: Rule> Core<R> {
                     let (step, group) = self.rows_choice(index);
                     let (gpu, width, scans) = (&self.gpu, self.row_width, self.guard.scans());
                     let place = (index, group);
-                    let context = RowsContext::new(gpu, step, width, place, params, &self.state);
-                    let memory = &mut self.rows[index];
-                    let bound = bind_named_rows(&context, memory, gradients, indices, scans)
+                    let binder = RowsBinder::new(gpu, step, width, place, params, &self.state)?;
+                    let bound = binder
+                        .named(&mut self.rows[index], gradients, indices, scans)
                         .map_err(|error| GroupError::of_tensor(index, error))?;
                     passes.sums.append(bound.sums);
                     passes.steps.append(bound.steps);

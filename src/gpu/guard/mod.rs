@@ -100,7 +100,7 @@ impl GuardMemory {
         check_limits(&gpu.device().limits(), plan.blocks as u64)?;
         let counts = self.grow(gpu, plan.blocks as u64)?;
         let mut pass = Pass::default();
-        let mut upload = Upload::both(gpu); // the policy is a uniform
+        let mut upload = Upload::new(gpu);
         let entries: Vec<_> =
             plan.dispatches.iter().map(|dispatch| upload.push(&dispatch.entries())).collect();
         let policy = upload.push(&[Policy::of(&self.guard)]);

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::plan::{Dispatch, DispatchLimits, Element, MAX_LOOP_ITERATIONS};
+use super::super::plan::{DispatchLimits, Element, MAX_LOOP_ITERATIONS, Piece};
 use super::lists::{List, Starts};
 use crate::step::RowsError;
 
@@ -54,7 +54,6 @@ pub(super) struct RowsDispatch {
     /// Which part of the gradients.
     pub(super) grads: usize,
     pub(super) grid: [u32; 2],
-    /// Less its starts.
     pub(super) job: Job,
 }
 
@@ -88,7 +87,7 @@ pub(super) fn dispatches(
     work: Work,
     list: &List,
     width: u32,
-    (table, grads): (&[Dispatch], &[Dispatch]),
+    (table, grads): (&[Piece], &[Piece]),
     limits: &DispatchLimits,
 ) -> Vec<RowsDispatch> {
     // Of a row in the table, and invocations of each row.
@@ -99,11 +98,9 @@ pub(super) fn dispatches(
     let mut all = Vec::new();
     for (grads_number, grads_part) in grads.iter().enumerate() {
         for (table_number, table_part) in table.iter().enumerate() {
-            let mut rows = within(&list.starts, table_width, table_part);
-            if let Some(starts) = &list.gradient_starts {
-                let others = within(starts, width, grads_part);
-                rows = rows.start.max(others.start)..rows.end.min(others.end);
-            }
+            let rows = within(&list.starts, table_width, table_part);
+            let shift =
+                |part: &Piece, vector: usize| part.bindings.get(vector).map_or(0, |b| b.shift);
             let whole = grads.len() == 1 && width.is_multiple_of(4);
             let in_quads = whole && of_quads(table_part) && of_quads(grads_part);
             let element = match work {
@@ -114,11 +111,18 @@ pub(super) fn dispatches(
                 width,
                 table_width,
                 first_row: rows.start as u32, // of a list, whose words a u32 counts
-                run_first: list.starts.run_first(),
+                run_first: match &list.starts {
+                    Starts::Listed(_) => 0,
+                    Starts::All(rows) => rows.start as u32, // a table of all rows has fewer than 2^32
+                },
                 table_first: table_part.first as u32,
                 table_len: table_part.len,
                 grads_first: grads_part.first as u32,
                 grads_len: grads_part.len,
+                params_start: shift(table_part, 0),
+                grads_start: shift(grads_part, 0),
+                // All state vectors begin alike.
+                state_start: shift(table_part, usize::from(work != Work::Mean)),
                 width_as_real: width as f32,
                 ..Job::default()
             };
@@ -135,7 +139,7 @@ pub(super) fn dispatches(
 }
 
 /// Which of the rows that begin at `starts` reach into a part.
-fn within(starts: &Starts, width: u32, part: &Dispatch) -> Range<usize> {
+fn within(starts: &Starts, width: u32, part: &Piece) -> Range<usize> {
     let (width, end) = (u64::from(width), part.first + u64::from(part.len));
     match starts {
         Starts::Listed(starts) => {
@@ -151,14 +155,14 @@ fn within(starts: &Starts, width: u32, part: &Dispatch) -> Range<usize> {
 }
 
 /// Whether a part has only whole quads, counted from the vector's start.
-fn of_quads(part: &Dispatch) -> bool {
+fn of_quads(part: &Piece) -> bool {
     part.element == Element::Quads && part.first.is_multiple_of(4) && part.len.is_multiple_of(4)
 }
 
 /// Shares `rows` rows of `quads` invocations each out among as few dispatches as their threads allow:
 /// several rows each, or a part of one.
 fn shares(job: Job, quads: u32, rows: usize, limits: &DispatchLimits) -> Vec<(Job, [u32; 2])> {
-    let max = limits.max_quads().min(u64::from(u32::MAX)) as u32;
+    let max = limits.max_invocations();
     let (row_step, quad_step) = ((max / quads).max(1), quads.min(max));
     let mut shares = Vec::new();
     for row in (0..rows as u32).step_by(row_step as usize) {
@@ -178,20 +182,15 @@ mod tests {
     use super::super::super::plan::{Span, plan};
     use super::*;
 
-    const LIMITS: DispatchLimits = DispatchLimits {
-        binding: 256,
-        alignment: 32,
-        workgroups: 65535,
-        workgroup_size: 64,
-        quads_per_invocation: 1,
-    };
+    const LIMITS: DispatchLimits =
+        DispatchLimits { binding: 256, alignment: 32, workgroups: 65535, workgroup_size: 64 };
 
-    fn parts(offset: u64, len: u64) -> Vec<Dispatch> {
+    fn parts(offset: u64, len: u64) -> Vec<Piece> {
         plan(&[vec![Span { offset, len, padded: false }]], &LIMITS)
     }
 
     fn list(starts: &[u64]) -> List {
-        List { starts: Starts::Listed(starts.to_vec()), longest: 1, ..List::default() }
+        List { starts: Starts::Listed(starts.to_vec()), longest: 1, words: Vec::new() }
     }
 
     /// A table of 100 elements in parts of 64 and 36: the row of 8 at 60 lies in both.
@@ -217,7 +216,7 @@ mod tests {
     fn means_go_by_the_parts_of_the_state() {
         let limits = DispatchLimits { binding: 256, ..LIMITS };
         let state = parts(0, 100);
-        let grads = [Dispatch { len: 160, ..parts(0, 64)[0].clone() }];
+        let grads = [Piece { len: 160, ..parts(0, 64)[0].clone() }];
         let found = dispatches(Work::Mean, &list(&[3, 63, 64, 99]), 40, (&state, &grads), &limits);
         let part = |d: &RowsDispatch| {
             ([d.job.table_first, d.job.table_len], d.job.first_row, d.job.threads)
@@ -228,7 +227,7 @@ mod tests {
 
     #[test]
     fn only_whole_quads_on_whole_groups_go_four_at_a_time() {
-        let access = |width, table: &[Dispatch], grads: &[Dispatch]| {
+        let access = |width, table: &[Piece], grads: &[Piece]| {
             dispatches(Work::Step, &list(&[0]), width, (table, grads), &LIMITS)[0].element
         };
         let (vector, scalar) = (Element::Quads, Element::Scalars);
@@ -247,12 +246,6 @@ mod tests {
         let order: Vec<_> = found.iter().map(|d| (d.grads, d.table)).collect();
         assert_eq!(order, [(0, 0), (0, 1), (1, 0), (1, 1)]);
         assert_eq!((found[3].job.grads_first, found[3].job.grads_len), (64, 16));
-        // With one row of gradients each, 0 to 40 and 40 to 80, only where both rows are.
-        let sums = List { gradient_starts: Some(Starts::Listed(vec![0, 40])), ..list(&[0, 60]) };
-        let found = sum(&sums);
-        let order: Vec<_> =
-            found.iter().map(|d| (d.grads, d.table, d.job.first_row, d.job.threads)).collect();
-        assert_eq!(order, [(0, 0, 0, 20), (0, 1, 1, 10), (1, 0, 1, 10), (1, 1, 1, 10)]);
     }
 
     #[test]

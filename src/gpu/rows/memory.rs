@@ -1,4 +1,4 @@
-//! The device memory of steps over rows of a tensor, kept from step to step.
+//! The memory of steps over rows of a tensor, kept from step to step.
 
 use super::super::context::Gpu;
 use super::super::errors::StepError;
@@ -9,40 +9,27 @@ use crate::step::NamedRows;
 #[derive(Debug, Default)]
 pub(in crate::gpu) struct RowsMemory {
     pub(super) named: NamedRows,
-    pub(super) scratch: RowsScratch,
+    pub(super) scratch: Scratch,
 }
 
-/// Device memory of a step over rows.
+/// Device memory of an optimizer's own, by number: what the parameters of each row share, then the sums of
+/// each run that needs them.
 #[derive(Debug, Default)]
-pub(super) struct RowsScratch {
-    /// Sums of row gradients, for each run that needs them.
-    sums: Vec<Scratch>,
-    /// What the parameters of each row share.
-    pub(super) shared: Scratch,
-}
-
-impl RowsScratch {
-    /// Room for the sums of run number `run`.
-    pub(super) fn sums(&mut self, gpu: &Gpu, run: usize, len: usize) -> Result<GpuVec, StepError> {
-        self.sums.resize_with(self.sums.len().max(run + 1), Scratch::default);
-        self.sums[run].room(gpu, len)
-    }
-}
-
-/// Device memory of an optimizer's own, made when it is first needed.
-#[derive(Debug, Default)]
-pub(super) struct Scratch(Option<GpuVec>);
+pub(super) struct Scratch(Vec<Option<GpuVec>>);
 
 impl Scratch {
-    /// Room for `len` elements.
-    pub(super) fn room(&mut self, gpu: &Gpu, len: usize) -> Result<GpuVec, StepError> {
-        let known = self.0.take().filter(|vector| vector.len() >= len);
-        let vector = match known {
-            Some(vector) => vector,
-            None => gpu.zeros(len).map_err(StepError::State)?,
-        };
+    /// Room for `len` elements in number `number`.
+    pub(super) fn room(
+        &mut self,
+        gpu: &Gpu,
+        number: usize,
+        len: usize,
+    ) -> Result<GpuVec, StepError> {
+        self.0.resize(self.0.len().max(number + 1), None);
+        let known = self.0[number].take().filter(|vector| vector.len() >= len);
+        let vector = known.map_or_else(|| gpu.zeros(len), Ok).map_err(StepError::State)?;
         let part = vector.padded_slice(0, len).map_err(StepError::State)?;
-        self.0 = Some(vector);
+        self.0[number] = Some(vector);
         Ok(part)
     }
 }

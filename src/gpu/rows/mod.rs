@@ -6,16 +6,16 @@
 //! them and uploads a list of rows, each with its occurrences; one kernel sums the occurrences of
 //! a row and steps it in place.
 //!
-//! Three cases need a separate pass that sums into scratch memory first: row gradients larger than one
-//! binding, whose occurrences of a row may lie in several; rows with more occurrences than one loop may
-//! have; and a guard, which looks at the sums.
+//! A separate pass sums into scratch memory first where a step cannot read the gradients in place (in
+//! several bindings, or in a buffer that it writes to), where a row has more occurrences than one loop may
+//! have, and for a guard, which looks at the sums.
 
 mod bind;
 mod dispatches;
 mod lists;
 mod memory;
 
-pub(super) use bind::{RowsContext, bind_all_rows, bind_named_rows};
+pub(super) use bind::RowsBinder;
 #[cfg(test)]
 pub(super) use dispatches::Job;
 pub(super) use dispatches::check_row_length;
