@@ -6,23 +6,6 @@
 @group(0) @binding(0) var<storage, read> partials: array<Partial>;
 @group(0) @binding(1) var<storage, read_write> reduced: array<Partial>;
 
-override with_norm: bool;
-
-var<workgroup> sums: array<Real, workgroup_size>;
-var<workgroup> tallies: array<vec4<u32>, workgroup_size>;
-
-// A part of a tree over 64: eight values, `stride` apart, into the first.
-fn fold(first: u32, stride: u32) {
-    for (var half = 4u; half > 0u; half /= 2u) {
-        for (var k = 0u; k < half; k++) {
-            let here = first + stride * k;
-            let there = here + stride * half;
-            if (with_norm) { sums[here] = add(sums[here], sums[there]); }
-            tallies[here] = join(tallies[here], tallies[there]);
-        }
-    }
-}
-
 @compute @workgroup_size(workgroup_size)
 fn reduce(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -44,17 +27,6 @@ fn reduce(
         }
         if (with_norm) { sum = add(sum, from_bits(bits)); }
     }
-    sums[lane] = sum;
-    tallies[lane] = tally;
-    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
-    workgroupBarrier();
-    if (lane < 8u) { fold(lane, 8u); }
-    workgroupBarrier();
-    if (lane == 0u && begin < end) {
-        fold(0u, 1u);
-        var total = sums[0];
-        total = add(total, total.zwzw);
-        total = add(total, total.yyyy);
-        reduced[block] = Partial(tallies[0], to_bits(total).x);
-    }
+    let result = folded(lane, sum, tally);
+    if (lane == 0u && begin < end) { reduced[block] = result; }
 }

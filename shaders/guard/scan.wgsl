@@ -42,12 +42,7 @@ struct Lane {
 @group(0) @binding(1) var<storage, read_write> carried: array<Lane>;
 @group(0) @binding(2) var<storage, read_write> partials: array<Partial>;
 
-override with_norm: bool;
 override only_finite: bool;
-
-var<workgroup> sums: array<Real, workgroup_size>;
-var<workgroup> counts: array<u32, workgroup_size>;
-var<workgroup> firsts: array<u32, workgroup_size>;
 
 struct Found {
     sum: Real,
@@ -89,19 +84,6 @@ fn look(found: ptr<function, Found>, gradients: vec4<u32>, position: u32) {
     }
 }
 
-// A part of a tree over 64: eight values, `stride` apart, into the first.
-fn fold(first: u32, stride: u32) {
-    for (var half = 4u; half > 0u; half /= 2u) {
-        for (var k = 0u; k < half; k++) {
-            let here = first + stride * k;
-            let there = here + stride * half;
-            if (with_norm) { sums[here] = add(sums[here], sums[there]); }
-            counts[here] += counts[there];
-            firsts[here] = min(firsts[here], firsts[there]);
-        }
-    }
-}
-
 @compute @workgroup_size(workgroup_size)
 fn scan(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -125,27 +107,12 @@ fn scan(
         return;
     }
 
-    sums[lane] = found.sum;
-    counts[lane] = found.count;
-    firsts[lane] = found.first;
-    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
-    workgroupBarrier();
-    if (lane < 8u) { fold(lane, 8u); }
-    workgroupBarrier();
-    if (lane == 0u) {
-        fold(0u, 1u);
-        var result = Partial(no_tally, 0u);
-        if (counts[0] > 0u) {
-            let low = block.first_low + firsts[0];
-            let carry = select(0u, 1u, low < block.first_low);
-            result.tally = vec4<u32>(counts[0], 0u, low, block.first_high + carry);
-        }
-        if (with_norm) {
-            var total = sums[0];
-            total = add(total, total.zwzw);
-            total = add(total, total.yyyy);
-            result.sum = to_bits(total).x;
-        }
-        partials[block.number] = result;
+    var tally = no_tally;
+    if (found.count > 0u) {
+        let low = block.first_low + found.first;
+        let carry = select(0u, 1u, low < block.first_low);
+        tally = vec4<u32>(found.count, 0u, low, block.first_high + carry);
     }
+    let result = folded(lane, found.sum, tally);
+    if (lane == 0u) { partials[block.number] = result; }
 }

@@ -24,7 +24,9 @@ pub(crate) trait Kernel: Any + Clone + Eq + Hash + Debug + Send {
     fn text(&self) -> String;
 
     /// The values of the WGSL's overrides.
-    fn constants(&self) -> Vec<(&'static str, f64)>;
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        Vec::new()
+    }
 }
 
 /// A kernel on a device.
@@ -45,9 +47,7 @@ impl Gpu {
         self.kernels().insert(kernel.clone(), compiled.clone());
         Ok(compiled)
     }
-}
 
-impl Gpu {
     /// The bind group through which kernels that step read a guard's decision.
     pub(crate) fn decision_group(
         &self,
@@ -63,10 +63,7 @@ impl Gpu {
             device.create_bind_group(&wgpu::BindGroupDescriptor {
                 label: Some("wgpu-optim decision"),
                 layout: &layout,
-                entries: &[wgpu::BindGroupEntry {
-                    binding: 0,
-                    resource: outcome.as_entire_binding(),
-                }],
+                entries: &[entry((0, whole(outcome)))],
             })
         })
     }
@@ -148,10 +145,6 @@ impl Compiled {
         gpu: &Gpu,
         buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
     ) -> Result<wgpu::BindGroup, DeviceError> {
-        let entry = |(binding, buffer)| wgpu::BindGroupEntry {
-            binding,
-            resource: wgpu::BindingResource::Buffer(buffer),
-        };
         let entries: Vec<_> = (0..).zip(buffers).map(entry).collect();
         gpu.catch(|| {
             gpu.device().create_bind_group(&wgpu::BindGroupDescriptor {
@@ -161,6 +154,10 @@ impl Compiled {
             })
         })
     }
+}
+
+fn entry((binding, buffer): (u32, wgpu::BufferBinding<'_>)) -> wgpu::BindGroupEntry<'_> {
+    wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(buffer) }
 }
 
 /// A part of a buffer, to be bound.

@@ -56,7 +56,7 @@ impl Pass {
 pub(crate) fn encode(
     encoder: &mut wgpu::CommandEncoder,
     label: &str,
-    passes: [&Pass; MAX_PASSES],
+    passes: [Option<&Pass>; MAX_PASSES],
     slot: &Slot,
     decision: Option<&wgpu::BindGroup>,
 ) {
@@ -68,7 +68,7 @@ pub(crate) fn encode(
     if let Some(decision) = decision {
         compute.set_bind_group(DECISION_GROUP, decision, &[]);
     }
-    for pass in passes {
+    for pass in passes.into_iter().flatten() {
         for dispatch in &pass.dispatches {
             compute.set_pipeline(&dispatch.pipeline);
             compute.set_bind_group(OWN_GROUP, &dispatch.bind_group, &[]);
@@ -77,6 +77,6 @@ pub(crate) fn encode(
     }
     drop(compute);
     // Slot and memory are free again when the device has read them, or the commands are dropped.
-    let (guard, held) = (slot.guard(), passes.map(|pass| pass.held.clone()));
+    let (guard, held) = (slot.guard(), passes.map(|pass| pass?.held.clone()));
     encoder.on_submitted_work_done(move || drop((guard, held)));
 }

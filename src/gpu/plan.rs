@@ -47,6 +47,12 @@ impl DispatchLimits {
         }
     }
 
+    /// The largest part of a buffer that is bound, in bytes: cells of this size can be bound at fixed
+    /// places.
+    pub(crate) fn cell(&self) -> u64 {
+        (self.binding / self.alignment).max(1) * self.alignment
+    }
+
     /// The grid for so many invocations. They must fit in two dimensions.
     pub(crate) fn grid(&self, invocations: u64) -> [u32; 2] {
         let groups = invocations.div_ceil(u64::from(self.workgroup_size)).max(1);

@@ -77,6 +77,23 @@ pub enum KernelPlace {
 /// # Errors
 /// [`RuleError::NotRowWise`]: rows are to share accumulators, and the rule has none that they can.
 pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, RuleError> {
+    Ok(source(rule, choice)?.printed(&format!("shaders/rules/{}.wgsl", R::NAME), R::SHADER))
+}
+
+/// What a device gets.
+struct Source {
+    entry: &'static str,
+    constants: Vec<(&'static str, f64)>,
+    text: String,
+}
+
+impl Source {
+    fn of(kernel: &impl Kernel) -> Self {
+        Self { entry: kernel.entry(), constants: kernel.constants(), text: kernel.text() }
+    }
+}
+
+fn source<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<Source, RuleError> {
     let &KernelChoice { place, quads, guard, precision, windows, .. } = choice;
     let element = if quads { Element::Quads } else { Element::Scalars };
     let workgroup_size = 256;
@@ -93,9 +110,8 @@ pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, R
     Ok(match place {
         KernelPlace::Tensors => {
             let written = (0..windows).map(|window| window == 0).collect();
-            let grads = if windows == 1 { 0..1 } else { 1..windows };
-            let routes = grads.map(|grads| [0, grads]).collect();
-            printed::<R>(&TableKernel { step, written, routes })
+            let routes = (1.min(windows - 1)..windows).map(|grads| [0, grads]).collect();
+            Source::of(&TableKernel { step, written, routes })
         }
         KernelPlace::Rows | KernelPlace::AllRows | KernelPlace::RowMeans => {
             let means = place == KernelPlace::RowMeans;
@@ -106,49 +122,47 @@ pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, R
             let all = place == KernelPlace::AllRows;
             let rows = if all { WhichRows::All } else { WhichRows::Named };
             let kernel = RowsKernel { step, rows, row_wise, means, grads_in_parts: false };
-            printed::<R>(&kernel)
+            Source::of(&kernel)
         }
-        KernelPlace::RowSums => printed::<R>(&SumKernel { precision, workgroup_size }),
+        KernelPlace::RowSums => Source::of(&SumKernel { precision, workgroup_size }),
         KernelPlace::Scan => {
-            printed::<R>(&ScanKernel { precision, element, windows, with_norm, only_finite })
+            Source::of(&ScanKernel { precision, element, windows, with_norm, only_finite })
         }
-        KernelPlace::Reduce => printed::<R>(&ReduceKernel { precision, with_norm }),
-        KernelPlace::Decide => printed::<R>(&DecideKernel { precision }),
+        KernelPlace::Reduce => Source::of(&ReduceKernel { precision, with_norm }),
+        KernelPlace::Decide => Source::of(&DecideKernel { precision }),
     })
 }
 
 /// How the line above a part begins.
 const HEAD: &str = "// ---- ";
 
-/// The text of a kernel with its lines of comment.
-fn printed<R: Rule>(kernel: &impl Kernel) -> String {
-    let (text, own) = (kernel.text(), format!("shaders/rules/{}.wgsl", R::NAME));
-    let mut files = FILES.to_vec();
-    files.push((&own, R::SHADER));
-    let mut out = format!("{HEAD}entry point: {}", kernel.entry());
-    for (name, value) in kernel.constants() {
-        // Writing to a String cannot fail.
-        let _ = write!(out, "\n{HEAD}override {name} = {value}");
-    }
-    out.push_str("\n\n");
-    let mut rest = &*text;
-    while !rest.is_empty() {
-        // Of the files that begin nearest, none is the beginning of another.
-        let found = files.iter().filter_map(|file| rest.find(file.1).map(|at| (at, file)));
-        let (at, file) = found.min_by_key(|(at, _)| *at).unzip();
-        let (generated, behind) = rest.split_at(at.unwrap_or(rest.len()));
-        // Parts are one line apart.
-        if !generated.trim().is_empty() {
-            let _ = write!(out, "{HEAD}generated\n\n");
+impl Source {
+    /// The text with its lines of comment; `shader` is the text of the rule's file.
+    fn printed(&self, rule: &str, shader: &str) -> String {
+        let files = || FILES.iter().copied().chain([(rule, shader)]);
+        let mut out = format!("{HEAD}entry point: {}", self.entry);
+        for (name, value) in &self.constants {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\n{HEAD}override {name} = {value}");
         }
-        out.push_str(generated);
-        rest = behind;
-        if let Some((name, text)) = file {
-            let _ = write!(out, "{HEAD}{name}\n\n{text}");
-            rest = &rest[text.len()..];
+        out.push_str("\n\n");
+        let mut rest = &*self.text;
+        while !rest.is_empty() {
+            // Of the files that begin nearest, none is the beginning of another.
+            let found = files().filter_map(|(name, text)| Some((rest.find(text)?, name, text)));
+            let (at, name, text) = found.min().unwrap_or((rest.len(), "", ""));
+            // Parts are one line apart.
+            if !rest[..at].trim().is_empty() {
+                let _ = write!(out, "{HEAD}generated\n\n");
+            }
+            out.push_str(&rest[..at]);
+            if !name.is_empty() {
+                let _ = write!(out, "{HEAD}{name}\n\n{text}");
+            }
+            rest = &rest[at + text.len()..];
         }
+        out
     }
-    out
 }
 
 macro_rules! files {
@@ -170,6 +184,7 @@ const FILES: &[(&str, &str)] = files![
     "guard/partial.wgsl",
     "guard/reduce.wgsl",
     "guard/scan.wgsl",
+    "guard/tree.wgsl",
     "place/all_rows.wgsl",
     "place/named_rows.wgsl",
     "place/table.wgsl",

@@ -2,15 +2,16 @@ use super::*;
 use crate::NonFinite;
 use crate::rules::{AnyRule, with_rule};
 
-const PLACES: [KernelPlace; 8] = [
-    KernelPlace::Tensors,
-    KernelPlace::Rows,
-    KernelPlace::AllRows,
-    KernelPlace::RowMeans,
-    KernelPlace::RowSums,
-    KernelPlace::Scan,
-    KernelPlace::Reduce,
-    KernelPlace::Decide,
+/// Each place, and a file that no other has.
+const PLACES: [(KernelPlace, &str); 8] = [
+    (KernelPlace::Tensors, "place/table.wgsl"),
+    (KernelPlace::Rows, "rows/step.wgsl"),
+    (KernelPlace::AllRows, "place/all_rows.wgsl"),
+    (KernelPlace::RowMeans, "rows/mean.wgsl"),
+    (KernelPlace::RowSums, "rows/sum.wgsl"),
+    (KernelPlace::Scan, "guard/scan.wgsl"),
+    (KernelPlace::Reduce, "guard/reduce.wgsl"),
+    (KernelPlace::Decide, "guard/decide.wgsl"),
 ];
 
 /// What a device gets is what is left without the lines that begin with [`HEAD`], each of which has an
@@ -28,13 +29,12 @@ fn without_heads(printed: &str) -> String {
     lines.join("\n") + "\n"
 }
 
-fn check(kernel: &impl Kernel, printed: &str) {
-    let text = kernel.text();
-    assert_eq!(without_heads(printed), text);
+fn check(source: &Source, printed: &str) {
+    assert_eq!(without_heads(printed), source.text);
     let parsed = naga::front::wgsl::parse_str(printed)
-        .unwrap_or_else(|error| panic!("{kernel:?}: {}", error.emit_to_string(printed)));
-    assert_eq!(parsed.entry_points[0].name, kernel.entry());
-    for (name, value) in kernel.constants() {
+        .unwrap_or_else(|error| panic!("{}", error.emit_to_string(printed)));
+    assert_eq!(parsed.entry_points[0].name, source.entry);
+    for (name, value) in &source.constants {
         assert!(printed.contains(&format!("{HEAD}override {name} = {value}\n")), "{name}");
     }
     // Every file has its name: the comment that a file begins with stands nowhere below `generated`.
@@ -56,63 +56,46 @@ fn what_is_printed_is_what_a_device_gets() {
             GradientGuard { non_finite: NonFinite::SkipElement, max_norm: None },
         ][index % 3];
         let precision = [Precision::Native, Precision::Exact][index % 2];
-        for place in PLACES {
+        for (place, file) in PLACES {
             for quads in [false, true] {
                 for row_wise in [false, true] {
                     let windows = 1 + index % 4;
                     let choice = KernelChoice { place, quads, guard, precision, row_wise, windows };
-                    with_rule!(rule, |rule| prints(&rule, &choice));
+                    with_rule!(rule, |rule| prints(&rule, &choice, file));
                 }
             }
         }
     }
 }
 
-fn prints<R: Rule>(rule: &R, choice: &KernelChoice) {
-    let shares = choice.row_wise
-        && matches!(choice.place, KernelPlace::Rows | KernelPlace::AllRows)
-        || choice.place == KernelPlace::RowMeans;
+fn prints<R: Rule>(rule: &R, choice: &KernelChoice, file: &str) {
+    let &KernelChoice { place, row_wise, quads, precision, guard, windows } = choice;
+    let in_rows = matches!(place, KernelPlace::Rows | KernelPlace::AllRows);
+    let shares = row_wise && in_rows || place == KernelPlace::RowMeans;
     let printed = kernel_text(rule, choice);
     if shares && check_row_wise(rule).is_err() {
         assert_eq!(printed, Err(RuleError::NotRowWise { rule: R::NAME }));
         return;
     }
     let printed = printed.unwrap();
-    let element = if choice.quads { Element::Quads } else { Element::Scalars };
-    let KernelChoice { precision, windows, guard, .. } = *choice;
-    let treatment = Treatment::of(&guard);
-    let formula = Formula::of(rule);
-    let (groups, workgroup_size) = (1, 256);
-    let step = StepChoice { formula, precision, treatment, element, groups, workgroup_size };
-    let rows = RowsKernel {
-        step: step.clone(),
-        rows: WhichRows::Named,
-        row_wise: choice.row_wise,
-        means: false,
-        grads_in_parts: false,
-    };
-    let (with_norm, only_finite) = (guard.max_norm.is_some(), guard.skips_elements());
-    match choice.place {
-        KernelPlace::Tensors => {
-            let routes: &[[usize; 2]] =
-                if windows == 1 { &[[0, 0]] } else { &[[0, 1], [0, 2], [0, 3]][..windows - 1] };
-            let written = [true, false, false, false][..windows].to_vec();
-            check(&TableKernel { step, written, routes: routes.to_vec() }, &printed);
-        }
-        KernelPlace::Rows => check(&rows, &printed),
-        KernelPlace::AllRows => check(&RowsKernel { rows: WhichRows::All, ..rows }, &printed),
-        KernelPlace::RowMeans => {
-            let step = StepChoice { element: Element::Scalars, ..step };
-            check(&RowsKernel { step, means: true, row_wise: true, ..rows }, &printed);
-        }
-        KernelPlace::RowSums => {
-            check(&SumKernel { precision, workgroup_size }, &printed);
-        }
-        KernelPlace::Scan => {
-            let kernel = ScanKernel { precision, element, windows, with_norm, only_finite };
-            check(&kernel, &printed);
-        }
-        KernelPlace::Reduce => check(&ReduceKernel { precision, with_norm }, &printed),
-        KernelPlace::Decide => check(&DecideKernel { precision }, &printed),
+    check(&source(rule, choice).unwrap(), &printed);
+    let has = |file: &str| printed.contains(&format!("{HEAD}shaders/{file}\n"));
+    for (of, other) in PLACES {
+        assert_eq!(
+            has(other),
+            of == place || of == KernelPlace::Rows && place == KernelPlace::AllRows
+        );
+    }
+    assert!(has(file) && has("arithmetic/exact.wgsl") == (precision == Precision::Exact));
+    let steps = in_rows || matches!(place, KernelPlace::Tensors | KernelPlace::RowMeans);
+    assert_eq!(has(&format!("rules/{}.wgsl", R::NAME)), steps);
+    assert_eq!(has("square/mean.wgsl"), shares);
+    assert_eq!(has("treatment/only_finite.wgsl"), steps && guard.skips_elements());
+    assert_eq!(has("treatment/none.wgsl"), steps && !guard.scans());
+    if in_rows || matches!(place, KernelPlace::Tensors | KernelPlace::Scan) {
+        assert_eq!(has("element/quads.wgsl"), quads);
+    }
+    if matches!(place, KernelPlace::Tensors | KernelPlace::Scan) {
+        assert_eq!(printed.matches("> window_").count(), windows);
     }
 }

@@ -1,12 +1,9 @@
 //! The state of an optimizer's tensors: one arena for each state vector, in which every tensor starts on
 //! a multiple of 16 bytes.
 
-use std::sync::Arc;
-
 use super::arena::{starts, views};
 use super::context::Gpu;
 use super::errors::VectorError;
-use super::memory::PartGuard;
 use super::plan::Span;
 use super::table::{Place, Window};
 use super::vector::{GpuVec, Segment};
@@ -93,14 +90,9 @@ impl StateMemory {
         })
     }
 
-    /// The buffers that all of it lies in.
-    pub(super) fn buffers(&self) -> impl Iterator<Item = &wgpu::Buffer> {
-        self.vectors.iter().flat_map(|vector| vector.arena.buffers().map(|(buffer, _)| buffer))
-    }
-
-    /// What keeps the memory from being used again.
-    pub(super) fn guards(&self) -> impl Iterator<Item = Arc<PartGuard>> {
-        self.vectors.iter().flat_map(|vector| vector.arena.guards())
+    /// All of it, each state vector of all tensors.
+    pub(super) fn arenas(&self) -> impl Iterator<Item = &GpuVec> {
+        self.vectors.iter().map(|vector| &vector.arena)
     }
 
     /// The state vectors of a tensor that rows share, or the others.

@@ -8,7 +8,6 @@
 //! pieces as long as there are bindings for their windows; tensors that share buffers share
 //! windows, so that any number of views of one buffer is one dispatch.
 
-use super::kernel::range;
 use super::plan::{DispatchLimits, Element, Piece, Span, plan};
 use super::shape::KernelShape;
 
@@ -55,25 +54,10 @@ impl TableLimits {
     pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape, state: u32) -> Self {
         Self {
             dispatch: DispatchLimits::of(limits, shape.workgroup_size),
-            windows: windows(limits, 1 + state),
+            windows: windows(limits, 1 + state, 1).max(2),
             routes: MAX_ROUTES,
             block: shape.workgroup_size * shape.quads_per_invocation,
         }
-    }
-
-    /// The part of `buffer` that `window` is.
-    pub(crate) fn part<'a>(
-        &self,
-        buffer: &'a wgpu::Buffer,
-        window: Window,
-    ) -> wgpu::BufferBinding<'a> {
-        let size = self.cell().min(buffer.size() - window.offset) / 4 * 4;
-        range(buffer, window.offset, size)
-    }
-
-    /// The size of a cell, in bytes.
-    pub(crate) fn cell(&self) -> u64 {
-        (self.dispatch.binding / self.dispatch.alignment).max(1) * self.dispatch.alignment
     }
 
     /// The maximum number of blocks in one dispatch: workgroups in two dimensions, and the table in
@@ -85,15 +69,15 @@ impl TableLimits {
     }
 }
 
-/// How many windows fit beside so many other storage buffers and the uniforms.
-pub(crate) fn windows(limits: &wgpu::Limits, others: u32) -> usize {
-    let places = [
-        limits.max_storage_buffers_per_shader_stage.saturating_sub(others),
-        limits.max_buffers_and_acceleration_structures_per_shader_stage.saturating_sub(others + 1),
+/// How many windows fit beside so many other storage buffers and uniforms.
+pub(crate) fn windows(limits: &wgpu::Limits, others: u32, uniforms: u32) -> usize {
+    let all = limits.max_buffers_and_acceleration_structures_per_shader_stage;
+    let places = limits
+        .max_storage_buffers_per_shader_stage
+        .min(all.saturating_sub(uniforms))
         // Bindings are numbered up to this limit.
-        limits.max_bindings_per_bind_group.saturating_sub(others),
-    ];
-    places.into_iter().fold(MAX_WINDOWS, |least, room| least.min(room as usize)).max(2)
+        .min(limits.max_bindings_per_bind_group);
+    MAX_WINDOWS.min(places.saturating_sub(others) as usize)
 }
 
 /// A cell of a buffer.
@@ -140,23 +124,17 @@ impl TableDispatch {
 
     /// Whether `windows` and the route between them could be bound along with the present ones.
     fn has_room(&self, windows: [Window; 2], limits: &TableLimits) -> bool {
-        let [params, grads] = windows;
-        let missing = |window: &Window| usize::from(!self.windows.contains(window));
-        let new =
-            if params == grads { missing(&params) } else { missing(&params) + missing(&grads) };
-        let route = windows.map(|window| self.windows.iter().position(|known| *known == window));
-        let known = self.routes.iter().any(|&[p, g]| route == [Some(p), Some(g)]);
+        let at = windows.map(|window| self.windows.iter().position(|known| *known == window));
+        let same = usize::from(windows[0] == windows[1]);
+        let new = at.iter().skip(same).filter(|known| known.is_none()).count();
+        let is_known = self.routes.iter().any(|route| at == route.map(Some));
         self.windows.len() + new <= limits.windows
-            && (known || self.routes.len() < limits.routes)
+            && (is_known || self.routes.len() < limits.routes)
             && self.blocks.len() < limits.max_blocks()
     }
 
-    fn window(&mut self, window: Window) -> usize {
-        position_or_push(&mut self.windows, window)
-    }
-
-    fn route(&mut self, [params, grads]: [Window; 2]) -> u32 {
-        let route = [self.window(params), self.window(grads)];
+    fn route(&mut self, windows: [Window; 2]) -> u32 {
+        let route = windows.map(|window| position_or_push(&mut self.windows, window));
         position_or_push(&mut self.routes, route) as u32
     }
 }
@@ -172,32 +150,29 @@ pub(crate) fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usiz
 /// Cuts the work over `tensors` into dispatches that cover every element once.
 pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispatch> {
     let mut dispatches: Vec<TableDispatch> = Vec::new();
-    // The last dispatch of each kind, which later pieces may join.
-    let mut open: Vec<usize> = Vec::new();
     for tensor in tensors {
         let vectors = [&tensor.params, &tensor.grads, &tensor.state];
-        let cells = vectors.map(|places| in_cells(places, limits.cell()));
+        let cells = vectors.map(|places| in_cells(places, limits.dispatch.cell()));
         let spans: Vec<Vec<Span>> =
             cells.iter().map(|places| places.iter().map(|place| place.span).collect()).collect();
         for piece in plan(&spans, &limits.dispatch) {
             let at = |vector: usize| {
                 let binding = &piece.bindings[vector];
                 let address = binding.offset + 4 * u64::from(binding.shift);
-                let offset = address / limits.cell() * limits.cell();
+                let offset = address / limits.dispatch.cell() * limits.dispatch.cell();
                 let buffer = cells[vector][binding.span].buffer;
                 (Window { buffer, offset }, address - offset)
             };
             let places = [at(0), at(1), at(2)];
-            add(&mut dispatches, &mut open, tensor, &piece, places, limits);
+            add(&mut dispatches, tensor, &piece, places, limits);
         }
     }
     dispatches
 }
 
-/// Adds a piece, block by block, to the open dispatch of its kind, or to new ones.
+/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones.
 fn add(
     dispatches: &mut Vec<TableDispatch>,
-    open: &mut Vec<usize>,
     tensor: &Tensor,
     piece: &Piece,
     [params, grads, state]: [(Window, u64); 3],
@@ -212,25 +187,13 @@ fn add(
             (dispatch.kernel, dispatch.element, dispatch.state)
                 == (tensor.kernel, piece.element, state.0)
         };
-        let slot = open.iter().position(|&index| same_kind(&dispatches[index]));
-        let joined = slot.map(|slot| open[slot]);
-        let index = match joined {
+        let index = match dispatches.iter().rposition(same_kind) {
             Some(index) if dispatches[index].has_room([params.0, grads.0], limits) => index,
             _ => {
-                dispatches.push(TableDispatch {
-                    kernel: tensor.kernel,
-                    element: piece.element,
-                    state: state.0,
-                    windows: Vec::new(),
-                    routes: Vec::new(),
-                    blocks: Vec::new(),
-                });
-                let index = dispatches.len() - 1;
-                match slot {
-                    Some(slot) => open[slot] = index,
-                    None => open.push(index),
-                }
-                index
+                let (kernel, element, state) = (tensor.kernel, piece.element, state.0);
+                let (windows, routes, blocks) = Default::default();
+                dispatches.push(TableDispatch { kernel, element, state, windows, routes, blocks });
+                dispatches.len() - 1
             }
         };
         let dispatch = &mut dispatches[index];

@@ -1,12 +1,15 @@
 //! The lists of tensors that a step is given: whether they will do, and where they lie.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use super::context::Gpu;
 use super::group_error::GroupError;
+use super::kernel::range;
+use super::plan::Span;
 use super::state::StateMemory;
 use super::table::Place;
-use super::vector::GpuVec;
+use super::vector::{GpuVec, Segment};
 use crate::rules::Rule;
 use crate::step::{TensorGradient, TensorName, Tensors};
 
@@ -34,78 +37,70 @@ impl<'a> Grads<'a> {
         }
     }
 
-    /// All vectors of gradients, of rows too.
-    pub(super) fn vectors(self) -> impl Iterator<Item = &'a GpuVec> {
-        (0..self.len()).filter_map(move |tensor| match self.get(tensor) {
-            TensorGradient::Dense(vector) | TensorGradient::Rows { gradients: vector, .. } => {
-                Some(vector)
-            }
-            TensorGradient::Missing => None,
+    pub(super) fn iter(self) -> impl Iterator<Item = TensorGradient<'a, GpuVec>> {
+        (0..self.len()).map(move |tensor| self.get(tensor))
+    }
+
+    /// For each tensor, the gradients that it has for every parameter.
+    pub(super) fn dense(self) -> impl Iterator<Item = Option<&'a GpuVec>> {
+        self.iter().map(|gradient| match gradient {
+            TensorGradient::Dense(vector) => Some(vector),
+            _ => None,
         })
     }
 
     /// Whether any tensor has gradients of rows.
     pub(super) fn has_rows(self) -> bool {
-        match self {
-            Self::Dense(_) => false,
-            Self::Mixed(list) => list.iter().any(|g| matches!(g, TensorGradient::Rows { .. })),
-        }
-    }
-
-    /// The gradients that a tensor has for every parameter.
-    pub(super) fn dense(self, tensor: usize) -> Option<&'a GpuVec> {
-        match self {
-            Self::Dense(list) => Some(&list[tensor]),
-            Self::Mixed(list) => dense(&list[tensor]),
-        }
+        matches!(self, Self::Mixed(_))
+            && self.iter().any(|gradient| matches!(gradient, TensorGradient::Rows { .. }))
     }
 }
 
-/// The gradients for every parameter, if that is what they are.
-pub(super) fn dense<'a>(gradient: &TensorGradient<'a, GpuVec>) -> Option<&'a GpuVec> {
-    match gradient {
-        TensorGradient::Dense(vector) => Some(vector),
-        _ => None,
+/// What a dispatch may bind of one buffer: all of a caller's; of a buffer that small vectors share, one
+/// vector's part, as the others may be bound beside it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Region {
+    pub(super) buffer: wgpu::Buffer,
+    bytes: Range<u64>,
+}
+
+impl Region {
+    /// The part that begins at `offset`, of at most `size` bytes.
+    pub(super) fn part(&self, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
+        let size = size.min(self.bytes.end - self.bytes.start - offset) / 4 * 4;
+        range(&self.buffer, self.bytes.start + offset, size)
     }
 }
 
-/// The buffers of the caller's that a step touches.
+/// The regions that a step touches.
 #[derive(Debug, Default)]
-pub(super) struct Buffers {
-    pub(super) list: Vec<wgpu::Buffer>,
-    /// Whether parameters or state lie in a buffer, so that it is bound for writing.
-    pub(super) written: Vec<bool>,
-    numbers: HashMap<wgpu::Buffer, usize>,
+pub(super) struct Regions {
+    pub(super) list: Vec<Region>,
+    numbers: HashMap<Region, usize>,
+    /// The buffers that parameters or state lie in: bound for writing, since WebGPU allows one buffer only
+    /// one kind of binding in a dispatch.
+    pub(super) written: HashSet<wgpu::Buffer>,
 }
 
-impl Buffers {
-    fn number(&mut self, buffer: &wgpu::Buffer) -> usize {
-        if let Some(&number) = self.numbers.get(buffer) {
-            return number;
-        }
-        let number = self.list.len();
-        self.numbers.insert(buffer.clone(), number);
-        self.list.push(buffer.clone());
-        self.written.push(false);
-        number
-    }
-
-    /// Says that something in a buffer is written, if it is one of these: another optimizer's state may
-    /// share it with ours.
-    pub(super) fn mark_written(&mut self, buffer: &wgpu::Buffer) {
-        if let Some(&number) = self.numbers.get(buffer) {
-            self.written[number] = true;
-        }
-    }
-
-    /// Where a vector lies.
-    pub(super) fn places(&mut self, vector: &GpuVec, written: bool) -> Vec<Place> {
-        let place = |segment: &super::vector::Segment| {
-            let buffer = self.number(&segment.buffer);
-            self.written[buffer] |= written;
-            Place { buffer, span: segment.span }
+impl Regions {
+    /// Where a vector lies; offsets count from where its regions begin.
+    pub(super) fn places(&mut self, vector: &GpuVec) -> Vec<Place> {
+        let place = |segment: &Segment| {
+            let region = Region { buffer: segment.buffer.clone(), bytes: segment.bindable() };
+            let offset = segment.span.offset - region.bytes.start;
+            let next = self.list.len();
+            let buffer = *self.numbers.entry(region.clone()).or_insert(next);
+            if buffer == next {
+                self.list.push(region);
+            }
+            Place { buffer, span: Span { offset, ..segment.span } }
         };
         vector.segments().iter().map(place).collect()
+    }
+
+    /// Says that a vector is written.
+    pub(super) fn write(&mut self, vector: &GpuVec) {
+        self.written.extend(vector.segments().iter().map(|segment| segment.buffer.clone()));
     }
 }
 
@@ -125,8 +120,8 @@ pub(super) fn check<R: Rule>(
         tensors.check_length("params", index, vector.len())?;
         claims.add(gpu, TensorName { list: "params", index }, vector)?;
     }
-    for index in 0..grads.len() {
-        let (list, vector) = match grads.get(index) {
+    for (index, gradient) in grads.iter().enumerate() {
+        let (list, vector) = match gradient {
             TensorGradient::Dense(vector) => {
                 tensors.check_length("grads", index, vector.len())?;
                 ("grads", vector)
@@ -147,8 +142,7 @@ pub(super) fn check<R: Rule>(
 /// A range of bytes and whose it is.
 struct Claim {
     buffer: usize,
-    start: u64,
-    end: u64,
+    bytes: Range<u64>,
     /// Its place among all.
     order: usize,
     tensor: TensorName,
@@ -176,23 +170,25 @@ impl Claims {
         for segment in vector.segments() {
             let next = self.numbers.len();
             let buffer = *self.numbers.entry(segment.buffer.clone()).or_insert(next);
-            let bytes = segment.bytes();
-            let end = bytes.end.next_multiple_of(unit);
-            let order = self.list.len();
-            self.list.push(Claim { buffer, start: bytes.start, end, order, tensor });
+            let mut bytes = segment.bytes();
+            bytes.end = bytes.end.next_multiple_of(unit);
+            self.list.push(Claim { buffer, bytes, order: self.list.len(), tensor });
         }
     }
 
     /// Of ranges sorted by where they start, the first that overlaps an earlier one overlaps its
     /// neighbour: those before it end in order.
     fn check_overlap(&mut self) -> Result<(), GroupError> {
-        self.list.sort_by_key(|claim| (claim.buffer, claim.start));
+        self.list.sort_by_key(|claim| (claim.buffer, claim.bytes.start));
         let mut pairs = self.list.windows(2);
-        match pairs.find(|pair| pair[0].buffer == pair[1].buffer && pair[1].start < pair[0].end) {
+        match pairs.find(|pair| {
+            pair[0].buffer == pair[1].buffer && pair[1].bytes.start < pair[0].bytes.end
+        }) {
             Some([a, b, ..]) => {
-                let (first, second) = if a.order < b.order { (a, b) } else { (b, a) };
-                let (first, second) = (first.tensor, second.tensor);
-                Err(GroupError::Overlap { first, second, byte: b.start })
+                let swapped = a.order > b.order;
+                let (first, second) =
+                    if swapped { (b.tensor, a.tensor) } else { (a.tensor, b.tensor) };
+                Err(GroupError::Overlap { first, second, byte: b.bytes.start })
             }
             _ => Ok(()),
         }

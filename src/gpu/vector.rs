@@ -33,8 +33,8 @@ pub(crate) struct Segment {
     pub(crate) span: Span,
     /// Where we allocated it; unknown for a caller's buffer.
     owner: Option<Gpu>,
-    /// Keeps the elements from being reused, if others share the buffer.
-    guard: Option<Arc<PartGuard>>,
+    /// Of a buffer that others may share: its part, which the guard keeps from being reused.
+    part: Option<(Range<u64>, Arc<PartGuard>)>,
 }
 
 impl PartialEq for Segment {
@@ -48,6 +48,11 @@ impl Segment {
     /// The bytes of its buffer, from the first to one past the last.
     pub(crate) fn bytes(&self) -> Range<u64> {
         self.span.offset..self.span.offset + 4 * self.span.len
+    }
+
+    /// What a dispatch may bind of the buffer, whatever else of it is bound beside.
+    pub(crate) fn bindable(&self) -> Range<u64> {
+        self.part.as_ref().map_or(0..self.buffer.size(), |(bytes, _)| bytes.clone())
     }
 }
 
@@ -82,7 +87,7 @@ impl GpuVec {
             return Err(VectorError::MissingUsage { missing });
         }
         let span = Span { offset, len: len as u64, padded: false };
-        Ok(Self { segments: vec![Segment { buffer, span, owner: None, guard: None }] })
+        Ok(Self { segments: vec![Segment { buffer, span, owner: None, part: None }] })
     }
 
     /// One vector of the elements of several, in their order: for vectors past the largest
@@ -166,24 +171,15 @@ impl GpuVec {
         if self.is_foreign(gpu) {
             return Err(DownloadError::ForeignDevice);
         }
-        for (buffer, _) in self.buffers() {
-            let missing = wgpu::BufferUsages::COPY_SRC - buffer.usage();
-            if !missing.is_empty() {
-                return Err(DownloadError::MissingUsage { missing });
-            }
+        if let Some(missing) = self.missing(wgpu::BufferUsages::COPY_SRC) {
+            return Err(DownloadError::MissingUsage { missing });
         }
         let mut host = Vec::with_capacity(self.len());
-        for (buffer, bytes) in self.buffers() {
-            for piece in pieces(bytes) {
-                let size = piece.end - piece.start;
-                let readback = Readback::start(gpu, buffer, piece.start, size)?;
-                readback
-                    .read(gpu, wait, |bytes| {
-                        // `pod_collect_to_vec` would copy twice; a mapping is always aligned.
-                        host.extend_from_slice(bytemuck::cast_slice(bytes));
-                    })
-                    .await?;
-            }
+        for (buffer, piece) in self.transfers() {
+            let readback = Readback::start(gpu, buffer, piece.start, piece.end - piece.start)?;
+            // `pod_collect_to_vec` would copy twice; a mapping is always aligned.
+            let add = |bytes: &[u8]| host.extend_from_slice(bytemuck::cast_slice(bytes));
+            readback.read(gpu, wait, add).await?;
         }
         Ok(host)
     }
@@ -192,7 +188,7 @@ impl GpuVec {
     #[cfg(feature = "linear")]
     pub(crate) fn padded(buffer: &wgpu::Buffer, len: usize) -> Self {
         let span = Span { offset: 0, len: len as u64, padded: true };
-        Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None, guard: None }] }
+        Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None, part: None }] }
     }
 
     /// Elements `start..start + len`, with the elements behind them, up to a multiple of four from
@@ -213,6 +209,20 @@ impl GpuVec {
         super::kernel::range(buffer, span.offset, size)
     }
 
+    /// The flags of `usage` that one of the vector's buffers lacks.
+    fn missing(&self, usage: wgpu::BufferUsages) -> Option<wgpu::BufferUsages> {
+        let lacks = self.segments.iter().map(|segment| usage - segment.buffer.usage());
+        lacks.into_iter().find(|missing| !missing.is_empty())
+    }
+
+    /// The buffers and byte ranges in which the vector is read or written, one after the other.
+    fn transfers(&self) -> impl Iterator<Item = (&wgpu::Buffer, Range<u64>)> {
+        self.buffers().flat_map(|(buffer, bytes)| {
+            let starts = bytes.clone().step_by(TRANSFER_BYTES as usize);
+            starts.map(move |start| (buffer, start..(start + TRANSFER_BYTES).min(bytes.end)))
+        })
+    }
+
     /// Whether any of the vector's buffers holds a part of `other` too.
     pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
         self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))
@@ -227,7 +237,7 @@ impl GpuVec {
     /// What keeps elements that share a buffer from being reused, for commands that outlive the
     /// vector.
     pub(crate) fn guards(&self) -> impl Iterator<Item = Arc<PartGuard>> {
-        self.segments.iter().filter_map(|segment| segment.guard.clone())
+        self.segments.iter().filter_map(|segment| Some(Arc::clone(&segment.part.as_ref()?.1)))
     }
 
     pub(crate) fn segments(&self) -> &[Segment] {
@@ -237,14 +247,6 @@ impl GpuVec {
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.segments.iter().map(|segment| segment.span).collect()
     }
-}
-
-/// Cuts a byte range into transfers.
-fn pieces(bytes: Range<u64>) -> impl Iterator<Item = Range<u64>> {
-    let end = bytes.end;
-    bytes
-        .step_by(TRANSFER_BYTES as usize)
-        .map(move |start| start..(start + TRANSFER_BYTES).min(end))
 }
 
 impl Gpu {
@@ -276,7 +278,7 @@ impl Gpu {
             | wgpu::BufferUsages::COPY_DST;
         let buffer = self.buffer("vector", (4 * len).next_multiple_of(16), usage)?;
         let span = Span { offset: 0, len, padded: true };
-        Ok(Segment { buffer, span, owner: Some(self.clone()), guard: None })
+        Ok(Segment { buffer, span, owner: Some(self.clone()), part: None })
     }
 
     /// A new vector of `len` zeros for the state of an optimizer. Small ones share buffers: keep
@@ -296,8 +298,9 @@ impl Gpu {
                 .map_err(|error| error.for_vector(bytes))?;
         }
         let span = Span { offset: part.offset, len: len as u64, padded: true };
-        let (owner, guard) = (Some(self.clone()), Some(part.guard));
-        Ok(GpuVec { segments: vec![Segment { buffer: part.buffer, span, owner, guard }] })
+        let bytes = part.offset..part.offset + part.size;
+        let (owner, part_of) = (Some(self.clone()), Some((bytes, part.guard)));
+        Ok(GpuVec { segments: vec![Segment { buffer: part.buffer, span, owner, part: part_of }] })
     }
 
     /// A new vector with the values of `host`.
@@ -315,15 +318,8 @@ impl Gpu {
     /// # Errors
     /// [`VectorError`] if a buffer lacks `COPY_DST` or lies elsewhere; nothing is written then.
     pub fn fill(&self, vector: &GpuVec, value: f32) -> Result<(), VectorError> {
-        self.check_writable(vector)?;
-        let len = vector.len();
-        let piece = len.min((TRANSFER_BYTES / 4) as usize);
-        let values = vec![value; piece];
-        for first in (0..len).step_by(piece) {
-            let end = len.min(first + piece);
-            self.write(&vector.slice(first..end)?, &values[..end - first])?;
-        }
-        Ok(())
+        let values = vec![value; vector.len().min((TRANSFER_BYTES / 4) as usize)];
+        self.write_transfers(vector, |len| &bytemuck::cast_slice(&values)[..len])
     }
 
     /// Overwrites `vector` with the values of `host`, ahead of all that is submitted later, steps
@@ -337,38 +333,40 @@ impl Gpu {
         if host.len() != expected {
             return Err(VectorError::Length { found: host.len(), expected });
         }
-        self.check_writable(vector)?;
-        if self.is_lost() {
-            return Err(VectorError::DeviceLost);
-        }
-        let mut rest = bytemuck::cast_slice::<f32, u8>(host);
-        self.catch(|| {
-            for (buffer, bytes) in vector.buffers() {
-                for piece in pieces(bytes) {
-                    let (now, later) = rest.split_at((piece.end - piece.start) as usize);
-                    self.queue().write_buffer(buffer, piece.start, now);
-                    rest = later;
-                    if now.len() as u64 == TRANSFER_BYTES {
-                        // Sends the staged bytes off, so that their memory can be reused.
-                        self.queue().submit([]);
-                    }
-                }
-            }
+        let mut rest = bytemuck::cast_slice(host);
+        self.write_transfers(vector, |len| {
+            let (now, later) = rest.split_at(len);
+            rest = later;
+            now
         })
-        .map_err(|error| error.for_vector(4 * expected as u64))
     }
 
-    fn check_writable(&self, vector: &GpuVec) -> Result<(), VectorError> {
+    /// Writes transfer after transfer; `next` has the bytes of the next, of so many.
+    fn write_transfers<'a>(
+        &self,
+        vector: &GpuVec,
+        mut next: impl FnMut(usize) -> &'a [u8],
+    ) -> Result<(), VectorError> {
         if vector.is_foreign(self) {
             return Err(VectorError::ForeignDevice);
         }
-        for (buffer, _) in vector.buffers() {
-            let missing = wgpu::BufferUsages::COPY_DST - buffer.usage();
-            if !missing.is_empty() {
-                return Err(VectorError::MissingUsage { missing });
-            }
+        if let Some(missing) = vector.missing(wgpu::BufferUsages::COPY_DST) {
+            return Err(VectorError::MissingUsage { missing });
         }
-        Ok(())
+        if self.is_lost() {
+            return Err(VectorError::DeviceLost);
+        }
+        let write = || {
+            for (buffer, piece) in vector.transfers() {
+                let bytes = next((piece.end - piece.start) as usize);
+                self.queue().write_buffer(buffer, piece.start, bytes);
+                if bytes.len() as u64 == TRANSFER_BYTES {
+                    // Sends the staged bytes off, so that their memory can be reused.
+                    self.queue().submit([]);
+                }
+            }
+        };
+        self.catch(write).map_err(|error| error.for_vector(4 * vector.len() as u64))
     }
 }
 

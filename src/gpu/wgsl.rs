@@ -2,7 +2,7 @@
 //! is written here and nowhere else.
 
 use std::any::TypeId;
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -53,15 +53,13 @@ impl Treatment {
     }
 
     fn files(self) -> &'static [&'static str] {
-        const OBEYS: [&str; 2] = [OUTCOME, include_str!("../../shaders/guard/decision.wgsl")];
+        const DECISION: &str = include_str!("../../shaders/guard/decision.wgsl");
+        const DECIDED: &str = include_str!("../../shaders/treatment/decided.wgsl");
+        const ONLY_FINITE: &str = include_str!("../../shaders/treatment/only_finite.wgsl");
         match self {
             Self::None => &[include_str!("../../shaders/treatment/none.wgsl")],
-            Self::Decided => {
-                &[OBEYS[0], OBEYS[1], include_str!("../../shaders/treatment/decided.wgsl")]
-            }
-            Self::OnlyFinite => {
-                &[OBEYS[0], OBEYS[1], include_str!("../../shaders/treatment/only_finite.wgsl")]
-            }
+            Self::Decided => &[OUTCOME, DECISION, DECIDED],
+            Self::OnlyFinite => &[OUTCOME, DECISION, ONLY_FINITE],
         }
     }
 }
@@ -144,21 +142,19 @@ impl Formula {
         self.0.constants.clone()
     }
 
-    /// The names of the state vectors that rows share, or of the others.
-    fn vectors(&self, shared: bool) -> Vec<&'static str> {
-        let own = self.0.state.iter().filter(|vector| vector.shared == shared);
-        own.map(|vector| vector.name).collect()
-    }
-
-    /// How many state vectors there are: those that rows share, or the others; or all, if rows share
-    /// none.
-    pub(crate) fn shared_count(&self) -> usize {
-        self.vectors(true).len()
+    /// The names of some of the state vectors.
+    fn vectors(&self, bound: Bound) -> Vec<&'static str> {
+        let is_bound = |vector: &&StateVector| match bound {
+            Bound::All => true,
+            Bound::Shared => vector.shared,
+            Bound::Unshared => !vector.shared,
+        };
+        self.0.state.iter().filter(is_bound).map(|vector| vector.name).collect()
     }
 
     /// Numbers that are kept of each row for its parameters to share: the mean square, and state.
     pub(crate) fn shared_words(&self) -> usize {
-        1 + self.shared_count()
+        1 + self.vectors(Bound::Shared).len()
     }
 }
 
@@ -171,16 +167,6 @@ pub(crate) enum Bound {
     Shared,
     /// The others.
     Unshared,
-}
-
-impl Bound {
-    pub(crate) fn of(self, formula: &Formula) -> Vec<&'static str> {
-        match self {
-            Self::All => formula.0.state.iter().map(|vector| vector.name).collect(),
-            Self::Shared => formula.vectors(true),
-            Self::Unshared => formula.vectors(false),
-        }
-    }
 }
 
 /// A kernel's text in the making. Bindings of group 0 are numbered as they come.
@@ -269,9 +255,9 @@ impl Text {
                 (format!("    var value: Real;\n{load}    return value;\n"), store)
             }
         };
-        self.push(&format!("fn load_{name}(at: At) -> Real {{\n{load}}}\n"));
+        self.function(&format!("load_{name}(at: At) -> Real"), &load);
         if written {
-            self.push(&format!("fn store_{name}(at: At, value: Real) {{\n{store}}}\n"));
+            self.function(&format!("store_{name}(at: At, value: Real)"), &store);
         }
     }
 
@@ -284,7 +270,7 @@ impl Text {
 
     /// State vectors, with `load_state`, `store_state` and, of all members, `chosen_state`.
     pub(crate) fn state(&mut self, formula: &Formula, bound: Bound, element: Element) {
-        let vectors = bound.of(formula);
+        let vectors = formula.vectors(bound);
         vectors.iter().for_each(|name| self.vector(name, element, true));
         let lines = |line: &dyn Fn(&str) -> String, names: &[&str]| -> String {
             names.iter().map(|name| format!("    {};\n", line(name))).collect()
@@ -308,29 +294,23 @@ impl Text {
     pub(crate) fn shared_state(&mut self, formula: &Formula, written: bool) {
         self.bound("shared_by_row", "array<Scalar>", written);
         self.constant("shared_words", format_args!("{}u", formula.shared_words()));
-        let mut body = String::from("    let first = shared_words * row;\n");
-        let mut line = |index: usize, value: &str| {
+        let state = if written { "state" } else { "(*state)" };
+        let members = formula.vectors(Bound::Shared);
+        let members = members.iter().map(|name| format!("{state}.{name}"));
+        let line = |(index, member): (usize, String)| {
             let place = format!("shared_by_row[first + {index}u]");
-            // Writing to a String cannot fail.
-            let _ = if written {
-                writeln!(body, "    {place} = {value}.x;")
-            } else {
-                writeln!(body, "    {value} = splat({place});")
-            };
+            match written {
+                true => format!("    {place} = {member}.x;\n"),
+                false => format!("    {member} = splat({place});\n"),
+            }
         };
-        line(0, "mean_square");
-        for (index, name) in (1..).zip(formula.vectors(true)) {
-            line(
-                index,
-                &if written { format!("state.{name}") } else { format!("(*state).{name}") },
-            );
-        }
-        let head = if written {
-            "fn leave_shared(row: u32, state: State)"
-        } else {
-            "fn take_shared(row: u32, state: ptr<function, State>)"
+        let lines = ["mean_square".to_owned()].into_iter().chain(members).enumerate().map(line);
+        let lines: String = lines.collect();
+        let head = match written {
+            true => "leave_shared(row: u32, state: State)",
+            false => "take_shared(row: u32, state: ptr<function, State>)",
         };
-        self.push(&format!("{head} {{\n{body}}}\n"));
+        self.function(head, &format!("    let first = shared_words * row;\n{lines}"));
     }
 
     /// Windows of the caller's buffers, each bound for writing or not, by the name `window_NUMBER`.
@@ -356,7 +336,7 @@ impl Text {
                 format!("    switch {on} {{\n{cases}        default: {{}}\n    }}\n")
             }
         };
-        self.push(&format!("fn {head} {{\n{body}}}\n"));
+        self.function(head, &body);
     }
 
     /// A function.

@@ -15,7 +15,7 @@ use crate::gpu::shape::KernelShape;
 use crate::gpu::slots::SLOT_BYTES;
 use crate::gpu::state::StateMemory;
 use crate::gpu::table::{Block, TableLimits};
-use crate::gpu::tensors::{Grads, dense};
+use crate::gpu::tensors::Grads;
 use crate::gpu::uniforms::StepUniforms;
 use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Formula;
@@ -51,8 +51,6 @@ pub(in crate::gpu) struct Core<R: Rule> {
     kept: Vec<KeptPass>,
     /// What steps over rows keep, for each tensor.
     rows: Vec<RowsMemory>,
-    /// Stands for a pass that a step does not have.
-    nothing: Pass,
 }
 
 /// The dispatches over a pair of lists.
@@ -68,12 +66,7 @@ struct KeptPass {
 
 impl KeptPass {
     fn is_of(&self, params: &[GpuVec], grads: Grads<'_>) -> bool {
-        let own = self.grads.iter().map(Option::as_ref);
-        let same = match grads {
-            Grads::Dense(list) => own.eq(list.iter().map(Some)),
-            Grads::Mixed(list) => own.eq(list.iter().map(dense)),
-        };
-        same && self.params == params
+        self.grads.iter().map(Option::as_ref).eq(grads.dense()) && self.params == params
     }
 }
 
@@ -128,7 +121,6 @@ impl<R: Rule> Core<R> {
             guard_memory: None,
             kept: Vec::new(),
             rows: (0..tensors.lens.len()).map(|_| RowsMemory::default()).collect(),
-            nothing: Pass::default(),
             tensors,
         })
     }
@@ -214,8 +206,8 @@ impl<R: Rule> Core<R> {
         };
         let kept = self.kept.first().filter(|_| rows.with_kept);
         let scan = rows.scan.as_ref().or(kept.and_then(|kept| kept.scan.as_ref()));
-        let steps = kept.map_or(&self.nothing, |kept| &kept.steps);
-        let passes = [&rows.sums, scan.unwrap_or(&self.nothing), steps, &rows.steps];
+        let steps = kept.map(|kept| &kept.steps);
+        let passes = [Some(&rows.sums), scan, steps, Some(&rows.steps)];
         let decision = self.guard_memory.as_ref().map(|guard| &guard.decision);
         encode(encoder, R::NAME, passes, slot, decision);
     }

@@ -2,13 +2,12 @@
 
 use super::{Core, KEPT_PASSES, KeptPass, RowPasses};
 use crate::gpu::group_error::GroupError;
-use crate::gpu::guard::Gradients;
 use crate::gpu::kernels::{StepChoice, TableKernel};
 use crate::gpu::pass::{BoundDispatch, Pass};
 use crate::gpu::plan::Element;
 use crate::gpu::rows::RowsBinder;
 use crate::gpu::table::{Place, TableDispatch, Tensor, table};
-use crate::gpu::tensors::{Buffers, Grads, check};
+use crate::gpu::tensors::{Grads, Regions, check};
 use crate::gpu::upload::Upload;
 use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Treatment;
@@ -31,19 +30,18 @@ impl<R: Rule> Core<R> {
             return Ok(());
         }
         check(&self.gpu, &self.tensors, &self.state, params, grads)?;
-        let mut buffers = Buffers::default();
-        let (steps, places) = self.bind_dense(&mut buffers, params, grads)?;
+        let mut regions = Regions::default();
+        let (steps, places) = self.bind_dense(&mut regions, params, grads)?;
         let scan = match &mut self.guard_memory {
             // Behind the steps' own, which have found out whether the buffers are usable.
             Some(guard) if scans => {
-                let gradients = Gradients { vectors: &places, buffers: &buffers.list };
-                Some(guard.bind(&self.gpu, self.precision, &gradients)?)
+                Some(guard.bind(&self.gpu, self.precision, &places, &regions.list)?)
             }
             _ => None,
         };
         let kept = KeptPass {
             params: params.to_vec(),
-            grads: (0..grads.len()).map(|index| grads.dense(index).cloned()).collect(),
+            grads: grads.dense().map(Option::<&GpuVec>::cloned).collect(),
             scan,
             steps,
         };
@@ -55,24 +53,25 @@ impl<R: Rule> Core<R> {
     /// The steps of the tensors with a gradient for every parameter, and where those gradients lie.
     fn bind_dense(
         &mut self,
-        buffers: &mut Buffers,
+        regions: &mut Regions,
         params: &[GpuVec],
         grads: Grads<'_>,
     ) -> Result<(Pass, Vec<Vec<Place>>), GroupError> {
         let mut tensors = Vec::new();
-        for (index, params) in params.iter().enumerate() {
-            let Some(grads) = grads.dense(index) else { continue };
+        for (index, (params, grads)) in params.iter().zip(grads.dense()).enumerate() {
+            let Some(grads) = grads else { continue };
             let group = self.tensors.group_of[index];
             let formula = &self.formulas[group as usize];
+            regions.write(params);
             tensors.push(Tensor {
                 group,
                 kernel: self.formulas.iter().position(|known| known == formula).unwrap_or(0),
-                params: buffers.places(params, true),
-                grads: buffers.places(grads, false),
+                params: regions.places(params),
+                grads: regions.places(grads),
                 state: self.state.places(index, params.len()),
             });
         }
-        let mut steps = match (self.row_width, grads.dense(0)) {
+        let mut steps = match (self.row_width, grads.dense().next().flatten()) {
             (Some(_), Some(grads)) => {
                 let (step, group) = self.rows_choice(0);
                 let (gpu, width, state) = (&self.gpu, self.row_width, &self.state);
@@ -80,35 +79,33 @@ impl<R: Rule> Core<R> {
                 binder.all(&mut self.rows[0], grads)?
             }
             _ => {
-                self.state.buffers().for_each(|buffer| buffers.mark_written(buffer));
-                self.bind_tables(&table(&tensors, &self.limits), buffers)?
+                self.state.arenas().for_each(|arena| regions.write(arena));
+                self.bind_tables(&table(&tensors, &self.limits), regions)?
             }
         };
-        let dense = (0..grads.len()).filter_map(|index| grads.dense(index));
-        self.hold(&mut steps, params.iter().chain(dense));
+        self.hold(&mut steps, params.iter().chain(grads.dense().flatten()));
         Ok((steps, tensors.into_iter().map(|tensor| tensor.grads).collect()))
     }
 
     fn bind_tables(
         &self,
         dispatches: &[TableDispatch],
-        buffers: &Buffers,
+        regions: &Regions,
     ) -> Result<Pass, GroupError> {
         let mut upload = Upload::new(&self.gpu);
         let blocks: Vec<_> = dispatches.iter().map(|d| upload.push(&d.blocks)).collect();
         let uploaded = upload.send(&self.gpu)?;
         let mut pass = Pass::default();
         for (dispatch, blocks) in dispatches.iter().zip(&blocks) {
+            let windows = || dispatch.windows.iter().map(|w| (&regions.list[w.buffer], w.offset));
             let kernel = self.gpu.kernel(&TableKernel {
                 step: self.choice(dispatch.kernel, dispatch.element),
-                written: dispatch.windows.iter().map(|w| buffers.written[w.buffer]).collect(),
+                written: windows().map(|(r, _)| regions.written.contains(&r.buffer)).collect(),
                 routes: dispatch.routes.clone(),
             })?;
-            let state = self.state.parts(dispatch.state, self.limits.cell());
-            let windows = dispatch
-                .windows
-                .iter()
-                .map(|&window| self.limits.part(&buffers.list[window.buffer], window));
+            let cell = self.limits.dispatch.cell();
+            let state = self.state.parts(dispatch.state, cell);
+            let windows = windows().map(|(region, offset)| region.part(offset, cell));
             let bound = [uploaded.binding(blocks)].into_iter().chain(state).chain(windows);
             let bind_group = kernel.bind(&self.gpu, bound)?;
             let grid = dispatch.grid(&self.limits.dispatch);
@@ -120,8 +117,8 @@ impl<R: Rule> Core<R> {
 
     /// Keeps all memory of a step for as long as the pass lives: the caller's vectors may be another
     /// optimizer's state, whose memory is reused when the last clone of the vector is dropped.
-    fn hold<'a>(&self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
-        pass.hold_all(self.state.guards().chain(vectors.flat_map(GpuVec::guards)));
+    fn hold<'a>(&'a self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
+        pass.hold_all(self.state.arenas().chain(vectors).flat_map(GpuVec::guards));
     }
 
     fn choice(&self, group: usize, element: Element) -> StepChoice {
@@ -149,16 +146,15 @@ impl<R: Rule> Core<R> {
         grads: Grads<'_>,
     ) -> Result<RowPasses, GroupError> {
         check(&self.gpu, &self.tensors, &self.state, params, grads)?;
-        let with_kept = (0..grads.len()).any(|index| grads.dense(index).is_some());
+        let with_kept = grads.dense().any(|dense| dense.is_some());
         if with_kept {
             self.keep(params, grads, false)?;
         }
         let mut passes = RowPasses { with_kept, ..RowPasses::default() };
-        self.hold(&mut passes.steps, params.iter().chain(grads.vectors()));
-        let (mut buffers, mut places) = (Buffers::default(), Vec::new());
-        for (index, params) in params.iter().enumerate() {
-            match grads.get(index) {
-                TensorGradient::Dense(vector) => places.push(buffers.places(vector, false)),
+        let (mut regions, mut places) = (Regions::default(), Vec::new());
+        for (index, (params, gradient)) in params.iter().zip(grads.iter()).enumerate() {
+            match gradient {
+                TensorGradient::Dense(vector) => places.push(regions.places(vector)),
                 TensorGradient::Missing => {}
                 TensorGradient::Rows { gradients, indices } => {
                     let (step, group) = self.rows_choice(index);
@@ -168,16 +164,16 @@ impl<R: Rule> Core<R> {
                     let bound = binder
                         .named(&mut self.rows[index], gradients, indices, scans)
                         .map_err(|error| GroupError::of_tensor(index, error))?;
+                    self.hold(&mut passes.steps, [params, gradients].into_iter());
                     passes.sums.append(bound.sums);
                     passes.steps.append(bound.steps);
-                    let summed = bound.summed.iter().flat_map(|v| buffers.places(v, false));
+                    let summed = bound.summed.iter().flat_map(|sums| regions.places(sums));
                     places.push(summed.collect());
                 }
             }
         }
         if let Some(guard) = &mut self.guard_memory {
-            let gradients = Gradients { vectors: &places, buffers: &buffers.list };
-            passes.scan = Some(guard.bind(&self.gpu, self.precision, &gradients)?);
+            passes.scan = Some(guard.bind(&self.gpu, self.precision, &places, &regions.list)?);
         }
         Ok(passes)
     }

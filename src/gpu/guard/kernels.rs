@@ -15,6 +15,7 @@ pub(super) const CARRIED_BYTES: u64 = 64 * 32;
 pub(super) const WORKGROUP_BYTES: u64 = 64 * (16 + 16);
 
 const PARTIAL: &str = include_str!("../../../shaders/guard/partial.wgsl");
+const TREE: &str = include_str!("../../../shaders/guard/tree.wgsl");
 
 /// Looks at blocks of gradients. Bindings: entries, carried, partials, windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -41,7 +42,8 @@ impl Kernel for ScanKernel {
 
     fn text(&self) -> String {
         let scan = include_str!("../../../shaders/guard/scan.wgsl");
-        let mut text = Text::new(&[scan, arithmetic(self.precision), PARTIAL, self.element.file()]);
+        let mut text = Text::new(&[scan, arithmetic(self.precision), PARTIAL, TREE]);
+        text.file(self.element.file());
         text.windows(self.element, &vec![false; self.windows]);
         for window in 0..self.windows {
             text.function(
@@ -88,7 +90,7 @@ impl Kernel for ReduceKernel {
 
     fn text(&self) -> String {
         let reduce = include_str!("../../../shaders/guard/reduce.wgsl");
-        Text::new(&[arithmetic(self.precision), PARTIAL, reduce]).finish()
+        Text::new(&[arithmetic(self.precision), PARTIAL, TREE, reduce]).finish()
     }
 }
 
@@ -101,10 +103,6 @@ pub(in crate::gpu) struct DecideKernel {
 impl Kernel for DecideKernel {
     fn entry(&self) -> &'static str {
         "decide"
-    }
-
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        Vec::new()
     }
 
     fn text(&self) -> String {

@@ -13,7 +13,8 @@ use super::mapping::Wait;
 use super::pass::{BoundDispatch, Pass};
 use super::plan::DispatchLimits;
 use super::readback::Readback;
-use super::table::Place;
+use super::table::{Place, windows};
+use super::tensors::Region;
 use super::upload::Upload;
 use crate::numerics::Precision;
 use crate::numerics::sum::BLOCK;
@@ -23,16 +24,8 @@ use kernels::{CARRIED_BYTES, PARTIAL_BYTES, WORKGROUP_BYTES, WORKGROUP_SIZE};
 pub(super) use kernels::{DecideKernel, ReduceKernel, ScanKernel};
 use outcome::{Outcome, Policy};
 
-/// The maximum number of windows that a kernel is written for, whatever the device allows.
-const MAX_WINDOWS: usize = 32;
 /// Storage buffers of a scan, less its windows.
 const SCAN_BUFFERS: u32 = 3;
-
-/// Gradients that a step is to look at: one vector a tensor, in the buffers that they lie in.
-pub(super) struct Gradients<'a> {
-    pub(super) vectors: &'a [Vec<Place>],
-    pub(super) buffers: &'a [wgpu::Buffer],
-}
 
 /// A guard that looks at the gradients before the step, and its memory.
 #[derive(Debug)]
@@ -89,14 +82,15 @@ impl GuardMemory {
         Ok(outcome.report())
     }
 
-    /// The dispatches that look at gradients and decide.
+    /// The dispatches that look at the gradients of each tensor, which lie in `regions`, and decide.
     pub(super) fn bind(
         &mut self,
         gpu: &Gpu,
         precision: Precision,
-        gradients: &Gradients<'_>,
+        gradients: &[Vec<Place>],
+        regions: &[Region],
     ) -> Result<Pass, StepError> {
-        let plan = plan(gradients.vectors, &self.scan);
+        let plan = plan(gradients, &self.scan);
         check_limits(&gpu.device().limits(), plan.blocks as u64)?;
         let counts = self.grow(gpu, plan.blocks as u64)?;
         let mut pass = Pass::default();
@@ -112,11 +106,8 @@ impl GuardMemory {
             let kernel = gpu.kernel(&self.scan_kernel(precision, dispatch))?;
             let carried = &self.carried[dispatch.element as usize];
             let head = [uploaded.binding(entries), whole(carried), partials(0)];
-            let windows = dispatch.windows.iter().map(|window| {
-                let buffer = &gradients.buffers[window.buffer];
-                let size = self.scan.cell.min(buffer.size() - window.offset) / 4 * 4;
-                range(buffer, window.offset, size)
-            });
+            let windows = dispatch.windows.iter();
+            let windows = windows.map(|w| regions[w.buffer].part(w.offset, self.scan.cell));
             let bind_group = kernel.bind(gpu, head.into_iter().chain(windows))?;
             let grid = self.limits.grid(dispatch.blocks.len() as u64 * u64::from(WORKGROUP_SIZE));
             pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, grid));
@@ -169,21 +160,11 @@ impl GuardMemory {
 }
 
 fn scan_limits(limits: &wgpu::Limits) -> ScanLimits {
-    let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
-    let binding = limits.max_storage_buffer_binding_size;
-    let places = [
-        limits.max_storage_buffers_per_shader_stage.saturating_sub(SCAN_BUFFERS),
-        limits
-            .max_buffers_and_acceleration_structures_per_shader_stage
-            .saturating_sub(SCAN_BUFFERS),
-        limits.max_bindings_per_bind_group.saturating_sub(SCAN_BUFFERS),
-    ];
-    let windows = places.into_iter().fold(MAX_WINDOWS, |least, room| least.min(room as usize));
-    let entries = binding.min(limits.max_buffer_size) / 16;
+    let entries = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size) / 16;
     let workgroups = u64::from(limits.max_compute_workgroups_per_dimension).pow(2);
     ScanLimits {
-        cell: (binding / alignment).max(1) * alignment,
-        windows: windows.max(1),
+        cell: DispatchLimits::of(limits, WORKGROUP_SIZE).cell(),
+        windows: windows(limits, SCAN_BUFFERS, 0).max(1),
         entries: usize::try_from(entries).unwrap_or(usize::MAX).max(4),
         blocks: usize::try_from(workgroups).unwrap_or(usize::MAX),
     }
