@@ -52,6 +52,13 @@ impl Gpu {
         Self::with_lost_flag(device, queue, Arc::default())
     }
 
+    /// A device that does nothing.
+    #[cfg(test)]
+    pub(crate) fn noop() -> Self {
+        let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
+        Self::from_wgpu(device, queue)
+    }
+
     /// Opens an adapter, for those who have no device of their own.
     ///
     /// # Errors

@@ -15,6 +15,14 @@ pub(crate) struct Needs<'a> {
     unmet: Option<LimitError>,
 }
 
+/// Adds the need of so much of a limit.
+macro_rules! need {
+    ($needs:ident.$limit:ident, $needed:expr) => {{
+        let allowed = $needs.limits.$limit.into();
+        $needs.need(stringify!($limit), $needed, allowed)
+    }};
+}
+
 impl<'a> Needs<'a> {
     pub(crate) fn of(limits: &'a wgpu::Limits) -> Self {
         Self { limits, unmet: None }
@@ -29,50 +37,37 @@ impl<'a> Needs<'a> {
 
     /// Storage buffers of one kernel, and all buffers, where there are `uniforms` too.
     pub(crate) fn buffers(self, storage: u64, uniforms: u64) -> Self {
-        let limits = self.limits;
-        let all = u64::from(limits.max_buffers_and_acceleration_structures_per_shader_stage);
-        let allowed = u64::from(limits.max_storage_buffers_per_shader_stage);
-        self.need("max_storage_buffers_per_shader_stage", storage, allowed).need(
-            "max_buffers_and_acceleration_structures_per_shader_stage",
-            storage + uniforms,
-            all,
-        )
+        let all = storage + uniforms;
+        let needs = need!(self.max_storage_buffers_per_shader_stage, storage);
+        need!(needs.max_buffers_and_acceleration_structures_per_shader_stage, all)
     }
 
     /// Bytes of one storage binding.
     pub(crate) fn binding(self, bytes: u64) -> Self {
-        let allowed = self.limits.max_storage_buffer_binding_size;
-        self.need("max_storage_buffer_binding_size", bytes, allowed)
+        need!(self.max_storage_buffer_binding_size, bytes)
     }
 
     /// Bytes of one buffer.
     pub(crate) fn buffer(self, bytes: u64) -> Self {
-        let allowed = self.limits.max_buffer_size;
-        self.need("max_buffer_size", bytes, allowed)
+        need!(self.max_buffer_size, bytes)
     }
 
     /// Bytes of one uniform.
     pub(crate) fn uniform(self, bytes: u64) -> Self {
-        let allowed = self.limits.max_uniform_buffer_binding_size;
-        self.need("max_uniform_buffer_binding_size", bytes, allowed)
+        need!(self.max_uniform_buffer_binding_size, bytes)
     }
 
     /// Bind groups of one kernel.
-    pub(crate) fn bind_groups(self, count: u32) -> Self {
-        let allowed = u64::from(self.limits.max_bind_groups);
-        self.need("max_bind_groups", u64::from(count), allowed)
+    pub(crate) fn bind_groups(self, count: u64) -> Self {
+        need!(self.max_bind_groups, count)
     }
 
     /// Invocations of a workgroup, and the bytes that they share.
     pub(crate) fn workgroup(self, invocations: u32, bytes: u64) -> Self {
-        let limits = self.limits;
         let size = u64::from(invocations);
-        let of_workgroup = u64::from(limits.max_compute_invocations_per_workgroup);
-        let along_x = u64::from(limits.max_compute_workgroup_size_x);
-        let storage = u64::from(limits.max_compute_workgroup_storage_size);
-        self.need("max_compute_invocations_per_workgroup", size, of_workgroup)
-            .need("max_compute_workgroup_size_x", size, along_x)
-            .need("max_compute_workgroup_storage_size", bytes, storage)
+        let needs = need!(self.max_compute_invocations_per_workgroup, size);
+        let needs = need!(needs.max_compute_workgroup_size_x, size);
+        need!(needs.max_compute_workgroup_storage_size, bytes)
     }
 
     /// Whether all are met.

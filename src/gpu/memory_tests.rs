@@ -8,6 +8,13 @@ fn noop(limits: wgpu::Limits) -> (wgpu::Device, PartPool) {
     (wgpu::Device::noop(&descriptor).0, pool)
 }
 
+fn take(
+    (device, pool): (&wgpu::Device, &PartPool),
+    sizes: impl IntoIterator<Item = u64>,
+) -> Result<Vec<Part>, DeviceError> {
+    sizes.into_iter().map(|bytes| pool.take(device, bytes)).collect()
+}
+
 /// The bytes that a part has in its buffer.
 fn place(part: &Part) -> (wgpu::Buffer, u64, u64) {
     (part.buffer.clone(), part.offset, part.offset + part.size)
@@ -30,15 +37,11 @@ fn assert_disjoint(parts: &[Part]) {
 fn parts_of_all_sizes_are_aligned_and_disjoint() -> Result<(), DeviceError> {
     let (device, pool) = noop(wgpu::Limits::default());
     let sizes = (1..400_u64).map(|k| k * k % 70_000 + 1).chain([SHARED_BYTES, SHARED_BYTES + 1]);
-    let parts = sizes
-        .map(|bytes| {
-            let part = pool.take(&device, bytes)?;
-            assert!(part.size >= bytes && part.size.is_multiple_of(16), "{bytes}");
-            assert!(part.offset.is_multiple_of(256), "{bytes}");
-            assert!(part.zeros);
-            Ok(part)
-        })
-        .collect::<Result<Vec<_>, DeviceError>>()?;
+    let parts = take((&device, &pool), sizes.clone())?;
+    for (part, bytes) in parts.iter().zip(sizes) {
+        assert!(part.size >= bytes && part.size.is_multiple_of(16), "{bytes}");
+        assert!(part.offset.is_multiple_of(256) && part.zeros, "{bytes}");
+    }
     assert_disjoint(&parts);
     let alone = pool.take(&device, SHARED_BYTES + 4)?;
     assert_eq!((alone.offset, alone.size, alone.buffer.size()), (0, 65_552, 65_552));
@@ -49,15 +52,13 @@ fn parts_of_all_sizes_are_aligned_and_disjoint() -> Result<(), DeviceError> {
 #[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
 fn ten_thousand_small_parts_need_few_buffers() -> Result<(), DeviceError> {
     let (device, pool) = noop(wgpu::Limits::default());
-    let parts =
-        (0..10_000).map(|_| pool.take(&device, 256)).collect::<Result<Vec<_>, DeviceError>>()?;
+    let parts = take((&device, &pool), [256; 10_000])?;
     assert_disjoint(&parts);
     let buffers: HashSet<_> = parts.iter().map(|part| part.buffer.clone()).collect();
     assert!(buffers.len() <= 10, "{} buffers", buffers.len());
     // All come back, and nothing is added for as many again.
     drop(parts);
-    let again =
-        (0..10_000).map(|_| pool.take(&device, 256)).collect::<Result<Vec<_>, DeviceError>>()?;
+    let again = take((&device, &pool), [256; 10_000])?;
     assert!(again.iter().all(|part| !part.zeros && buffers.contains(&part.buffer)));
     assert_disjoint(&again);
     Ok(())
@@ -83,8 +84,7 @@ fn limits_are_kept() -> Result<(), DeviceError> {
     assert_eq!(pool.part_bytes, 1024);
     // Pages as large as a buffer may be; what does not share one has its own.
     let (device, pool) = noop(wgpu::Limits { max_buffer_size: 1000, ..defaults });
-    let parts = [1, 1, 256, 512, 513, 700].map(|bytes| pool.take(&device, bytes));
-    let parts = parts.into_iter().collect::<Result<Vec<_>, DeviceError>>()?;
+    let parts = take((&device, &pool), [1, 1, 256, 512, 513, 700])?;
     assert_disjoint(&parts);
     assert!(pool.take(&device, 2000).is_err());
     Ok(())

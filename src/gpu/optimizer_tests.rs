@@ -4,8 +4,7 @@ use crate::{Adagrad, NonFinite};
 /// Without a guard there is no pass before the step: one dispatch for an aligned vector of any length.
 #[test]
 fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::Error>> {
-    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-    let gpu = Gpu::from_wgpu(device, queue);
+    let gpu = Gpu::noop();
     let clip = Some(1.0);
     let counts = [
         (NonFinite::Propagate, None, [1, 1]),
@@ -32,8 +31,7 @@ fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::E
 #[test]
 #[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
 fn small_optimizers_share_buffers() -> Result<(), Box<dyn std::error::Error>> {
-    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-    let gpu = Gpu::from_wgpu(device, queue);
+    let gpu = Gpu::noop();
     let (params, grads) = (gpu.zeros(64)?, gpu.zeros(64)?);
     let mut optimizers = Vec::new();
     for _ in 0..200 {

@@ -2,23 +2,18 @@
 
 use std::sync::Arc;
 
+use super::context::Gpu;
+use super::errors::DeviceError;
 use super::kernel::{Compiled, DECISION_GROUP, OWN_GROUP, UNIFORM_GROUP};
 use super::memory::PartGuard;
 use super::slots::Slot;
-use super::upload::Uploaded;
 
 /// A dispatch with all that it reads and writes.
 #[derive(Debug)]
 pub(crate) struct BoundDispatch {
-    pub(crate) pipeline: wgpu::ComputePipeline,
-    pub(crate) bind_group: wgpu::BindGroup,
-    pub(crate) grid: [u32; 2],
-}
-
-impl BoundDispatch {
-    pub(crate) fn new(kernel: &Compiled, bind_group: wgpu::BindGroup, grid: [u32; 2]) -> Self {
-        Self { pipeline: kernel.pipeline.clone(), bind_group, grid }
-    }
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    grid: [u32; 2],
 }
 
 /// Dispatches in their order, and the memory that they read, which is theirs until the device has done
@@ -34,13 +29,21 @@ pub(crate) struct Pass {
 const MAX_PASSES: usize = 4;
 
 impl Pass {
-    /// Keeps what was uploaded for as long as the pass lives.
-    pub(crate) fn hold(&mut self, uploaded: Uploaded) {
-        self.hold_all(uploaded.guards());
+    /// Adds a dispatch of a kernel over these buffers, in the order of its bindings.
+    pub(crate) fn add<'a>(
+        &mut self,
+        gpu: &Gpu,
+        kernel: &Compiled,
+        buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+        grid: [u32; 2],
+    ) -> Result<(), DeviceError> {
+        let (pipeline, bind_group) = (kernel.pipeline.clone(), kernel.bind(gpu, buffers)?);
+        self.dispatches.push(BoundDispatch { pipeline, bind_group, grid });
+        Ok(())
     }
 
     /// Keeps memory that is shared with others for as long as the pass lives.
-    pub(crate) fn hold_all(&mut self, guards: impl Iterator<Item = Arc<PartGuard>>) {
+    pub(crate) fn hold(&mut self, guards: impl Iterator<Item = Arc<PartGuard>>) {
         Arc::make_mut(self.held.get_or_insert_default()).extend(guards);
     }
 
@@ -48,7 +51,7 @@ impl Pass {
     pub(crate) fn append(&mut self, mut other: Self) {
         self.dispatches.append(&mut other.dispatches);
         let others = other.held.iter().flat_map(|held| held.iter().cloned());
-        self.hold_all(others);
+        self.hold(others);
     }
 }
 

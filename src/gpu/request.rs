@@ -73,18 +73,17 @@ impl GpuRequest {
         descriptor.backends &= self.backends;
         let instance = wgpu::Instance::new(descriptor);
         let mut adapters = instance.enumerate_adapters(self.backends).await;
-        adapters.sort_by_key(|adapter| preference(adapter.get_info().device_type));
+        let of = |adapter: &wgpu::Adapter| adapter.get_info().device_type;
+        adapters.sort_by_key(|adapter| PREFERENCE.iter().position(|kind| *kind == of(adapter)));
         adapters
     }
 }
 
 /// The order in which kinds of device are tried.
-fn preference(device_type: wgpu::DeviceType) -> u8 {
-    match device_type {
-        wgpu::DeviceType::DiscreteGpu => 0,
-        wgpu::DeviceType::IntegratedGpu => 1,
-        wgpu::DeviceType::VirtualGpu => 2,
-        wgpu::DeviceType::Other => 3,
-        wgpu::DeviceType::Cpu => 4,
-    }
-}
+const PREFERENCE: [wgpu::DeviceType; 5] = [
+    wgpu::DeviceType::DiscreteGpu,
+    wgpu::DeviceType::IntegratedGpu,
+    wgpu::DeviceType::VirtualGpu,
+    wgpu::DeviceType::Other,
+    wgpu::DeviceType::Cpu,
+];

@@ -115,10 +115,15 @@ pub(super) fn check<R: Rule>(
 ) -> Result<(), GroupError> {
     tensors.check_count("params", params.len())?;
     tensors.check_count("grads", grads.len())?;
+    let own_device =
+        |list: &'static str, index: usize, vector: &GpuVec| match vector.is_foreign(gpu) {
+            true => Err(GroupError::ForeignDevice { tensor: TensorName { list, index } }),
+            false => Ok(TensorName { list, index }),
+        };
     let mut claims = Claims::default();
     for (index, vector) in params.iter().enumerate() {
         tensors.check_length("params", index, vector.len())?;
-        claims.add(gpu, TensorName { list: "params", index }, vector)?;
+        claims.add(own_device("params", index, vector)?, vector, 4);
     }
     for (index, gradient) in grads.iter().enumerate() {
         let (list, vector) = match gradient {
@@ -129,11 +134,12 @@ pub(super) fn check<R: Rule>(
             TensorGradient::Rows { gradients, .. } => ("row_gradients", gradients),
             TensorGradient::Missing => continue,
         };
-        claims.add(gpu, TensorName { list, index }, vector)?;
+        claims.add(own_device(list, index, vector)?, vector, 4);
     }
     for vector in &state.vectors {
         for (index, own) in vector.tensors.iter().enumerate() {
-            claims.claim(TensorName { list: vector.name, index }, own, 16);
+            // Padding of our own is not free either.
+            claims.add(TensorName { list: vector.name, index }, own, 16);
         }
     }
     claims.check_overlap()
@@ -155,18 +161,8 @@ struct Claims {
 }
 
 impl Claims {
-    /// Claims the bytes of a vector of the caller's.
-    fn add(&mut self, gpu: &Gpu, tensor: TensorName, vector: &GpuVec) -> Result<(), GroupError> {
-        if vector.is_foreign(gpu) {
-            return Err(GroupError::ForeignDevice { tensor });
-        }
-        self.claim(tensor, vector, 4);
-        Ok(())
-    }
-
-    /// Claims the bytes of a vector, each run up to a multiple of `unit`: padding of our own is not free
-    /// either.
-    fn claim(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
+    /// Claims the bytes of a vector, each run up to a multiple of `unit`.
+    fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
         for segment in vector.segments() {
             let next = self.numbers.len();
             let buffer = *self.numbers.entry(segment.buffer.clone()).or_insert(next);

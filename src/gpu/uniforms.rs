@@ -10,7 +10,8 @@ use crate::step::{Schedule, Tensors, scheduled};
 #[derive(Debug)]
 pub(super) struct StepUniforms<R: Rule> {
     known: Vec<R::Uniforms>,
-    slot: Option<Slot>,
+    /// None before the first.
+    pub(super) slot: Option<Slot>,
     /// Those of the next step, in memory that is used again.
     next: Vec<R::Uniforms>,
 }
@@ -45,10 +46,5 @@ impl<R: Rule> StepUniforms<R> {
             std::mem::swap(&mut self.known, &mut self.next);
         }
         Ok(())
-    }
-
-    /// Where they are, once they have been prepared.
-    pub(super) fn slot(&self) -> Option<&Slot> {
-        self.slot.as_ref()
     }
 }

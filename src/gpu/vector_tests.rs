@@ -1,18 +1,13 @@
 use super::super::errors::StepError;
 use super::*;
 
-fn noop() -> Gpu {
-    let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
-    Gpu::from_wgpu(device, queue)
-}
-
 fn place(vector: &GpuVec) -> Vec<(wgpu::Buffer, Range<u64>)> {
     vector.buffers().map(|(buffer, bytes)| (buffer.clone(), bytes)).collect()
 }
 
 #[test]
 fn state_shares_buffers_and_is_zero_when_reused() -> Result<(), Box<dyn std::error::Error>> {
-    let gpu = noop();
+    let gpu = Gpu::noop();
     let (one, two) = (gpu.zeroed_state(7)?, gpu.zeroed_state(64)?);
     assert!(one.shares_buffer(&two));
     assert_eq!((one == one.clone(), one == two), (true, false));
@@ -35,7 +30,7 @@ fn state_shares_buffers_and_is_zero_when_reused() -> Result<(), Box<dyn std::err
 
 #[test]
 fn large_state_and_all_vectors_of_the_caller_have_their_own_buffers() -> Result<(), VectorError> {
-    let gpu = noop();
+    let gpu = Gpu::noop();
     let large = || gpu.zeroed_state(1 + SHARED_BYTES as usize / 4);
     assert!(!large()?.shares_buffer(&large()?));
     assert!(!gpu.zeros(4)?.shares_buffer(&gpu.zeros(4)?));

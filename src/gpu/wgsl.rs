@@ -180,7 +180,7 @@ impl Text {
     /// Of these files.
     pub(crate) fn new(files: &[&str]) -> Self {
         let mut text = Self { text: String::new(), next_binding: 0 };
-        files.iter().for_each(|file| text.file(file));
+        text.files(files);
         text
     }
 
@@ -192,7 +192,6 @@ impl Text {
     }
 
     /// Adds files.
-    #[cfg(feature = "linear")]
     pub(crate) fn files(&mut self, files: &[&str]) {
         files.iter().for_each(|file| self.file(file));
     }
@@ -233,7 +232,7 @@ impl Text {
     /// The step of four elements by a rule: what is done to gradients, and hyper-parameters of so many
     /// groups.
     pub(crate) fn step(&mut self, treatment: Treatment, groups: usize) {
-        treatment.files().iter().for_each(|file| self.file(file));
+        self.files(treatment.files());
         self.constant("group_count", format_args!("{groups}u"));
         self.file(include_str!("../../shaders/step.wgsl"));
     }

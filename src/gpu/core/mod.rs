@@ -201,7 +201,7 @@ impl<R: Rule> Core<R> {
     }
 
     fn encode(&self, encoder: &mut wgpu::CommandEncoder, rows: &RowPasses) {
-        let Some(slot) = self.uniforms.slot() else {
+        let Some(slot) = &self.uniforms.slot else {
             return; // `prepare` has taken it
         };
         let kept = self.kept.first().filter(|_| rows.with_kept);

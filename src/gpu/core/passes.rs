@@ -3,7 +3,7 @@
 use super::{Core, KEPT_PASSES, KeptPass, RowPasses};
 use crate::gpu::group_error::GroupError;
 use crate::gpu::kernels::{StepChoice, TableKernel};
-use crate::gpu::pass::{BoundDispatch, Pass};
+use crate::gpu::pass::Pass;
 use crate::gpu::plan::Element;
 use crate::gpu::rows::RowsBinder;
 use crate::gpu::table::{Place, TableDispatch, Tensor, table};
@@ -107,18 +107,16 @@ impl<R: Rule> Core<R> {
             let state = self.state.parts(dispatch.state, cell);
             let windows = windows().map(|(region, offset)| region.part(offset, cell));
             let bound = [uploaded.binding(blocks)].into_iter().chain(state).chain(windows);
-            let bind_group = kernel.bind(&self.gpu, bound)?;
-            let grid = dispatch.grid(&self.limits.dispatch);
-            pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, grid));
+            pass.add(&self.gpu, &kernel, bound, dispatch.grid(&self.limits.dispatch))?;
         }
-        pass.hold(uploaded);
+        pass.hold(uploaded.guards());
         Ok(pass)
     }
 
     /// Keeps all memory of a step for as long as the pass lives: the caller's vectors may be another
     /// optimizer's state, whose memory is reused when the last clone of the vector is dropped.
     fn hold<'a>(&'a self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
-        pass.hold_all(self.state.arenas().chain(vectors).flat_map(GpuVec::guards));
+        pass.hold(self.state.arenas().chain(vectors).flat_map(GpuVec::guards));
     }
 
     fn choice(&self, group: usize, element: Element) -> StepChoice {

@@ -167,36 +167,33 @@ impl Planner<'_> {
             ..Block::default()
         };
         self.plan.blocks += 1;
-        let mut dispatch = self.dispatch(element, &runs[0], 3);
-        let mut block = self.plan.dispatches[dispatch].begin(fresh);
+        let mut current: Option<(usize, Block)> = None;
         for run in runs {
-            if !self.has_room(dispatch, run, 1) {
-                // One block at a time is cut in each kind of dispatch. A dispatch may begin with one
-                // and end with another, and never reads the place that it writes.
-                let carried = &mut self.carried[element as usize];
-                self.plan.dispatches[dispatch].end(Block {
-                    is_left: 1,
-                    carried: *carried,
-                    ..block
-                });
-                *carried ^= 1;
-                let carried = *carried;
-                dispatch = self.new_dispatch(element);
-                block =
-                    Block { goes_on: 1, carried, ..self.plan.dispatches[dispatch].begin(block) };
-            }
-            let target = &mut self.plan.dispatches[dispatch];
+            let entries = if current.is_none() { 3 } else { 1 };
+            let open = self.open[element as usize];
+            let open = open.filter(|&index| self.has_room(index, run, entries));
+            let index = open.unwrap_or_else(|| self.new_dispatch(element));
+            let block = match current {
+                Some((known, block)) if known == index => block,
+                Some((full, block)) => {
+                    // One block at a time is cut in each kind of dispatch. A dispatch may begin with one
+                    // and end with another, and never reads the place that it writes.
+                    let place = &mut self.carried[element as usize];
+                    let carried = *place;
+                    *place ^= 1;
+                    self.plan.dispatches[full].end(Block { is_left: 1, carried, ..block });
+                    let block = Block { goes_on: 1, carried: carried ^ 1, ..block };
+                    self.plan.dispatches[index].begin(block)
+                }
+                None => self.plan.dispatches[index].begin(fresh),
+            };
+            current = Some((index, block));
+            let target = &mut self.plan.dispatches[index];
             let window = position_or_push(&mut target.windows, run.window) as u32;
             target.pieces.push(Piece { window, ..run.piece });
         }
-        self.plan.dispatches[dispatch].end(block);
-    }
-
-    /// A dispatch with room for a run and so many entries.
-    fn dispatch(&mut self, element: Element, run: &Run, entries: usize) -> usize {
-        match self.open[element as usize] {
-            Some(index) if self.has_room(index, run, entries) => index,
-            _ => self.new_dispatch(element),
+        if let Some((last, block)) = current {
+            self.plan.dispatches[last].end(block);
         }
     }
 

@@ -10,7 +10,7 @@ use super::errors::{DownloadError, StepError};
 use super::kernel::{range, whole};
 use super::limits::{LimitError, Needs};
 use super::mapping::Wait;
-use super::pass::{BoundDispatch, Pass};
+use super::pass::Pass;
 use super::plan::DispatchLimits;
 use super::readback::Readback;
 use super::table::{Place, windows};
@@ -19,7 +19,7 @@ use super::upload::Upload;
 use crate::numerics::Precision;
 use crate::numerics::sum::BLOCK;
 use crate::step::{GradientGuard, GuardReport};
-use blocks::{CARRIED_BLOCKS, ScanDispatch, ScanLimits, plan};
+use blocks::{CARRIED_BLOCKS, ScanLimits, plan};
 use kernels::{CARRIED_BYTES, PARTIAL_BYTES, WORKGROUP_BYTES, WORKGROUP_SIZE};
 pub(super) use kernels::{DecideKernel, ReduceKernel, ScanKernel};
 use outcome::{Outcome, Policy};
@@ -102,43 +102,36 @@ impl GuardMemory {
         let nothing = (plan.blocks == 0).then(|| upload.push(&[0_u8; PARTIAL_BYTES as usize]));
         let uploaded = upload.send(gpu)?;
         let partials = |level: usize| range(&self.levels[level], 0, PARTIAL_BYTES * counts[level]);
+        let with_norm = self.guard.max_norm.is_some();
+        let grid = |blocks: u64| self.limits.grid(blocks * u64::from(WORKGROUP_SIZE));
         for (dispatch, entries) in plan.dispatches.iter().zip(&entries) {
-            let kernel = gpu.kernel(&self.scan_kernel(precision, dispatch))?;
+            let scan = gpu.kernel(&ScanKernel {
+                precision,
+                element: dispatch.element,
+                windows: dispatch.windows.len(),
+                with_norm,
+                only_finite: self.guard.skips_elements(),
+            })?;
             let carried = &self.carried[dispatch.element as usize];
             let head = [uploaded.binding(entries), whole(carried), partials(0)];
             let windows = dispatch.windows.iter();
             let windows = windows.map(|w| regions[w.buffer].part(w.offset, self.scan.cell));
-            let bind_group = kernel.bind(gpu, head.into_iter().chain(windows))?;
-            let grid = self.limits.grid(dispatch.blocks.len() as u64 * u64::from(WORKGROUP_SIZE));
-            pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, grid));
+            let buffers = head.into_iter().chain(windows);
+            pass.add(gpu, &scan, buffers, grid(dispatch.blocks.len() as u64))?;
         }
-        let with_norm = self.guard.max_norm.is_some();
         let reduce = gpu.kernel(&ReduceKernel { precision, with_norm })?;
-        for (level, count) in counts.iter().enumerate().skip(1) {
-            let bind_group = reduce.bind(gpu, [partials(level - 1), partials(level)])?;
-            let grid = self.limits.grid(count * u64::from(WORKGROUP_SIZE));
-            pass.dispatches.push(BoundDispatch::new(&reduce, bind_group, grid));
+        for (level, &count) in counts.iter().enumerate().skip(1) {
+            pass.add(gpu, &reduce, [partials(level - 1), partials(level)], grid(count))?;
         }
-        let decide = gpu.kernel(&DecideKernel { precision })?;
         let all = match &nothing {
             Some(nothing) => uploaded.binding(nothing),
             None => partials(counts.len() - 1),
         };
+        let decide = gpu.kernel(&DecideKernel { precision })?;
         let buffers = [uploaded.binding(&policy), all, whole(&self.outcome)];
-        let bind_group = decide.bind(gpu, buffers)?;
-        pass.dispatches.push(BoundDispatch::new(&decide, bind_group, [1, 1]));
-        pass.hold(uploaded);
+        pass.add(gpu, &decide, buffers, [1, 1])?;
+        pass.hold(uploaded.guards());
         Ok(pass)
-    }
-
-    fn scan_kernel(&self, precision: Precision, dispatch: &ScanDispatch) -> ScanKernel {
-        ScanKernel {
-            precision,
-            element: dispatch.element,
-            windows: dispatch.windows.len(),
-            with_norm: self.guard.max_norm.is_some(),
-            only_finite: self.guard.skips_elements(),
-        }
     }
 
     /// Makes room for the partials of so many blocks; says how many each level has.

@@ -1,12 +1,12 @@
 //! From the rows named to bound dispatches, whose lists and jobs are uploaded.
 
 use super::super::context::Gpu;
-use super::super::errors::{DeviceError, StepError};
-use super::super::kernel::{Compiled, range};
+use super::super::errors::StepError;
+use super::super::kernel::range;
 use super::super::kernels::{RowsKernel, StepChoice, SumKernel, WhichRows};
 use super::super::limits::{LimitError, Needs};
-use super::super::pass::{BoundDispatch, Pass};
-use super::super::plan::{Binding, DispatchLimits, Element, Piece, Span, plan};
+use super::super::pass::Pass;
+use super::super::plan::{Binding, DispatchLimits, Element, Piece, plan};
 use super::super::state::StateMemory;
 use super::super::upload::Upload;
 use super::super::vector::GpuVec;
@@ -228,21 +228,16 @@ impl<'a> RowsBinder<'a> {
 
     /// Gradients, in one binding if that can hold them.
     fn gradients(&self, vector: &GpuVec) -> Vec<Piece> {
-        let spans = vector.spans();
-        let Span { offset, len, padded } = spans[0];
-        let shift = offset % self.limits.alignment;
-        let size = shift + 4 * len;
-        if spans.len() > 1 || size > self.limits.binding || len > MAX_GRADIENTS as u64 {
-            return plan(&[spans], &self.limits);
+        let pieces = plan(&[vector.spans()], &self.limits);
+        let (first, len) = (pieces[0].bindings[0], vector.len());
+        let size = 4 * (u64::from(first.shift) + len as u64);
+        let fits = vector.segments().len() == 1 && size <= self.limits.binding;
+        if pieces.len() == 1 || !fits || len > MAX_GRADIENTS {
+            return pieces;
         }
-        let in_quads = offset.is_multiple_of(16) && (len.is_multiple_of(4) || padded);
-        let (element, size) = match in_quads {
-            true => (Element::Quads, shift + (4 * len).next_multiple_of(16)),
-            false => (Element::Scalars, size),
-        };
-        let shift_in_elements = (shift / 4) as u32; // below the alignment, a u32 limit
-        let binding = Binding { span: 0, offset: offset - shift, size, shift: shift_in_elements };
-        vec![Piece { element, first: 0, len: len as u32, bindings: vec![binding] }]
+        // Without padding its last few elements are apart from groups of four.
+        let (element, bindings) = (Element::Scalars, vec![Binding { size, ..first }]);
+        vec![Piece { element, first: 0, len: len as u32, bindings }]
     }
 
     /// Binds the dispatches of one stage.
@@ -264,33 +259,25 @@ impl<'a> RowsBinder<'a> {
                 workgroup_size: limits.workgroup_size,
                 ..self.step.clone()
             };
-            let kernel = self.kernel(stage, step, (list.is_some(), grads.len() > 1))?;
+            let kernel = match stage.work {
+                Work::Sum => {
+                    let StepChoice { precision, workgroup_size, .. } = step;
+                    self.gpu.kernel(&SumKernel { precision, workgroup_size })?
+                }
+                Work::Mean | Work::Step => self.gpu.kernel(&RowsKernel {
+                    step,
+                    rows: if list.is_some() { WhichRows::Named } else { WhichRows::All },
+                    row_wise: stage.shared.is_some(),
+                    means: stage.work == Work::Mean,
+                    grads_in_parts: grads.len() > 1,
+                })?,
+            };
             let head = [job].into_iter().chain(&list).map(|place| uploaded.binding(place));
             let parts = (&table[dispatch.table], &grads[dispatch.grads]);
-            let bind_group = kernel.bind(self.gpu, head.chain(vectors(stage, parts)))?;
-            pass.dispatches.push(BoundDispatch::new(&kernel, bind_group, dispatch.grid));
+            pass.add(self.gpu, &kernel, head.chain(vectors(stage, parts)), dispatch.grid)?;
         }
-        pass.hold(uploaded);
+        pass.hold(uploaded.guards());
         Ok(())
-    }
-
-    fn kernel(
-        &self,
-        stage: &Stage<'_>,
-        step: StepChoice,
-        (is_listed, grads_in_parts): (bool, bool),
-    ) -> Result<Compiled, DeviceError> {
-        if stage.work == Work::Sum {
-            let StepChoice { precision, workgroup_size, .. } = step;
-            return self.gpu.kernel(&SumKernel { precision, workgroup_size });
-        }
-        self.gpu.kernel(&RowsKernel {
-            step,
-            rows: if is_listed { WhichRows::Named } else { WhichRows::All },
-            row_wise: stage.shared.is_some(),
-            means: stage.work == Work::Mean,
-            grads_in_parts,
-        })
     }
 }
 
