@@ -129,10 +129,10 @@ impl<'a> RowsBinder<'a> {
                 continue;
             }
             let sums = scratch.room(self.gpu, number, rows * width)?;
-            let (work, list, table) = (Work::Sum, List::new(&run.to_sums(), width), &[&sums][..]);
+            let (work, list, table) = (Work::Sum, List::new(&run.sums(), width), &[&sums][..]);
             let stage = Stage { work, list, width, table, grads: gradients, shared: None };
             self.bind(&stage, &mut bound.sums)?;
-            let run = run.from_sums();
+            let run = run.summed();
             let list = |table_width| List::new(&run, table_width);
             self.bind_run(scratch, width, (&sums, rows), list, &mut bound.steps)?;
             bound.summed.push(sums);

@@ -31,12 +31,12 @@ impl<'a> Run<'a> {
     }
 
     /// The sums of these rows, which lie side by side, each with the occurrences of its row.
-    pub(super) fn to_sums(&self) -> Self {
+    pub(super) fn sums(&self) -> Self {
         Self { rows: (0..self.rows.len() as u32).collect(), ..self.clone() }
     }
 
     /// These rows, each with its sum for its one occurrence.
-    pub(super) fn from_sums(&self) -> Self {
+    pub(super) fn summed(&self) -> Self {
         let count = self.rows.len() as u32;
         let (begins, occurrences) = ((0..=count).collect(), (0..count).collect());
         Self { begins, occurrences, ..self.clone() }
@@ -155,12 +155,12 @@ mod tests {
     fn sums_stand_between_rows_and_gradients() {
         let named = named();
         let run = Run::of(&named, 1..3);
-        let to = List::new(&run.to_sums(), 3);
+        let to = List::new(&run.sums(), 3);
         assert_eq!(
             (to.starts, to.words),
             (Starts::Listed(vec![0, 3]), vec![0, 6, 3, 7, 0, 10, 12, 0, 6, 9])
         );
-        let from = List::new(&run.from_sums(), 3);
+        let from = List::new(&run.summed(), 3);
         assert_eq!(
             (from.starts, from.words),
             (Starts::Listed(vec![3, 12]), vec![3, 6, 12, 7, 0, 8, 0, 3])
