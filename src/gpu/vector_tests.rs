@@ -10,6 +10,9 @@ fn state_shares_buffers_and_is_zero_when_reused() -> Result<(), Box<dyn std::err
     let gpu = Gpu::noop();
     let (one, two) = (gpu.zeroed_state(7)?, gpu.zeroed_state(64)?);
     assert!(one.shares_buffer(&two));
+    // Both can be bound for writing at once: each by its own part.
+    let [a, b] = [&one, &two].map(|vector| vector.segments()[0].bindable());
+    assert!(a.end <= b.start || b.end <= a.start);
     assert_eq!((one == one.clone(), one == two), (true, false));
     gpu.write(&one, &[3.0; 7])?;
     let (freed, slice) = (place(&one), one.slice(2..3)?);
