@@ -2,7 +2,7 @@
 
 use crate::cpu::CpuError;
 use crate::data::DataError;
-use crate::gpu::{DownloadError, LimitError, StepError, VectorError};
+use crate::gpu::{DeviceError, DownloadError, LimitError, StepError, VectorError};
 
 /// Why a training run or a prediction ended without a result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -116,4 +116,15 @@ impl From<LimitError> for TrainError {
     fn from(LimitError { limit, needed, allowed }: LimitError) -> Self {
         Self::Limit { limit, needed, allowed }
     }
+}
+
+impl From<DeviceError> for TrainError {
+    fn from(error: DeviceError) -> Self {
+        Self::Step(error.into())
+    }
+}
+
+/// Whether features have as many columns as the model has weights.
+pub(super) fn check_columns(found: usize, expected: usize) -> Result<(), TrainError> {
+    if found == expected { Ok(()) } else { Err(TrainError::Columns { found, expected }) }
 }

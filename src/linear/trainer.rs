@@ -8,11 +8,10 @@ use super::batches::Batches;
 use super::cpu::CpuWorker;
 use super::errors::TrainError;
 use super::examples::{Data, Examples};
-use super::gpu::{GpuWorker, SparseGpuWorker};
+use super::gpu::GpuWorker;
 use super::history::History;
 use super::loss::Loss;
 use super::model::LinearModel;
-use super::sparse::SparseCpuWorker;
 use super::training::{Progress, Trained, Training};
 use super::validation::Validation;
 use super::worker::Worker;
@@ -85,19 +84,10 @@ async fn start<R: Rule>(
     let weights = initial_weights(columns, training.seed);
     let model = LinearModel { weights, bias: 0.0 };
     let run = Run { batches, training, validation, wait };
-    match (engine, data) {
-        (Engine::Cpu, Data::Dense(data)) => {
-            run.on(CpuWorker::new(rule, data, training, &model)?, observe).await
-        }
-        (Engine::Cpu, Data::Sparse(data)) => {
-            run.on(SparseCpuWorker::new(rule, data, training, &model)?, observe).await
-        }
-        (Engine::Gpu { gpu, precision }, Data::Dense(data)) => {
+    match engine {
+        Engine::Cpu => run.on(CpuWorker::new(rule, data, training, &model)?, observe).await,
+        Engine::Gpu { gpu, precision } => {
             let worker = GpuWorker::new(gpu, precision, rule, data, training, &model)?;
-            run.on(worker, observe).await
-        }
-        (Engine::Gpu { gpu, precision }, Data::Sparse(data)) => {
-            let worker = SparseGpuWorker::new(gpu, precision, rule, data, training, &model)?;
             run.on(worker, observe).await
         }
     }
@@ -164,7 +154,7 @@ impl Run<'_> {
         }
         let best = self.validation.as_ref().and_then(|validation| validation.best(epochs));
         if let Some(best) = best {
-            worker.set_model(best)?;
+            worker.set_model(best, wait).await?;
         }
         if best.is_some() || stopped {
             worker.evaluate(wait).await?;

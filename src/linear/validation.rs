@@ -1,7 +1,7 @@
 //! Rows that are not learned from, and when their loss says to stop.
 
-use super::cpu;
-use super::errors::TrainError;
+use super::cpu::predictions;
+use super::errors::{TrainError, check_columns};
 use super::examples::Data;
 use super::model::LinearModel;
 use super::training::{EarlyStop, LossPoint, Training};
@@ -30,10 +30,7 @@ impl<'a> Validation<'a> {
         if training.early_stop.is_some_and(|stop| stop.patience == 0) {
             return Err(TrainError::Zero { setting: "the patience of early stopping" });
         }
-        let found = data.feature_count();
-        if found != columns {
-            return Err(TrainError::Columns { found, expected: columns });
-        }
+        check_columns(data.feature_count(), columns)?;
         Ok(Some(Self { data, training, losses: Vec::new(), best: None }))
     }
 
@@ -64,13 +61,8 @@ impl<'a> Validation<'a> {
 
 /// The mean loss over all rows of `data`.
 fn mean_loss(data: Data<'_>, model: &LinearModel, training: &Training) -> f64 {
-    let parameters = model.parameters();
-    let predictions = match data {
-        Data::Dense(data) => cpu::predictions(data, &parameters),
-        Data::Sparse(data) => super::sparse::predictions(data, &parameters),
-    };
     let term = |(p, &y): (f32, &f32)| f64::from(training.loss.term(p, y));
-    let sum = predictions.into_iter().zip(data.target()).map(term).sum();
+    let sum = predictions(data, model).into_iter().zip(data.target()).map(term).sum();
     training.loss.mean(sum, data.rows() as f64)
 }
 

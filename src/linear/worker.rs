@@ -28,7 +28,7 @@ pub(super) trait Worker {
     -> Result<Vec<f32>, TrainError>;
 
     /// Replaces the model.
-    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError>;
+    async fn set_model(&mut self, model: &LinearModel, wait: Wait) -> Result<(), TrainError>;
 
     /// The model as it is.
     async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError>;

@@ -1,14 +1,17 @@
 //! A dataset in device memory, as tables that each fit one binding.
 
-use std::slice;
+use std::ops::Range;
 
+use super::super::errors::TrainError;
+use super::kernels::{largest_binding, storage};
 use crate::data::Dataset;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
-use super::super::errors::TrainError;
-
+/// Bytes of a window, unless less is allowed: large enough that a submission costs little beside
+/// the copy.
+const WINDOW_BYTES: u64 = 32 << 20;
 /// Bytes that are staged at once.
-const TRANSFER_BYTES: u64 = 64 << 20;
+const TRANSFER_BYTES: usize = 64 << 20;
 
 /// The maximum number of features, of which an invocation of `residual.wgsl` takes a thirty-second: an
 /// iteration for each four of them, and some for the tree.
@@ -24,62 +27,94 @@ pub(super) struct Table {
     pub(super) count: u32,
 }
 
-/// Where the rows of a dataset lie for the kernels.
-#[derive(Debug)]
-pub(super) enum Rows {
-    /// All in one table, read in the epoch's order.
-    Table(Table),
-    /// In several tables; a batch is gathered from them in as many pieces as bindings ask for.
-    Gathered { tables: Vec<Table>, pieces: Vec<Table> },
-    /// On the host; this is room for some of them, one behind the other in the epoch's order.
-    Window(Table),
+impl Table {
+    /// The numbers of its rows.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.first as usize..(self.first + self.count) as usize
+    }
 }
 
-impl Rows {
-    /// Brings all of `data` to the device, for batches of up to `batch_size` rows.
-    pub(super) fn upload(
+/// Where the rows of a dataset lie for the kernels.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// All rows, read in the epoch's order, or a window.
+    pub(super) tables: Vec<Table>,
+    /// What batches are gathered in if there are several tables: as many pieces as bindings ask for.
+    pub(super) pieces: Vec<Table>,
+    /// Whether the rows are on the host, and the one table is room for some of them, one behind the other
+    /// in the epoch's order.
+    pub(super) is_window: bool,
+}
+
+impl Place {
+    /// Brings rows to the device, if they take at most `memory` bytes there and the device has room; else
+    /// prepares a window for them.
+    pub(super) fn new(
+        gpu: &Gpu,
+        shape: &Shape,
+        data: &Dataset,
+        batch_size: usize,
+        memory: Option<u64>,
+    ) -> Result<Self, TrainError> {
+        let memory = memory.unwrap_or(u64::MAX);
+        if data.rows() as u64 * (shape.row_bytes() + 4) <= memory {
+            match Self::upload(gpu, shape, data, batch_size) {
+                Err(TrainError::Step(StepError::OutOfMemory { .. })) => {}
+                place => return place,
+            }
+        }
+        let rows = shape.window_rows(memory, batch_size, data.rows());
+        // It is no larger than one table.
+        Ok(Self { tables: shape.allocate(gpu, rows)?, pieces: Vec::new(), is_window: true })
+    }
+
+    fn upload(
         gpu: &Gpu,
         shape: &Shape,
         data: &Dataset,
         batch_size: usize,
     ) -> Result<Self, TrainError> {
-        let mut tables = shape.upload(gpu, data)?;
-        Ok(match tables.pop() {
-            Some(table) if tables.is_empty() => Self::Table(table),
-            last => {
-                tables.extend(last);
-                Self::Gathered { tables, pieces: shape.allocate(gpu, batch_size as u64)? }
-            }
-        })
-    }
-
-    /// What rows are read from first.
-    pub(super) fn tables(&self) -> &[Table] {
-        match self {
-            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
-            Self::Gathered { tables, .. } => tables,
+        let tables = shape.allocate(gpu, data.rows() as u64)?;
+        let width = 4 * shape.column_groups as usize;
+        let rows_at_once = (TRANSFER_BYTES / (4 * width)).max(1);
+        let mut staged = vec![0.0_f32; width * rows_at_once.min(tables[0].count as usize)];
+        for table in &tables {
+            let rows = table.rows();
+            gpu.catch(|| {
+                for begin in rows.clone().step_by(rows_at_once) {
+                    let part = begin..rows.end.min(begin + rows_at_once);
+                    let staged = &mut staged[..width * part.len()];
+                    for (place, row) in staged.chunks_mut(width).zip(part) {
+                        let features = data.row(row);
+                        let (start, end) = place.split_at_mut(features.len());
+                        start.copy_from_slice(features);
+                        end.copy_from_slice(&Shape::end_of_row()[..end.len()]);
+                    }
+                    let offset = (4 * width * (begin - rows.start)) as u64;
+                    gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));
+                    // Sends the staged bytes off, so that their memory can be reused.
+                    gpu.queue().submit([]);
+                }
+                let target: Vec<f32> =
+                    data.target().iter().skip(rows.start).take(rows.len()).copied().collect();
+                gpu.queue().write_buffer(&table.target, 0, bytemuck::cast_slice(&target));
+            })?;
         }
-    }
-
-    /// What rows are gathered in.
-    pub(super) fn pieces(&self) -> &[Table] {
-        match self {
-            Self::Table(_) | Self::Window(_) => &[],
-            Self::Gathered { pieces, .. } => pieces,
-        }
+        let pieces = match tables.len() {
+            1 => Vec::new(),
+            _ => shape.allocate(gpu, batch_size as u64)?,
+        };
+        Ok(Self { tables, pieces, is_window: false })
     }
 
     /// What the rows of a batch are read from again, for the gradient.
     pub(super) fn parts(&self) -> &[Table] {
-        match self {
-            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
-            Self::Gathered { pieces, .. } => pieces,
-        }
+        if self.pieces.is_empty() { &self.tables } else { &self.pieces }
     }
 
-    /// Whether the epoch's order is needed on the device.
-    pub(super) fn ordered(&self) -> bool {
-        !matches!(self, Self::Window(_))
+    /// How many rows the window has room for, if they are on the host.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.is_window.then(|| self.tables[0].count as usize)
     }
 }
 
@@ -93,7 +128,7 @@ pub(super) struct Shape {
     /// The maximum number of rows in one table.
     pub(super) rows_per_table: u64,
     /// The device's largest binding, in bytes.
-    binding: u64,
+    pub(super) binding: u64,
 }
 
 impl Shape {
@@ -101,7 +136,7 @@ impl Shape {
     /// [`TrainError::RowTooLarge`] if a binding does not hold one row, [`TrainError::Terms`] if an
     /// invocation cannot go through it.
     pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
-        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+        let binding = largest_binding(limits);
         let column_groups = (features as u64 + 1).div_ceil(4);
         if features > MAX_FEATURES {
             let (what, found, max) = ("features of a row", features, MAX_FEATURES);
@@ -118,11 +153,6 @@ impl Shape {
         }
     }
 
-    /// The device's largest binding, in bytes.
-    pub(super) fn binding(&self) -> u64 {
-        self.binding
-    }
-
     /// Bytes of a row in a table.
     pub(super) fn row_bytes(&self) -> u64 {
         16 * u64::from(self.column_groups)
@@ -136,57 +166,27 @@ impl Shape {
 
     /// Empty tables for `rows` rows.
     pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>, TrainError> {
-        let buffer = |label, bytes: u64| {
-            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-            gpu.buffer(label, bytes.next_multiple_of(16), usage)
-        };
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
             Ok(Table {
-                rows: buffer("rows", self.row_bytes() * count)?,
-                target: buffer("target", 4 * count)?,
+                rows: storage(gpu, "rows", self.row_bytes() * count)?,
+                target: storage(gpu, "target", 4 * count)?,
                 first: first as u32, // a dataset has at most u32::MAX rows
                 count: count as u32,
             })
         };
         let starts = (0..rows).step_by(usize::try_from(self.rows_per_table).unwrap_or(usize::MAX));
-        starts.map(table).collect::<Result<_, StepError>>().map_err(TrainError::from)
+        starts.map(table).collect()
     }
 
-    /// Tables with the rows of `data`.
-    fn upload(&self, gpu: &Gpu, data: &Dataset) -> Result<Vec<Table>, TrainError> {
-        let tables = self.allocate(gpu, data.rows() as u64)?;
-        for table in &tables {
-            self.fill(gpu, data, table)?;
-        }
-        Ok(tables)
-    }
-
-    fn fill(&self, gpu: &Gpu, data: &Dataset, table: &Table) -> Result<(), TrainError> {
-        let width = 4 * self.column_groups as usize;
-        let rows_at_once = (TRANSFER_BYTES as usize / (4 * width)).max(1);
-        let (first, end) = (table.first as usize, (table.first + table.count) as usize);
-        let mut staged = vec![0.0_f32; width * rows_at_once.min(end - first)];
-        let written = gpu.catch(|| {
-            for begin in (first..end).step_by(rows_at_once) {
-                let rows = begin..end.min(begin + rows_at_once);
-                let staged = &mut staged[..width * rows.len()];
-                for (place, row) in staged.chunks_mut(width).zip(rows) {
-                    let features = data.row(row);
-                    let (start, end) = place.split_at_mut(features.len());
-                    start.copy_from_slice(features);
-                    end.copy_from_slice(&Self::end_of_row()[..end.len()]);
-                }
-                let offset = (4 * width * (begin - first)) as u64;
-                gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));
-                // Sends the staged bytes off, so that their memory can be reused.
-                gpu.queue().submit([]);
-            }
-            let target: Vec<f32> =
-                data.target().iter().skip(first).take(end - first).copied().collect();
-            gpu.queue().write_buffer(&table.target, 0, bytemuck::cast_slice(&target));
-        });
-        Ok(written.map_err(StepError::from)?)
+    /// How many rows a window has if the device is to hold `bytes` bytes of rows: all of `bytes`
+    /// or the usual size, cut to whole batches where there is room for one. Rows and targets share a
+    /// staging buffer, which is no larger than a binding.
+    fn window_rows(&self, bytes: u64, batch_size: usize, rows: usize) -> u64 {
+        let bytes = bytes.min(WINDOW_BYTES).min(self.binding);
+        let max_rows = (bytes / (self.row_bytes() + 4)).min(rows as u64).max(1);
+        let batch = batch_size as u64;
+        if max_rows >= batch { max_rows - max_rows % batch } else { max_rows }
     }
 }
 
@@ -212,5 +212,22 @@ mod tests {
         assert_eq!(cut, [(0, 3), (3, 3), (6, 1)]);
         let error = Shape::new(24, &gpu.device().limits()).unwrap_err();
         assert_eq!(error, TrainError::RowTooLarge { features: 24, binding: 100 });
+    }
+
+    #[test]
+    fn a_window_holds_whole_batches_where_one_fits() {
+        let limits = wgpu::Limits::default();
+        // Nine columns are three groups: 48 bytes a row, and 4 for the target.
+        let shape = Shape::new(8, &limits).unwrap();
+        assert_eq!(shape.window_rows(52 * 100, 30, 1000), 90);
+        assert_eq!(shape.window_rows(52 * 100, 100, 1000), 100);
+        assert_eq!(shape.window_rows(52 * 100, 101, 1000), 100);
+        assert_eq!(shape.window_rows(0, 10, 1000), 1);
+        assert_eq!(shape.window_rows(u64::MAX, 10, 1_000_000), 645_270);
+        assert_eq!(shape.window_rows(u64::MAX, 10, 7), 7);
+        // 20 rows fit a binding, but not with their targets.
+        let small = wgpu::Limits { max_storage_buffer_binding_size: 1000, ..limits };
+        let shape = Shape::new(8, &small).unwrap();
+        assert_eq!(shape.window_rows(u64::MAX, 3, 1000), 18);
     }
 }
