@@ -205,12 +205,6 @@ impl Text {
         self.push(file);
     }
 
-    /// Adds files.
-    #[cfg(feature = "linear")]
-    pub(crate) fn files(&mut self, files: &[&str]) {
-        files.iter().for_each(|file| self.file(file));
-    }
-
     fn push(&mut self, part: &str) {
         if !self.text.is_empty() {
             self.text.push('\n');

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::batches::Batch;
 use super::dense::{self, DenseRows};
-use super::errors::TrainError;
+use super::errors::Result;
 use super::examples::Data;
 use super::loss::Loss;
 use super::model::LinearModel;
@@ -37,7 +37,7 @@ impl<'a, R: Rule> CpuWorker<'a, R> {
         data: Data<'a>,
         training: &Training,
         model: &LinearModel,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let parameters = model.parameters();
         let rows = match data {
             Data::Dense(data) => Rows::Dense(DenseRows::new(rule, data, training, parameters)?),
@@ -57,14 +57,14 @@ impl<'a, R: Rule> CpuWorker<'a, R> {
 }
 
 impl<R: Rule> Worker for CpuWorker<'_, R> {
-    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         if let Rows::Sparse(rows) = &mut self.rows {
             rows.begin_epoch(order);
         }
         Ok(())
     }
 
-    async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<(), TrainError> {
+    async fn step(&mut self, batch: &Batch, order: &[u32], _: Wait) -> Result<()> {
         match &mut self.rows {
             Rows::Dense(rows) => rows.step(batch, order)?,
             Rows::Sparse(rows) => rows.step(batch),
@@ -72,18 +72,18 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
         Ok(())
     }
 
-    async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
+    async fn evaluate(&mut self, _: Wait) -> Result<()> {
         let parameters = self.parameters();
         each_row(self.data, &parameters, Some(self.loss), &mut self.terms);
         self.losses.push(sum(&self.terms));
         Ok(())
     }
 
-    async fn losses(&mut self, _: Wait, _: bool) -> Result<Vec<f32>, TrainError> {
+    async fn losses(&mut self, _: Wait, _: bool) -> Result<Vec<f32>> {
         Ok(std::mem::take(&mut self.losses))
     }
 
-    async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>, TrainError> {
+    async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>> {
         let before = match &mut self.rows {
             Rows::Dense(rows) => &rows.before,
             Rows::Sparse(rows) => &rows.stepped().before,
@@ -91,7 +91,7 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
         Ok(before[rows].to_vec())
     }
 
-    async fn set_model(&mut self, model: &LinearModel, _: Wait) -> Result<(), TrainError> {
+    async fn set_model(&mut self, model: &LinearModel, _: Wait) -> Result<()> {
         match &mut self.rows {
             Rows::Dense(rows) => rows.parameters = model.parameters(),
             Rows::Sparse(rows) => rows.stepped().parameters.set_parameters(&model.parameters()),
@@ -99,7 +99,7 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
         Ok(())
     }
 
-    async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
+    async fn model(&mut self, _: Wait) -> Result<LinearModel> {
         Ok(LinearModel::from_parameters(self.parameters()))
     }
 }

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::batches::Batch;
-use super::errors::TrainError;
+use super::errors::Result;
 use super::loss::Loss;
 use super::order::{RUNS, predict, predict_rows, run_length, run_rows};
 use super::penalty::Penalty;
@@ -41,7 +41,7 @@ impl<'a, R: Rule> DenseRows<'a, R> {
         data: &'a Dataset,
         training: &Training,
         parameters: Vec<f32>,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let width = parameters.len();
         let optimizer = CpuOptimizer::new(rule, width)?;
         Ok(Self {
@@ -57,7 +57,7 @@ impl<'a, R: Rule> DenseRows<'a, R> {
     }
 
     /// Steps by the gradient of the mean loss over the rows of `batch`, and of the penalty.
-    pub(super) fn step(&mut self, batch: &Batch, order: &[u32]) -> Result<(), TrainError> {
+    pub(super) fn step(&mut self, batch: &Batch, order: &[u32]) -> Result<()> {
         let Self { data, loss, penalty, parameters, gradient, .. } = self;
         let (data, loss, width) = (*data, *loss, parameters.len());
         let numbers = &order[batch.rows.clone()];

@@ -112,6 +112,9 @@ pub enum TrainError {
     Download(#[from] DownloadError),
 }
 
+/// What most functions of this module return.
+pub(super) type Result<T, E = TrainError> = std::result::Result<T, E>;
+
 impl From<LimitError> for TrainError {
     fn from(LimitError { limit, needed, allowed }: LimitError) -> Self {
         Self::Limit { limit, needed, allowed }
@@ -125,6 +128,6 @@ impl From<DeviceError> for TrainError {
 }
 
 /// Whether features have as many columns as the model has weights.
-pub(super) fn check_columns(found: usize, expected: usize) -> Result<(), TrainError> {
+pub(super) fn check_columns(found: usize, expected: usize) -> Result<()> {
     if found == expected { Ok(()) } else { Err(TrainError::Columns { found, expected }) }
 }

@@ -18,7 +18,7 @@ use std::thread;
 use rayon::prelude::*;
 
 use super::batches::Batch;
-use super::errors::TrainError;
+use super::errors::Result;
 use super::loss::Loss;
 use super::penalty::Penalty;
 use super::prefetched::{PREFETCHED_ENTRIES, PrefetchedBatches, Row};
@@ -71,7 +71,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
         data: &'a SparseDataset,
         training: &Training,
         parameters: &[f32],
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let stepper = Stepper {
             loss: training.loss,
             penalty: training.penalty,
@@ -82,7 +82,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             sums: Vec::new(),
             predictions: Vec::new(),
         };
-        let batch_size = training.batch_size.min(data.rows());
+        let batch_size = training.batch_size;
         let buffers = match batch_size {
             all if all == data.rows() => 1,
             long if entries(data, long) > PREFETCHED_ENTRIES => 2,

@@ -1,7 +1,7 @@
 //! Rows that are not learned from, and when their loss says to stop.
 
 use super::cpu::predictions;
-use super::errors::{TrainError, check_columns};
+use super::errors::{Result, TrainError, check_columns};
 use super::examples::Data;
 use super::model::LinearModel;
 use super::training::{EarlyStop, LossPoint, Training};
@@ -20,16 +20,13 @@ impl<'a> Validation<'a> {
         data: Option<Data<'a>>,
         columns: usize,
         training: &'a Training,
-    ) -> Result<Option<Self>, TrainError> {
+    ) -> Result<Option<Self>> {
         let Some(data) = data else {
             return match training.early_stop {
                 Some(_) => Err(TrainError::NoValidation),
                 None => Ok(None),
             };
         };
-        if training.early_stop.is_some_and(|stop| stop.patience == 0) {
-            return Err(TrainError::Zero { setting: "the patience of early stopping" });
-        }
         check_columns(data.feature_count(), columns)?;
         Ok(Some(Self { data, training, losses: Vec::new(), best: None }))
     }
@@ -102,8 +99,6 @@ mod tests {
         assert_eq!(refused(None, 1, Some(EarlyStop::default())), Some(TrainError::NoValidation));
         let columns = TrainError::Columns { found: 1, expected: 2 };
         assert_eq!(refused(data, 2, None), Some(columns));
-        let impatient = Some(EarlyStop { patience: 0, ..EarlyStop::default() });
-        assert!(matches!(refused(data, 1, impatient), Some(TrainError::Zero { .. })));
         assert_eq!(refused(None, 1, None), None);
     }
 }

@@ -1,10 +1,10 @@
 //! Commands of a run on their way to the device: copies, dispatches with their jobs, and steps of
 //! an optimizer, in order, a submission at a time.
 
-use super::super::errors::TrainError;
+use super::super::errors::Result;
 use super::job::{Job, Structs};
 use super::kernels::{BoundKernel, WORKGROUP_SIZE, largest_binding};
-use crate::gpu::{DeviceError, DispatchLimits, Gpu, Staging, Wait, uniform_group};
+use crate::gpu::{DispatchLimits, Gpu, Staging, Wait, uniform_group};
 
 /// Multiplications of one submission: some tenths of a second on the slowest device, so that no
 /// watchdog takes it for hung.
@@ -16,7 +16,7 @@ const SUBMISSION_STEPS: u64 = 4096;
 /// The submission in the making.
 pub(super) struct Commands {
     gpu: Gpu,
-    limits: DispatchLimits,
+    pub(super) limits: DispatchLimits,
     encoder: Option<wgpu::CommandEncoder>,
     /// The jobs of all dispatches of this submission, bound with dynamic offsets.
     jobs: Structs,
@@ -38,7 +38,7 @@ pub(super) struct Commands {
 
 impl Commands {
     /// For submissions that copy `staged` bytes at most.
-    pub(super) fn new(gpu: &Gpu, staged: u64) -> Result<Self, TrainError> {
+    pub(super) fn new(gpu: &Gpu, staged: u64) -> Result<Self> {
         let device = gpu.device();
         let limits = device.limits();
         let size = size_of::<Job>() as u64;
@@ -63,13 +63,8 @@ impl Commands {
         })
     }
 
-    /// The grid of so many invocations.
-    pub(super) fn limits(&self) -> &DispatchLimits {
-        &self.limits
-    }
-
     /// Makes room for hyper-parameters of `size` bytes a step; says where.
-    pub(super) fn prepare_steps(&mut self, size: usize) -> Result<wgpu::Buffer, TrainError> {
+    pub(super) fn prepare_steps(&mut self, size: usize) -> Result<wgpu::Buffer> {
         let max_bytes = largest_binding(&self.gpu.device().limits());
         let (label, usage) = ("hyper-parameters", wgpu::BufferUsages::STORAGE);
         let steps =
@@ -96,7 +91,7 @@ impl Commands {
         kernel: &BoundKernel,
         invocations: u64,
         job: Job,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         if !self.has_room(1) {
             self.submit()?;
         }
@@ -111,7 +106,7 @@ impl Commands {
     }
 
     /// The encoder, behind all dispatches.
-    pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
+    pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder> {
         let encoder = begin(&self.gpu, &mut self.encoder)?;
         if self.dispatches.is_empty() {
             return Ok(encoder);
@@ -140,7 +135,7 @@ impl Commands {
         wait: Wait,
         buffers: &[(&wgpu::Buffer, u64)],
         fill: impl FnOnce(wgpu::WriteOnly<'_, [u8]>),
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let staging = &mut self.staging[0];
         let bytes = buffers.iter().map(|(_, bytes)| bytes).sum();
         staging.fill(&self.gpu, wait, bytes, fill).await?;
@@ -157,7 +152,7 @@ impl Commands {
     }
 
     /// Submits what there is.
-    pub(super) fn submit(&mut self) -> Result<(), TrainError> {
+    pub(super) fn submit(&mut self) -> Result<()> {
         if !self.dispatches.is_empty() {
             self.encoder()?;
         }
@@ -180,7 +175,7 @@ impl Commands {
 fn begin<'a>(
     gpu: &Gpu,
     encoder: &'a mut Option<wgpu::CommandEncoder>,
-) -> Result<&'a mut wgpu::CommandEncoder, DeviceError> {
+) -> Result<&'a mut wgpu::CommandEncoder> {
     Ok(match encoder {
         Some(encoder) => encoder,
         none => {

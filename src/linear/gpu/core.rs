@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::errors::TrainError;
-use super::super::examples::Data;
+use super::super::errors::Result;
 use super::super::model::LinearModel;
 use super::super::training::Training;
 use super::commands::Commands;
@@ -22,6 +21,15 @@ pub(super) enum Kept {
     Predictions = 2,
 }
 
+/// What a run or a prediction starts from.
+#[derive(Clone, Copy)]
+pub(super) struct Setup<'a> {
+    pub(super) gpu: &'a Gpu,
+    pub(super) precision: Precision,
+    pub(super) training: &'a Training,
+    pub(super) model: &'a LinearModel,
+}
+
 /// The model, what is found of each row, and the commands that come to it.
 pub(super) struct Core {
     pub(super) gpu: Gpu,
@@ -36,17 +44,11 @@ pub(super) struct Core {
 }
 
 impl Core {
-    /// For submissions that copy `staged` bytes to the device.
-    pub(super) fn new(
-        gpu: &Gpu,
-        precision: Precision,
-        data: Data<'_>,
-        training: &Training,
-        model: &LinearModel,
-        staged: u64,
-    ) -> Result<Self, TrainError> {
+    /// For `rows` rows, and submissions that copy `staged` bytes to the device.
+    pub(super) fn new(setup: Setup<'_>, rows: usize, staged: u64) -> Result<Self> {
+        let Setup { gpu, precision, training, model } = setup;
         let columns = model.weights.len() as u32 + 1; // columns are counted in u32
-        let (parameters, terms) = (4 * u64::from(columns), 4 * data.rows() as u64);
+        let (parameters, terms) = (4 * u64::from(columns), 4 * rows as u64);
         for bytes in [parameters, terms] {
             check_binding(&gpu.device().limits(), bytes)?;
         }
@@ -71,12 +73,8 @@ impl Core {
     }
 
     /// A kernel with these buffers.
-    pub(super) fn bind(
-        &self,
-        kernel: Kernel,
-        buffers: &[&wgpu::Buffer],
-    ) -> Result<BoundKernel, TrainError> {
-        BoundKernel::new(&self.gpu, self.precision, kernel, buffers)
+    pub(super) fn bind(&self, kernel: Kernel, buffers: &[&wgpu::Buffer]) -> Result<BoundKernel> {
+        BoundKernel::new(&self.gpu, self.precision, kernel, buffers.iter().copied().map(whole))
     }
 
     /// A kernel that steps, with these buffers, then hyper-parameters, parameters and state.
@@ -85,12 +83,12 @@ impl Core {
         kernel: Kernel,
         buffers: &[&wgpu::Buffer],
         optimizer: &GpuOptimizer<R>,
-    ) -> Result<BoundKernel, TrainError> {
+    ) -> Result<BoundKernel> {
         let hypers = self.commands.prepare_steps(size_of::<R::Uniforms>())?;
         let fixed = buffers.iter().copied().chain([&hypers, &self.parameters]).map(whole);
         // State lies in one buffer, since the parameters fit one binding.
         let state = (0..optimizer.state_count()).map(|index| optimizer.state(index).binding());
-        BoundKernel::of_parts(&self.gpu, self.precision, kernel, fixed.chain(state))
+        BoundKernel::new(&self.gpu, self.precision, kernel, fixed.chain(state))
     }
 
     /// Brings a part of a buffer back.
@@ -99,13 +97,13 @@ impl Core {
         buffer: &wgpu::Buffer,
         range: Range<usize>,
         wait: Wait,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Vec<f32>> {
         let part = GpuVec::padded(buffer, range.end).slice(range)?;
         Ok(part.download_waiting(&self.gpu, wait).await?)
     }
 
     /// Replaces the model, ahead of all that is submitted from now on.
-    pub(super) fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
+    pub(super) fn set_model(&mut self, model: &LinearModel) -> Result<()> {
         let parameters = model.parameters();
         Ok(self.gpu.write(&GpuVec::padded(&self.parameters, parameters.len()), &parameters)?)
     }

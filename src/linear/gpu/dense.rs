@@ -4,18 +4,15 @@
 use std::ops::Range;
 
 use super::super::batches::Batch;
-use super::super::errors::TrainError;
-use super::super::examples::Data;
-use super::super::model::LinearModel;
+use super::super::errors::Result;
 use super::super::training::Training;
-use super::core::{Core, Kept};
+use super::core::{Core, Kept, Setup};
 use super::descent::Descent;
 use super::gradient::GpuGradient;
 use super::stream::copy_rows;
 use super::table::{Place, Shape};
 use crate::data::Dataset;
-use crate::gpu::{Gpu, GpuOptimizer, GpuVec, Wait};
-use crate::numerics::Precision;
+use crate::gpu::{GpuOptimizer, GpuVec, Wait};
 use crate::rules::Rule;
 
 /// How much longer one workgroup takes for its work than all of a slow device.
@@ -37,18 +34,12 @@ pub(super) struct DenseRows<'a> {
 
 impl<'a> DenseRows<'a> {
     /// Brings `data` to the device, or prepares to stream them.
-    pub(super) fn new(
-        gpu: &Gpu,
-        precision: Precision,
-        data: &'a Dataset,
-        training: &Training,
-        model: &LinearModel,
-    ) -> Result<Self, TrainError> {
-        let batch_size = training.batch_size.min(data.rows());
+    pub(super) fn new(setup: Setup<'_>, data: &'a Dataset) -> Result<Self> {
+        let Setup { gpu, training, .. } = setup;
         let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
-        let place = Place::new(gpu, &shape, data, batch_size, training.gpu_memory)?;
+        let place = Place::new(gpu, &shape, data, training.batch_size, training.gpu_memory)?;
         let staged = place.capacity().map_or(0, |rows| rows as u64 * (shape.row_bytes() + 4));
-        let core = Core::new(gpu, precision, Data::Dense(data), training, model, staged)?;
+        let core = Core::new(setup, data.rows(), staged)?;
         let gradient = GpuGradient::new(&core, training.loss, &shape, data.rows(), place)?;
         let vectors = [&core.parameters, &gradient.gradient]
             .map(|buffer| GpuVec::padded(buffer, shape.columns as usize));
@@ -60,15 +51,14 @@ impl<'a> DenseRows<'a> {
         &mut self,
         optimizer: &GpuOptimizer<R>,
         training: &Training,
-    ) -> Result<(), TrainError> {
-        let batch_size = training.batch_size.min(self.data.rows());
+    ) -> Result<()> {
         let (core, gradient) = (&mut self.core, &self.gradient);
-        self.descent = Descent::new(core, gradient, optimizer, training.loss, batch_size)?;
+        self.descent = Descent::new(core, gradient, optimizer, training)?;
         Ok(())
     }
 
     /// An epoch begins that visits the rows in this order.
-    pub(super) fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
+    pub(super) fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         self.submit()?;
         self.window = 0..0;
         if !self.gradient.place.is_window {
@@ -79,7 +69,7 @@ impl<'a> DenseRows<'a> {
     }
 
     /// Submits what there is.
-    pub(super) fn submit(&mut self) -> Result<(), TrainError> {
+    pub(super) fn submit(&mut self) -> Result<()> {
         self.close();
         self.core.commands.submit()
     }
@@ -98,7 +88,7 @@ impl<'a> DenseRows<'a> {
         count: usize,
         number: impl Fn(usize) -> usize + Sync,
         wait: Wait,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         self.submit()?;
         self.window = 0..0;
         let (data, row_bytes) = (self.data, self.shape.row_bytes() as usize);
@@ -112,7 +102,7 @@ impl<'a> DenseRows<'a> {
     }
 
     /// Dispatches what leads to what is `kept` of all rows.
-    pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<(), TrainError> {
+    pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<()> {
         self.close();
         let rows = self.data.rows();
         if let Some(capacity) = self.gradient.place.capacity() {
@@ -137,7 +127,7 @@ impl<'a> DenseRows<'a> {
         batch: &Batch,
         order: &[u32],
         wait: Wait,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let Range { start, end } = batch.rows;
         let mut rows = start..end;
         if let Some(capacity) = self.gradient.place.capacity() {
@@ -177,7 +167,7 @@ impl<'a> DenseRows<'a> {
         order: &[u32],
         capacity: usize,
         wait: Wait,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let batch_rows = batch.len() as u32; // at most the number of rows, a u32
         for start in batch.clone().step_by(capacity) {
             let end = batch.end.min(start + capacity);
@@ -191,7 +181,7 @@ impl<'a> DenseRows<'a> {
     }
 
     /// Records the optimizer's step behind the gradient.
-    fn record<R: Rule>(&mut self, optimizer: &mut GpuOptimizer<R>) -> Result<(), TrainError> {
+    fn record<R: Rule>(&mut self, optimizer: &mut GpuOptimizer<R>) -> Result<()> {
         let [parameters, gradient] = &self.vectors;
         Ok(optimizer.record(self.core.commands.encoder()?, parameters, gradient)?)
     }

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::super::errors::TrainError;
-use super::super::loss::Loss;
+use super::super::errors::Result;
 use super::super::order::RUNS;
+use super::super::training::Training;
 use super::commands::Commands;
 use super::core::Core;
 use super::gradient::GpuGradient;
@@ -57,31 +57,30 @@ fn max_batches(batch_rows: u32, column_groups: u32) -> u32 {
 }
 
 impl Descent {
-    /// The kernel for batches of up to `batch_size` rows, if they are small enough for it, lie in
-    /// one table or window, and the device's limits allow it.
+    /// The kernel for a run's batches, if they are small enough for it, lie in one table or window, and
+    /// the device's limits allow it.
     pub(super) fn new<R: Rule>(
         core: &mut Core,
         gradient: &GpuGradient,
         optimizer: &GpuOptimizer<R>,
-        loss: Loss,
-        batch_size: usize,
-    ) -> Result<Option<Self>, TrainError> {
+        training: &Training,
+    ) -> Result<Option<Self>> {
         let limits = core.gpu.device().limits();
         let states = optimizer.state_count();
         let in_one_piece = gradient.place.pieces.is_empty()
             && (0..states).all(|index| optimizer.state(index).segments().len() == 1);
         if !in_one_piece
-            || core.before.is_some()
-            || batch_size > MAX_ROWS
+            || training.progressive
+            || training.batch_size > MAX_ROWS
             || core.job.column_groups > MAX_GROUPS
-            || batch_size * core.job.columns as usize > BATCH_WORK
+            || training.batch_size * core.job.columns as usize > BATCH_WORK
             || limits.max_compute_workgroup_storage_size < WORKGROUP_BYTES
             || limits.max_storage_buffers_per_shader_stage < FIXED_BUFFERS + states as u32
         {
             return Ok(None);
         }
         let table = &gradient.place.tables[0];
-        let kernel = Kernel::Descend(loss, Formula::of(optimizer.rule()));
+        let kernel = Kernel::Descend(training.loss, Formula::of(optimizer.rule()));
         let buffers = [&table.rows, &table.target, &gradient.order];
         Ok(Some(Self {
             kernel: core.bind_step(kernel, &buffers, optimizer)?,
@@ -126,6 +125,7 @@ impl Descent {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::loss::Loss;
     use super::super::kernels::LinearKernel;
     use super::*;
     use crate::gpu::Kernel as _;

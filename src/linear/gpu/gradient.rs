@@ -3,14 +3,14 @@
 
 use std::ops::Range;
 
-use super::super::errors::TrainError;
+use super::super::errors::{Result, TrainError};
 use super::super::loss::Loss;
 use super::super::order::{BLOCK, RUNS, run_length};
 use super::core::{Core, Kept};
 use super::job::Job;
 use super::kernels::{BoundKernel, Kernel, ROW_WIDTH, WORKGROUP_SIZE, check_binding, storage};
 use super::table::{Place, Shape, Table};
-use crate::gpu::{LimitError, MAX_LOOP_ITERATIONS, Needs};
+use crate::gpu::{MAX_LOOP_ITERATIONS, Needs};
 
 /// The maximum number of rows of a run that one dispatch adds up: an invocation goes through them one by one, so
 /// that no driver takes it for hung, or ends its loop ([`MAX_LOOP_ITERATIONS`]). `max_rows` of
@@ -48,7 +48,7 @@ impl GpuGradient {
         shape: &Shape,
         rows: usize,
         place: Place,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let gpu = &core.gpu;
         let limits = gpu.device().limits();
         Needs::of(&limits)
@@ -105,7 +105,7 @@ impl GpuGradient {
 
     /// Dispatches what leads from a batch to the gradient; `rows` is where the batch is in the
     /// epoch's order, or in the window.
-    pub(super) fn batch(&self, core: &mut Core, rows: &Range<usize>) -> Result<(), TrainError> {
+    pub(super) fn batch(&self, core: &mut Core, rows: &Range<usize>) -> Result<()> {
         let row_first = rows.start as u32; // at most the number of rows, a u32
         let batch_rows = rows.len() as u32;
         let ordered = u32::from(!self.place.is_window);
@@ -143,7 +143,7 @@ impl GpuGradient {
         core: &mut Core,
         rows: &Range<usize>,
         batch_rows: u32,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         // Both at most the number of rows, a u32.
         let (first, rows) = (rows.start as u32, rows.len() as u32);
         let job = Job { first, rows, batch_rows, ..core.job };
@@ -158,7 +158,7 @@ impl GpuGradient {
         core: &mut Core,
         rows: &Range<usize>,
         window_first: usize,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let ordered = !self.place.is_window;
         let job = Job {
             rows: rows.len() as u32,
@@ -182,23 +182,18 @@ impl GpuGradient {
         table: usize,
         rows: &Range<usize>,
         kept: Kept,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let (first, rows) = (rows.start as u32, rows.len() as u32);
         let job = Job { first, rows, terms: kept as u32, ..core.job };
         self.residual(core, &self.residual[table], job)
     }
 
-    fn residual(&self, core: &mut Core, kernel: &BoundKernel, job: Job) -> Result<(), TrainError> {
+    fn residual(&self, core: &mut Core, kernel: &BoundKernel, job: Job) -> Result<()> {
         core.commands.dispatch(kernel, self.row_width * u64::from(job.rows), job)
     }
 
     /// For the block of columns from `job.group_first` on.
-    fn accumulate(
-        &self,
-        core: &mut Core,
-        kernel: &BoundKernel,
-        job: Job,
-    ) -> Result<(), TrainError> {
+    fn accumulate(&self, core: &mut Core, kernel: &BoundKernel, job: Job) -> Result<()> {
         let groups = self.block_groups.min(job.column_groups - job.group_first);
         for share in shares(job) {
             let fresh = u32::from(job.first == 0 && share.skip == 0);
@@ -210,12 +205,7 @@ impl GpuGradient {
 
     /// Dispatches what leads from partial sums to the gradient, for the block of columns from
     /// `group_first` on.
-    pub(super) fn finish(
-        &self,
-        core: &mut Core,
-        batch_rows: u32,
-        group_first: u32,
-    ) -> Result<(), TrainError> {
+    pub(super) fn finish(&self, core: &mut Core, batch_rows: u32, group_first: u32) -> Result<()> {
         let groups = self.block_groups.min(core.job.column_groups - group_first);
         let job = Job { group_first, groups, divisor: batch_rows as f32, ..core.job };
         core.commands.dispatch(&self.finish, u64::from(groups), job)
@@ -237,13 +227,14 @@ fn shares(job: Job) -> impl Iterator<Item = Job> {
 }
 
 /// Whether the largest dispatch over `rows` rows fits in the device's grid.
-fn check_grid(core: &Core, rows: u64) -> Result<(), LimitError> {
+fn check_grid(core: &Core, rows: u64) -> Result<()> {
     let sums = rows.div_ceil(BLOCK as u64) * u64::from(WORKGROUP_SIZE);
     let partials = RUNS as u64 * u64::from(core.job.column_groups);
-    let limits = core.commands.limits();
+    let limits = &core.commands.limits;
     let [_, needed] = limits.grid((ROW_WIDTH * rows).max(partials).max(sums)).map(u64::from);
     let allowed = u64::from(limits.workgroups);
-    let error = LimitError { limit: "max_compute_workgroups_per_dimension", needed, allowed };
+    let error =
+        TrainError::Limit { limit: "max_compute_workgroups_per_dimension", needed, allowed };
     if needed > allowed { Err(error) } else { Ok(()) }
 }
 

@@ -1,10 +1,8 @@
 //! The linear kernels: which there are, the files that they are made of, and their buffers.
 
-use super::super::errors::TrainError;
+use super::super::errors::{Result, TrainError};
 use super::super::loss::Loss;
-use crate::gpu::{
-    self, Bound, Element, Formula, Gpu, LimitError, SquareOf, Text, arithmetic, whole,
-};
+use crate::gpu::{self, Bound, Element, Formula, Gpu, SquareOf, Text, arithmetic};
 use crate::numerics::Precision;
 
 /// `workgroup_size` of `shaders/linear/job.wgsl`.
@@ -38,72 +36,64 @@ pub(super) struct LinearKernel {
     pub(super) precision: Precision,
 }
 
-impl gpu::Kernel for LinearKernel {
-    fn entry(&self) -> &'static str {
-        match self.kernel {
-            Kernel::Residual(_) => "residual",
-            Kernel::ResidualNarrow(_) => "residual_narrow",
-            Kernel::Accumulate => "accumulate",
-            Kernel::Finish => "finish",
-            Kernel::Sum => "sum",
-            Kernel::SparseResidual(_) => "sparse_residual",
-            Kernel::Descend(..) => "descend",
-            Kernel::SparseDescend(_) => "sparse_descend",
+impl LinearKernel {
+    /// The entry point, and the kernel's files, without those of the job, the arithmetic and the rule.
+    fn files(&self) -> (&'static str, Vec<&'static str>) {
+        let (predict, penalty) = (shader!("predict"), shader!("penalty"));
+        let kept = shader!("loss/residual");
+        match &self.kernel {
+            Kernel::Residual(loss) => ("residual", vec![shader!("residual"), kept, loss.shader()]),
+            Kernel::ResidualNarrow(loss) => {
+                ("residual_narrow", vec![shader!("residual_narrow"), predict, kept, loss.shader()])
+            }
+            Kernel::Accumulate => ("accumulate", vec![shader!("accumulate")]),
+            Kernel::Finish => ("finish", vec![shader!("finish"), penalty]),
+            Kernel::Sum => ("sum", vec![shader!("sum")]),
+            Kernel::SparseResidual(loss) => {
+                ("sparse_residual", vec![shader!("sparse/residual"), kept, loss.shader()])
+            }
+            Kernel::Descend(loss, _) => {
+                ("descend", vec![shader!("descend"), predict, penalty, kept, loss.shader()])
+            }
+            Kernel::SparseDescend(_) => {
+                ("sparse_descend", vec![shader!("sparse/descend"), penalty])
+            }
         }
     }
 
-    fn text(&self) -> String {
-        let predict = shader!("predict");
-        let residual = |loss: &Loss| [shader!("loss/residual"), loss.shader()];
-        let mut text = Text::new(&[shader!("job")]);
+    /// The rule, if the kernel steps, and how it reaches the state.
+    fn formula(&self) -> Option<(&Formula, Element)> {
         match &self.kernel {
-            Kernel::Residual(loss) => {
-                text.file(shader!("residual"));
-                text.files(&residual(loss));
-            }
-            Kernel::ResidualNarrow(loss) => {
-                text.files(&[shader!("residual_narrow"), predict]);
-                text.files(&residual(loss));
-            }
-            Kernel::Accumulate => text.file(shader!("accumulate")),
-            Kernel::Finish => text.files(&[shader!("finish"), shader!("penalty")]),
-            Kernel::Sum => text.file(shader!("sum")),
-            Kernel::SparseResidual(loss) => {
-                text.file(shader!("sparse/residual"));
-                text.files(&residual(loss));
-            }
-            Kernel::Descend(loss, formula) => {
-                text.files(&[shader!("descend"), predict, shader!("penalty")]);
-                text.files(&residual(loss));
-                text.file(Element::Quads.file());
-                text.state(formula, Bound::All, Element::Quads);
-            }
-            Kernel::SparseDescend(formula) => {
-                text.files(&[shader!("sparse/descend"), shader!("penalty")]);
-                text.file(Element::Scalars.file());
-                text.vector("parameters", Element::Scalars, true);
-                text.state(formula, Bound::All, Element::Scalars);
-            }
+            Kernel::Descend(_, formula) => Some((formula, Element::Quads)),
+            Kernel::SparseDescend(formula) => Some((formula, Element::Scalars)),
+            _ => None,
         }
-        match self.formula() {
-            Some(formula) => text.rule(formula, self.precision, SquareOf::Own),
-            None => text.file(arithmetic(self.precision)),
+    }
+}
+
+impl gpu::Kernel for LinearKernel {
+    fn entry(&self) -> &'static str {
+        self.files().0
+    }
+
+    fn text(&self) -> String {
+        let mut text = Text::new(&self.files().1);
+        text.file(shader!("job"));
+        let Some((formula, element)) = self.formula() else {
+            text.file(arithmetic(self.precision));
+            return text.finish();
+        };
+        text.rule(formula, self.precision, SquareOf::Own);
+        text.file(element.file());
+        if element == Element::Scalars {
+            text.vector("parameters", element, true);
         }
+        text.state(formula, Bound::All, element);
         text.finish()
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.formula().map_or_else(Vec::new, Formula::constants)
-    }
-}
-
-impl LinearKernel {
-    /// Of the rule, if the kernel steps.
-    fn formula(&self) -> Option<&Formula> {
-        match &self.kernel {
-            Kernel::Descend(_, formula) | Kernel::SparseDescend(formula) => Some(formula),
-            _ => None,
-        }
+        self.formula().map_or_else(Vec::new, |(formula, _)| formula.constants())
     }
 }
 
@@ -116,30 +106,20 @@ pub(super) struct BoundKernel {
 
 impl BoundKernel {
     /// With these buffers, in the order of the kernel's bindings.
-    pub(super) fn new(
+    pub(super) fn new<'a>(
         gpu: &Gpu,
         precision: Precision,
         kernel: Kernel,
-        buffers: &[&wgpu::Buffer],
-    ) -> Result<Self, TrainError> {
-        Self::of_parts(gpu, precision, kernel, buffers.iter().map(|buffer| whole(buffer)))
-    }
-
-    /// With these parts of buffers.
-    pub(super) fn of_parts<'a>(
-        gpu: &Gpu,
-        precision: Precision,
-        kernel: Kernel,
-        parts: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
-    ) -> Result<Self, TrainError> {
+        buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+    ) -> Result<Self> {
         let kernel = gpu.kernel(&LinearKernel { kernel, precision })?;
-        let bind_group = kernel.bind(gpu, parts)?;
+        let bind_group = kernel.bind(gpu, buffers)?;
         Ok(Self { pipeline: kernel.pipeline, bind_group })
     }
 }
 
 /// A storage buffer, padded to whole groups of four.
-pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer, TrainError> {
+pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
     let usage =
         wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     Ok(gpu.buffer(label, bytes.next_multiple_of(16), usage)?)
@@ -151,9 +131,9 @@ pub(super) fn largest_binding(limits: &wgpu::Limits) -> u64 {
 }
 
 /// Whether so many bytes fit a binding.
-pub(super) fn check_binding(limits: &wgpu::Limits, needed: u64) -> Result<(), LimitError> {
+pub(super) fn check_binding(limits: &wgpu::Limits, needed: u64) -> Result<()> {
     let allowed = largest_binding(limits);
-    let error = LimitError { limit: "max_storage_buffer_binding_size", needed, allowed };
+    let error = TrainError::Limit { limit: "max_storage_buffer_binding_size", needed, allowed };
     if needed > allowed { Err(error) } else { Ok(()) }
 }
 

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use super::super::errors::TrainError;
+use super::super::errors::Result;
 use super::super::order::BLOCK;
 use super::commands::Commands;
+use super::core::Core;
 use super::job::Job;
 use super::kernels::{BoundKernel, Kernel, WORKGROUP_SIZE, storage};
 use crate::gpu::{Gpu, Readback, Wait};
-use crate::numerics::Precision;
 
 /// Places in the ring; more than the losses ever under way.
 const PLACES: u64 = 64;
@@ -36,24 +36,19 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// For samples that are the sums of `count` values in `terms`.
-    pub(super) fn new(
-        gpu: &Gpu,
-        precision: Precision,
-        terms: &wgpu::Buffer,
-        mut count: u64,
-    ) -> Result<Self, TrainError> {
+    /// For samples that are the sums of `count` values in the residuals.
+    pub(super) fn new(core: &Core, mut count: u64) -> Result<Self> {
+        let gpu = &core.gpu;
         let ring = storage(gpu, "losses", 4 * PLACES)?;
         let mut levels = Vec::new();
-        let mut input = terms.clone();
+        let mut input = core.residuals.clone();
         while levels.is_empty() || count > 1 {
             let blocks = count.div_ceil(BLOCK as u64);
             let output = match blocks {
                 1 => ring.clone(),
                 _ => storage(gpu, "block sums", 4 * blocks)?,
             };
-            levels
-                .push((BoundKernel::new(gpu, precision, Kernel::Sum, &[&input, &output])?, count));
+            levels.push((core.bind(Kernel::Sum, &[&input, &output])?, count));
             (input, count) = (output, blocks);
         }
         let gpu = gpu.clone();
@@ -61,7 +56,7 @@ impl Losses {
     }
 
     /// Dispatches the next sample's sum of the terms.
-    pub(super) fn sample(&self, commands: &mut Commands) -> Result<(), TrainError> {
+    pub(super) fn sample(&self, commands: &mut Commands) -> Result<()> {
         let place = (commands.sampled + commands.samples) % PLACES;
         for (kernel, values) in &self.levels {
             let blocks = values.div_ceil(BLOCK as u64);
@@ -81,7 +76,7 @@ impl Losses {
         sampled: u64,
         wait: Wait,
         all: bool,
-    ) -> Result<Vec<f32>, TrainError> {
+    ) -> Result<Vec<f32>> {
         let mut arrived = Vec::new();
         loop {
             let behind = sampled - self.collected;

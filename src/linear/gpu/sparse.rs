@@ -2,17 +2,13 @@
 //! the device, many a submission.
 
 use super::super::batches::Batch;
-use super::super::errors::TrainError;
-use super::super::examples::Data;
-use super::super::model::LinearModel;
-use super::super::training::Training;
-use super::core::{Core, Kept};
+use super::super::errors::{Result, TrainError};
+use super::core::{Core, Kept, Setup};
 use super::job::Job;
 use super::kernels::{BoundKernel, Kernel, check_binding, largest_binding, storage};
 use super::sparse_batch::{BatchLayout, Words};
 use crate::data::SparseDataset;
-use crate::gpu::{Formula, Gpu, GpuOptimizer, MAX_LOOP_ITERATIONS, Needs, Wait};
-use crate::numerics::Precision;
+use crate::gpu::{Formula, GpuOptimizer, MAX_LOOP_ITERATIONS, Needs, Wait};
 use crate::rules::Rule;
 
 /// Words of a submission, unless one batch needs more.
@@ -43,15 +39,10 @@ pub(super) struct SparseRows<'a> {
 }
 
 impl<'a> SparseRows<'a> {
-    pub(super) fn new(
-        gpu: &Gpu,
-        precision: Precision,
-        data: &'a SparseDataset,
-        training: &Training,
-        model: &LinearModel,
-    ) -> Result<Self, TrainError> {
+    pub(super) fn new(setup: Setup<'_>, data: &'a SparseDataset) -> Result<Self> {
+        let Setup { gpu, training, .. } = setup;
         // Any rows may meet in a batch: it has at most the entries of the longest ones.
-        let batch_size = training.batch_size.min(data.rows());
+        let batch_size = training.batch_size;
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
         for (what, found, max) in [
@@ -66,7 +57,7 @@ impl<'a> SparseRows<'a> {
         let batch_words = Words::max_count(batch_size, lens.iter().take(batch_size).sum()) as u64;
         let bytes = 4 * WINDOW_WORDS.min(largest_binding(&limits) / 4).max(batch_words);
         check_binding(&limits, bytes)?;
-        let core = Core::new(gpu, precision, Data::Sparse(data), training, model, bytes)?;
+        let core = Core::new(setup, data.rows(), bytes)?;
         let window = storage(gpu, "sparse rows", bytes)?;
         let residual = |result: &wgpu::Buffer| {
             let buffers = [&window, &core.parameters, result];
@@ -84,10 +75,7 @@ impl<'a> SparseRows<'a> {
     }
 
     /// Makes ready for steps by an optimizer.
-    pub(super) fn prepare<R: Rule>(
-        &mut self,
-        optimizer: &GpuOptimizer<R>,
-    ) -> Result<(), TrainError> {
+    pub(super) fn prepare<R: Rule>(&mut self, optimizer: &GpuOptimizer<R>) -> Result<()> {
         let buffers = 4 + optimizer.state_count() as u64;
         Needs::of(&self.core.gpu.device().limits()).buffers(buffers, 1).check()?;
         let kernel = Kernel::SparseDescend(Formula::of(optimizer.rule()));
@@ -108,7 +96,7 @@ impl<'a> SparseRows<'a> {
     }
 
     /// Submits what there is, its words first.
-    pub(super) async fn submit(&mut self, wait: Wait) -> Result<(), TrainError> {
+    pub(super) async fn submit(&mut self, wait: Wait) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(&self.words.words);
         if !bytes.is_empty() {
             let buffers = [(&self.window, bytes.len() as u64)];
@@ -120,7 +108,7 @@ impl<'a> SparseRows<'a> {
     }
 
     /// Dispatches what leads to what is `kept` of all rows; leaves room for a sample of the loss.
-    pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<(), TrainError> {
+    pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<()> {
         let rows = self.data.rows();
         let mut first = 0;
         while first < rows {
@@ -155,7 +143,7 @@ impl<'a> SparseRows<'a> {
         batch: &Batch,
         order: &[u32],
         wait: Wait,
-    ) -> Result<(), TrainError> {
+    ) -> Result<()> {
         let numbers = &order[batch.rows.clone()];
         let entries = numbers.iter().map(|&row| self.data.row(row as usize).0.len()).sum();
         if !self.has_room(numbers.len(), entries) {

@@ -2,11 +2,13 @@
 
 use rayon::prelude::*;
 
-use super::table::Shape;
 use crate::data::Dataset;
 
 /// Bytes that a thread copies at a time.
 const CHUNK_BYTES: usize = 1 << 16;
+/// What stands behind the features of a row, as far as the row goes: the one that meets the bias, and
+/// zeros.
+const END_OF_ROW: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
 /// Writes `count` rows as they lie in a table, `row_bytes` bytes each, and their targets behind them;
 /// `number` says which they are.
@@ -42,13 +44,12 @@ pub(super) fn copy_rows(
 
 /// Writes a row as it lies in a table, from its byte number `skip` on, as far as `place` goes.
 fn write_row(features: &[u8], skip: usize, mut place: wgpu::WriteOnly<'_, [u8]>) {
-    let end = Shape::end_of_row();
     let known = features.get(skip..).unwrap_or_default();
     let known = &known[..known.len().min(place.len())];
     place.slice(..known.len()).copy_from_slice(known);
     let rest = place.len() - known.len();
     let skip = (skip + known.len()).saturating_sub(features.len());
-    place.slice(known.len()..).copy_from_slice(&bytemuck::bytes_of(&end)[skip..skip + rest]);
+    place.slice(known.len()..).copy_from_slice(&bytemuck::bytes_of(&END_OF_ROW)[skip..skip + rest]);
 }
 
 #[cfg(test)]

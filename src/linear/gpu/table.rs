@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::super::errors::TrainError;
+use super::super::errors::{Result, TrainError};
 use super::kernels::{largest_binding, storage};
+use super::stream::copy_rows;
 use crate::data::Dataset;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
@@ -55,7 +56,7 @@ impl Place {
         data: &Dataset,
         batch_size: usize,
         memory: Option<u64>,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self> {
         let memory = memory.unwrap_or(u64::MAX);
         if data.rows() as u64 * (shape.row_bytes() + 4) <= memory {
             match Self::upload(gpu, shape, data, batch_size) {
@@ -68,36 +69,26 @@ impl Place {
         Ok(Self { tables: shape.allocate(gpu, rows)?, pieces: Vec::new(), is_window: true })
     }
 
-    fn upload(
-        gpu: &Gpu,
-        shape: &Shape,
-        data: &Dataset,
-        batch_size: usize,
-    ) -> Result<Self, TrainError> {
+    fn upload(gpu: &Gpu, shape: &Shape, data: &Dataset, batch_size: usize) -> Result<Self> {
         let tables = shape.allocate(gpu, data.rows() as u64)?;
-        let width = 4 * shape.column_groups as usize;
-        let rows_at_once = (TRANSFER_BYTES / (4 * width)).max(1);
-        let mut staged = vec![0.0_f32; width * rows_at_once.min(tables[0].count as usize)];
+        let row_bytes = shape.row_bytes() as usize;
+        let rows_at_once = (TRANSFER_BYTES / row_bytes).max(1).min(tables[0].count as usize);
+        let mut staged = vec![0; rows_at_once * (row_bytes + 4)];
         for table in &tables {
             let rows = table.rows();
             gpu.catch(|| {
-                for begin in rows.clone().step_by(rows_at_once) {
-                    let part = begin..rows.end.min(begin + rows_at_once);
-                    let staged = &mut staged[..width * part.len()];
-                    for (place, row) in staged.chunks_mut(width).zip(part) {
-                        let features = data.row(row);
-                        let (start, end) = place.split_at_mut(features.len());
-                        start.copy_from_slice(features);
-                        end.copy_from_slice(&Shape::end_of_row()[..end.len()]);
-                    }
-                    let offset = (4 * width * (begin - rows.start)) as u64;
-                    gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));
+                for first in rows.clone().step_by(rows_at_once) {
+                    let count = rows_at_once.min(rows.end - first);
+                    let staged = &mut staged[..count * (row_bytes + 4)];
+                    let place = wgpu::WriteOnly::from_mut(&mut *staged);
+                    copy_rows(data, count, row_bytes, |index| first + index, place);
+                    let (features, target) = staged.split_at(count * row_bytes);
+                    let offset = (first - rows.start) as u64;
+                    gpu.queue().write_buffer(&table.rows, offset * shape.row_bytes(), features);
+                    gpu.queue().write_buffer(&table.target, offset * 4, target);
                     // Sends the staged bytes off, so that their memory can be reused.
                     gpu.queue().submit([]);
                 }
-                let target: Vec<f32> =
-                    data.target().iter().skip(rows.start).take(rows.len()).copied().collect();
-                gpu.queue().write_buffer(&table.target, 0, bytemuck::cast_slice(&target));
             })?;
         }
         let pieces = match tables.len() {
@@ -135,7 +126,7 @@ impl Shape {
     /// # Errors
     /// [`TrainError::RowTooLarge`] if a binding does not hold one row, [`TrainError::Terms`] if an
     /// invocation cannot go through it.
-    pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
+    pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self> {
         let binding = largest_binding(limits);
         let column_groups = (features as u64 + 1).div_ceil(4);
         if features > MAX_FEATURES {
@@ -158,14 +149,8 @@ impl Shape {
         16 * u64::from(self.column_groups)
     }
 
-    /// What stands behind the features of a row, as far as the row goes: the one that meets the
-    /// bias, and zeros.
-    pub(super) fn end_of_row() -> [f32; 4] {
-        [1.0, 0.0, 0.0, 0.0]
-    }
-
     /// Empty tables for `rows` rows.
-    pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>, TrainError> {
+    pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>> {
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
             Ok(Table {
