@@ -53,13 +53,11 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
             let Some(&examples) = self.samples.get(self.history.len()) else { break };
             let epoch = examples as f64 / self.rows;
             let loss = self.loss.mean(f64::from(sum), self.rows);
-            if !loss.is_finite() && examples == 0 {
-                return Err(TrainError::Overflow);
+            match examples {
+                _ if loss.is_finite() => self.history.push(LossPoint { epoch, loss }),
+                0 => return Err(TrainError::Overflow),
+                _ => return Err(TrainError::Diverged { epoch: whole(epoch), loss }),
             }
-            if !loss.is_finite() {
-                return Err(TrainError::Diverged { epoch: whole(epoch), loss });
-            }
-            self.history.push(LossPoint { epoch, loss });
             self.report(examples)?;
         }
         Ok(())
@@ -111,16 +109,14 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
     ) -> Result<Trained> {
         let first = self.history.first().map_or(f64::NAN, |point| point.loss);
         let last = self.history.last().map_or(f64::NAN, |point| point.loss);
+        let diverged = |epoch| Err(TrainError::Diverged { epoch: whole(epoch), loss: last });
         if !model.parameters().iter().all(|value| value.is_finite()) {
-            return Err(TrainError::Diverged {
-                epoch: whole(self.total as f64 / self.rows),
-                loss: last,
-            });
+            return diverged(self.total as f64 / self.rows);
         }
         // A run may leap far away and come back; what counts is from where on it did not.
         let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
         if let Some(point) = self.history.iter().rev().take_while(far).last() {
-            return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
+            return diverged(point.epoch);
         }
         if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
             // There is nothing left to break off.

@@ -135,7 +135,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
         while first < rows.end {
             prefetched.fill(self.data, &self.order[..rows.end], first, self.batch_size);
             self.stepper.steps(prefetched, self.batch_size);
-            first = prefetched.rows().end;
+            first = prefetched.rows.end;
         }
     }
 
@@ -159,7 +159,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
                     return;
                 };
                 prefetched.fill(data, order, first, batch_size);
-                first = prefetched.rows().end;
+                first = prefetched.rows.end;
                 if filled.send(prefetched).is_err() {
                     return; // the other thread has panicked
                 }
@@ -186,7 +186,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
 impl<R: Rule> Stepper<R> {
     /// Steps through prefetched batches.
     fn steps(&mut self, prefetched: &PrefetchedBatches, batch_size: usize) {
-        let rows = prefetched.rows();
+        let rows = &prefetched.rows;
         for first in rows.clone().step_by(batch_size) {
             self.step(prefetched, first..rows.end.min(first + batch_size));
         }

@@ -34,7 +34,11 @@ impl<'a> Validation<'a> {
     /// Takes the loss of the model that has been trained for `epochs` epochs, on the CPU; says
     /// whether to stop.
     pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> bool {
-        let loss = mean_loss(self.data, &model, self.training);
+        let kind = self.training.loss;
+        let term = |(p, &y): (f32, &f32)| f64::from(kind.term(p, y));
+        let sum =
+            predictions(self.data, &model).into_iter().zip(self.data.target()).map(term).sum();
+        let loss = kind.mean(sum, self.data.rows() as f64);
         self.losses.push(LossPoint { epoch: f64::from(epochs), loss });
         let Some(EarlyStop { patience, least_improvement }) = self.training.early_stop else {
             return false;
@@ -54,13 +58,6 @@ impl<'a> Validation<'a> {
     pub(super) fn best(&self, epochs: u32) -> Option<&LinearModel> {
         self.best.as_ref().filter(|(_, _, epoch)| *epoch != epochs).map(|(model, _, _)| model)
     }
-}
-
-/// The mean loss over all rows of `data`.
-fn mean_loss(data: Data<'_>, model: &LinearModel, training: &Training) -> f64 {
-    let term = |(p, &y): (f32, &f32)| f64::from(training.loss.term(p, y));
-    let sum = predictions(data, model).into_iter().zip(data.target()).map(term).sum();
-    training.loss.mean(sum, data.rows() as f64)
 }
 
 #[cfg(test)]

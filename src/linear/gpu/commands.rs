@@ -86,23 +86,18 @@ impl Commands {
     }
 
     /// Adds a dispatch of so many invocations; if there is no room, submits first what there is.
-    pub(super) fn dispatch(
-        &mut self,
-        kernel: &BoundKernel,
-        invocations: u64,
-        job: Job,
-    ) -> Result<()> {
+    pub(super) fn dispatch(&mut self, kernel: &BoundKernel, threads: u64, job: Job) -> Result<()> {
         if !self.has_room(1) {
             self.submit()?;
         }
-        self.push(kernel, invocations, job);
+        self.push(kernel, threads, job);
         Ok(())
     }
 
     /// The same where there is room.
-    pub(super) fn push(&mut self, kernel: &BoundKernel, invocations: u64, job: Job) {
+    pub(super) fn push(&mut self, kernel: &BoundKernel, threads: u64, job: Job) {
         self.jobs.push(bytemuck::bytes_of(&job));
-        self.dispatches.push((kernel.clone(), self.limits.grid(invocations)));
+        self.dispatches.push((kernel.clone(), self.limits.grid(threads)));
     }
 
     /// The encoder, behind all dispatches.

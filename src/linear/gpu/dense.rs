@@ -9,8 +9,7 @@ use super::super::training::Training;
 use super::core::{Core, Kept, Setup};
 use super::descent::Descent;
 use super::gradient::GpuGradient;
-use super::stream::copy_rows;
-use super::table::{Place, Shape};
+use super::table::{Place, Shape, copy_rows};
 use crate::data::Dataset;
 use crate::gpu::{GpuOptimizer, GpuVec, Wait};
 use crate::rules::Rule;
@@ -37,10 +36,10 @@ impl<'a> DenseRows<'a> {
     pub(super) fn new(setup: Setup<'_>, data: &'a Dataset) -> Result<Self> {
         let Setup { gpu, training, .. } = setup;
         let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
-        let place = Place::new(gpu, &shape, data, training.batch_size, training.gpu_memory)?;
+        let place = Place::new(gpu, &shape, data, training)?;
         let staged = place.capacity().map_or(0, |rows| rows as u64 * (shape.row_bytes() + 4));
         let core = Core::new(setup, data.rows(), staged)?;
-        let gradient = GpuGradient::new(&core, training.loss, &shape, data.rows(), place)?;
+        let gradient = GpuGradient::new(&core, training.loss, data.rows(), place)?;
         let vectors = [&core.parameters, &gradient.gradient]
             .map(|buffer| GpuVec::padded(buffer, shape.columns as usize));
         Ok(Self { core, data, shape, gradient, descent: None, vectors, window: 0..0 })

@@ -3,13 +3,16 @@
 
 use std::ops::Range;
 
-use super::super::errors::{Result, TrainError};
+use super::super::errors::Result;
 use super::super::loss::Loss;
 use super::super::order::{BLOCK, RUNS, run_length};
 use super::core::{Core, Kept};
 use super::job::Job;
-use super::kernels::{BoundKernel, Kernel, ROW_WIDTH, WORKGROUP_SIZE, check_binding, storage};
-use super::table::{Place, Shape, Table};
+use super::kernels::{
+    BoundKernel, Kernel, ROW_WIDTH, WORKGROUP_SIZE, check_binding, check_limit, largest_binding,
+    storage,
+};
+use super::table::{Place, Table};
 use crate::gpu::{MAX_LOOP_ITERATIONS, Needs};
 
 /// The maximum number of rows of a run that one dispatch adds up: an invocation goes through them one by one, so
@@ -42,30 +45,25 @@ pub(super) struct GpuGradient {
 
 impl GpuGradient {
     /// Prepares for the `rows` rows in `place`.
-    pub(super) fn new(
-        core: &Core,
-        loss: Loss,
-        shape: &Shape,
-        rows: usize,
-        place: Place,
-    ) -> Result<Self> {
+    pub(super) fn new(core: &Core, loss: Loss, rows: usize, place: Place) -> Result<Self> {
         let gpu = &core.gpu;
         let limits = gpu.device().limits();
+        let all_groups = u64::from(core.job.column_groups);
+        // The partial sums of one group of columns.
+        let group_bytes = 16 * RUNS as u64;
         Needs::of(&limits)
             .workgroup(WORKGROUP_SIZE, 16 * u64::from(WORKGROUP_SIZE))
             .buffers(6, 1)
-            // The partial sums of one group of columns.
-            .binding(16 * RUNS as u64)
+            .binding(group_bytes)
             .check()?;
         check_grid(core, rows as u64)?;
-        let all_groups = u64::from(shape.column_groups);
         if place.is_window {
             // The partial sums of all columns go on from window to window.
-            check_binding(&limits, shape.row_bytes() * RUNS as u64)?;
+            check_binding(&limits, group_bytes * all_groups)?;
         }
-        let block_groups = (shape.binding / (16 * RUNS as u64)).min(all_groups);
-        let gradient = storage(gpu, "gradient", shape.row_bytes())?;
-        let partials = storage(gpu, "partial gradients", 16 * RUNS as u64 * block_groups)?;
+        let block_groups = (largest_binding(&limits) / group_bytes).min(all_groups);
+        let gradient = storage(gpu, "gradient", 16 * all_groups)?;
+        let partials = storage(gpu, "partial gradients", group_bytes * block_groups)?;
         let order = storage(gpu, "order", if place.is_window { 4 } else { 4 * rows as u64 })?;
         let nothing = storage(gpu, "nothing", 16)?;
         let (kernel, row_width) = match all_groups <= ROW_WIDTH {
@@ -197,8 +195,8 @@ impl GpuGradient {
         let groups = self.block_groups.min(job.column_groups - job.group_first);
         for share in shares(job) {
             let fresh = u32::from(job.first == 0 && share.skip == 0);
-            let invocations = RUNS as u64 * u64::from(groups);
-            core.commands.dispatch(kernel, invocations, Job { groups, fresh, ..share })?;
+            let threads = RUNS as u64 * u64::from(groups);
+            core.commands.dispatch(kernel, threads, Job { groups, fresh, ..share })?;
         }
         Ok(())
     }
@@ -231,11 +229,9 @@ fn check_grid(core: &Core, rows: u64) -> Result<()> {
     let sums = rows.div_ceil(BLOCK as u64) * u64::from(WORKGROUP_SIZE);
     let partials = RUNS as u64 * u64::from(core.job.column_groups);
     let limits = &core.commands.limits;
-    let [_, needed] = limits.grid((ROW_WIDTH * rows).max(partials).max(sums)).map(u64::from);
-    let allowed = u64::from(limits.workgroups);
-    let error =
-        TrainError::Limit { limit: "max_compute_workgroups_per_dimension", needed, allowed };
-    if needed > allowed { Err(error) } else { Ok(()) }
+    let [_, needed] = limits.grid((ROW_WIDTH * rows).max(partials).max(sums));
+    let limit = "max_compute_workgroups_per_dimension";
+    check_limit(limit, needed.into(), limits.workgroups.into())
 }
 
 #[cfg(test)]

@@ -132,8 +132,12 @@ pub(super) fn largest_binding(limits: &wgpu::Limits) -> u64 {
 
 /// Whether so many bytes fit a binding.
 pub(super) fn check_binding(limits: &wgpu::Limits, needed: u64) -> Result<()> {
-    let allowed = largest_binding(limits);
-    let error = TrainError::Limit { limit: "max_storage_buffer_binding_size", needed, allowed };
+    check_limit("max_storage_buffer_binding_size", needed, largest_binding(limits))
+}
+
+/// Whether a limit allows what is needed.
+pub(super) fn check_limit(limit: &'static str, needed: u64, allowed: u64) -> Result<()> {
+    let error = TrainError::Limit { limit, needed, allowed };
     if needed > allowed { Err(error) } else { Ok(()) }
 }
 

@@ -44,7 +44,7 @@ fn constants_are_those_of_the_shipped_wgsl() {
     let sum = native(Kernel::Sum).text();
     let residual = native(Kernel::Residual(Loss::Squared)).text();
     let stated = |source: &str, line: String| assert!(source.contains(&line), "{line}");
-    stated(&sum, format!("const block_size: u32 = {}u;", BLOCK));
+    stated(&sum, format!("const block_size: u32 = {BLOCK}u;"));
     stated(&sum, format!("const run_count: u32 = {RUNS}u;"));
     stated(&sum, format!("const workgroup_size: u32 = {WORKGROUP_SIZE}u;"));
     stated(&residual, format!("const row_width: u32 = {ROW_WIDTH}u;"));

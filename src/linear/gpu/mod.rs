@@ -11,7 +11,6 @@ mod kernels;
 mod losses;
 mod sparse;
 mod sparse_batch;
-mod stream;
 mod table;
 mod worker;
 

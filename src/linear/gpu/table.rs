@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
+
 use super::super::errors::{Result, TrainError};
+use super::super::training::Training;
 use super::kernels::{largest_binding, storage};
-use super::stream::copy_rows;
 use crate::data::Dataset;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
@@ -13,6 +15,12 @@ use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 const WINDOW_BYTES: u64 = 32 << 20;
 /// Bytes that are staged at once.
 const TRANSFER_BYTES: usize = 64 << 20;
+
+/// Bytes that a thread copies at a time.
+const CHUNK_BYTES: usize = 1 << 16;
+/// What stands behind the features of a row, as far as the row goes: the one that meets the bias, and
+/// zeros.
+const END_OF_ROW: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
 /// The maximum number of features, of which an invocation of `residual.wgsl` takes a thirty-second: an
 /// iteration for each four of them, and some for the tree.
@@ -48,16 +56,14 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Brings rows to the device, if they take at most `memory` bytes there and the device has room; else
-    /// prepares a window for them.
+    /// Brings rows to the device, if they may and the device has room; else prepares a window for them.
     pub(super) fn new(
         gpu: &Gpu,
         shape: &Shape,
         data: &Dataset,
-        batch_size: usize,
-        memory: Option<u64>,
+        training: &Training,
     ) -> Result<Self> {
-        let memory = memory.unwrap_or(u64::MAX);
+        let (batch_size, memory) = (training.batch_size, training.gpu_memory.unwrap_or(u64::MAX));
         if data.rows() as u64 * (shape.row_bytes() + 4) <= memory {
             match Self::upload(gpu, shape, data, batch_size) {
                 Err(TrainError::Step(StepError::OutOfMemory { .. })) => {}
@@ -119,7 +125,7 @@ pub(super) struct Shape {
     /// The maximum number of rows in one table.
     pub(super) rows_per_table: u64,
     /// The device's largest binding, in bytes.
-    pub(super) binding: u64,
+    binding: u64,
 }
 
 impl Shape {
@@ -175,6 +181,48 @@ impl Shape {
     }
 }
 
+/// Writes `count` rows as they lie in a table, `row_bytes` bytes each, and their targets behind them;
+/// `number` says which they are.
+pub(super) fn copy_rows(
+    data: &Dataset,
+    count: usize,
+    row_bytes: usize,
+    number: impl Fn(usize) -> usize + Sync,
+    place: wgpu::WriteOnly<'_, [u8]>,
+) {
+    let (table, mut target) = place.split_at(row_bytes * count);
+    for index in 0..count {
+        let value = data.target()[number(index)];
+        target.slice(4 * index..4 * index + 4).copy_from_slice(&value.to_ne_bytes());
+    }
+    let write = |first: usize, mut place: wgpu::WriteOnly<'_, [u8]>| {
+        let mut done = 0;
+        while done < place.len() {
+            let (row, skip) = ((first + done) / row_bytes, (first + done) % row_bytes);
+            let count = (row_bytes - skip).min(place.len() - done);
+            let features = bytemuck::cast_slice(data.row(number(row)));
+            write_row(features, skip, place.slice(done..done + count));
+            done += count;
+        }
+    };
+    // Chunks of constant size are what mapped memory can be shared among threads by.
+    let whole = table.len() / CHUNK_BYTES;
+    let (chunks, rest) = table.into_chunks::<CHUNK_BYTES>();
+    let chunks: Vec<_> = chunks.into_iter().enumerate().collect();
+    chunks.into_par_iter().for_each(|(index, chunk)| write(CHUNK_BYTES * index, chunk.into()));
+    write(CHUNK_BYTES * whole, rest);
+}
+
+/// Writes a row as it lies in a table, from its byte number `skip` on, as far as `place` goes.
+fn write_row(features: &[u8], skip: usize, mut place: wgpu::WriteOnly<'_, [u8]>) {
+    let known = features.get(skip..).unwrap_or_default();
+    let known = &known[..known.len().min(place.len())];
+    place.slice(..known.len()).copy_from_slice(known);
+    let rest = place.len() - known.len();
+    let skip = (skip + known.len()).saturating_sub(features.len());
+    place.slice(known.len()..).copy_from_slice(&bytemuck::bytes_of(&END_OF_ROW)[skip..skip + rest]);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -214,5 +262,19 @@ mod tests {
         let small = wgpu::Limits { max_storage_buffer_binding_size: 1000, ..limits };
         let shape = Shape::new(8, &small).unwrap();
         assert_eq!(shape.window_rows(u64::MAX, 3, 1000), 18);
+    }
+
+    #[test]
+    fn rows_cut_anywhere_come_out_whole() {
+        let features = [1.0_f32, 2.0, 3.0, 4.0, 5.0];
+        let row = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 1.0, 0.0, 0.0];
+        let expected: &[u8] = bytemuck::cast_slice(&row);
+        for cut in (0..=32).step_by(4) {
+            let mut found = [0xff_u8; 32];
+            let (mut head, mut tail) = wgpu::WriteOnly::from_mut(&mut found[..]).split_at(cut);
+            write_row(bytemuck::cast_slice(&features), 0, head.slice(..));
+            write_row(bytemuck::cast_slice(&features), cut, tail.slice(..));
+            assert_eq!(found, expected, "cut at {cut}");
+        }
     }
 }

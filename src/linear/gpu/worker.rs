@@ -24,14 +24,14 @@ const SMALL_WORK: u64 = 1 << 20;
 /// Rows of either kind, for one model.
 enum Rows<'a> {
     Dense(Box<DenseRows<'a>>),
-    Sparse(SparseRows<'a>),
+    Sparse(Box<SparseRows<'a>>),
 }
 
 impl<'a> Rows<'a> {
     fn new(setup: Setup<'_>, data: Data<'a>) -> Result<Self> {
         Ok(match data {
             Data::Dense(data) => Self::Dense(Box::new(DenseRows::new(setup, data)?)),
-            Data::Sparse(data) => Self::Sparse(SparseRows::new(setup, data)?),
+            Data::Sparse(data) => Self::Sparse(Box::new(SparseRows::new(setup, data)?)),
         })
     }
 
