@@ -1,7 +1,7 @@
 // Partial gradients of a batch: `partials[run][j] += sum over the run's rows of
 // residuals[i] * table[i][j]`, ascending, for four columns an invocation. The batch is cut into
 // runs of ceil(batch_rows / 32) rows; a dispatch adds, of each, at most `max_rows` from `job.skip` on
-// that lie in its table. Twin: `Run` in src/linear/cpu.rs.
+// that lie in its table. Twin: `Run` in src/linear/dense.rs.
 //
 // Shapes: table rows x column_groups; order one row number a position; residuals one value a
 // position of the batch; partials 32 x groups.

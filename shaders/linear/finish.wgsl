@@ -1,5 +1,5 @@
 // The gradient from its 32 partial sums: a tree over the runs, and a division by the number of
-// rows, and the penalty's share; four columns an invocation. Twin: `Finish` in src/linear/cpu.rs.
+// rows, and the penalty's share; four columns an invocation. Twin: `Finish` in src/linear/dense.rs.
 //
 // Shapes: partials 32 x groups; parameters and gradient column_groups.
 

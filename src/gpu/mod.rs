@@ -50,7 +50,9 @@ pub use shape::KernelShape;
 pub use vector::GpuVec;
 
 #[cfg(feature = "linear")]
-pub(crate) use kernel::{Compiled, Kernel, whole};
+pub(crate) use errors::DeviceError;
+#[cfg(feature = "linear")]
+pub(crate) use kernel::{Kernel, whole};
 #[cfg(feature = "linear")]
 pub(crate) use limits::{LimitError, Needs};
 #[cfg(feature = "linear")]

@@ -2,7 +2,7 @@
 
 use crate::cpu::CpuError;
 use crate::data::DataError;
-use crate::gpu::{DownloadError, LimitError, StepError, VectorError};
+use crate::gpu::{DeviceError, DownloadError, LimitError, StepError, VectorError};
 
 /// Why a training run or a prediction ended without a result.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -112,8 +112,22 @@ pub enum TrainError {
     Download(#[from] DownloadError),
 }
 
+/// What most functions of this module return.
+pub(super) type Result<T, E = TrainError> = std::result::Result<T, E>;
+
 impl From<LimitError> for TrainError {
     fn from(LimitError { limit, needed, allowed }: LimitError) -> Self {
         Self::Limit { limit, needed, allowed }
     }
+}
+
+impl From<DeviceError> for TrainError {
+    fn from(error: DeviceError) -> Self {
+        Self::Step(error.into())
+    }
+}
+
+/// Whether features have as many columns as the model has weights.
+pub(super) fn check_columns(found: usize, expected: usize) -> Result<()> {
+    if found == expected { Ok(()) } else { Err(TrainError::Columns { found, expected }) }
 }

@@ -2,10 +2,10 @@
 
 use std::ops::ControlFlow;
 
-use super::errors::TrainError;
+use super::errors::{Result, TrainError};
 use super::loss::Loss;
 use super::model::LinearModel;
-use super::training::{LossPoint, Progress, Trained};
+use super::training::{LossPoint, Progress, Trained, Training};
 
 /// A loss this many times the first one is no step on the way to a better model.
 const DIVERGED: f64 = 1e6;
@@ -31,11 +31,11 @@ pub(super) struct History<F> {
 }
 
 impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
-    pub(super) fn new(loss: Loss, rows: usize, total: u64, observe: F) -> Self {
+    pub(super) fn new(training: &Training, rows: usize, observe: F) -> Self {
         Self {
-            loss,
+            loss: training.loss,
             rows: rows as f64,
-            total,
+            total: rows as u64 * u64::from(training.epochs),
             samples: Vec::new(),
             history: Vec::new(),
             progressive: Progressive::default(),
@@ -48,18 +48,16 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
     }
 
     /// Takes sums of the loss's terms in the order of their samples.
-    pub(super) fn add(&mut self, sums: Vec<f32>) -> Result<(), TrainError> {
+    pub(super) fn add(&mut self, sums: Vec<f32>) -> Result<()> {
         for sum in sums {
             let Some(&examples) = self.samples.get(self.history.len()) else { break };
             let epoch = examples as f64 / self.rows;
             let loss = self.loss.mean(f64::from(sum), self.rows);
-            if !loss.is_finite() && examples == 0 {
-                return Err(TrainError::Overflow);
+            match examples {
+                _ if loss.is_finite() => self.history.push(LossPoint { epoch, loss }),
+                0 => return Err(TrainError::Overflow),
+                _ => return Err(TrainError::Diverged { epoch: whole(epoch), loss }),
             }
-            if !loss.is_finite() {
-                return Err(TrainError::Diverged { epoch: whole(epoch), loss });
-            }
-            self.history.push(LossPoint { epoch, loss });
             self.report(examples)?;
         }
         Ok(())
@@ -71,7 +69,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
     }
 
     /// Takes the losses that the next rows had before they were learned from.
-    pub(super) fn progressive(&mut self, terms: &[f32]) -> Result<(), TrainError> {
+    pub(super) fn progressive(&mut self, terms: &[f32]) -> Result<()> {
         for &term in terms {
             self.progressive.sum += f64::from(term);
             self.progressive.rows += 1;
@@ -82,14 +80,14 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         Ok(())
     }
 
-    fn mean_so_far(&mut self) -> Result<(), TrainError> {
+    fn mean_so_far(&mut self) -> Result<()> {
         let rows = self.progressive.rows as f64;
         let loss = self.loss.mean(self.progressive.sum, rows);
         self.progressive.means.push(LossPoint { epoch: rows / self.rows, loss });
         self.report(self.progressive.rows)
     }
 
-    pub(super) fn report(&mut self, examples: u64) -> Result<(), TrainError> {
+    pub(super) fn report(&mut self, examples: u64) -> Result<()> {
         let Some(&LossPoint { epoch, loss }) = self.history.last() else { return Ok(()) };
         let progressive = self.progressive.means.last().copied();
         let progress = Progress { examples, total: self.total, epoch, loss, progressive };
@@ -108,19 +106,17 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         epochs: u32,
         seconds: f64,
         validation: Vec<LossPoint>,
-    ) -> Result<Trained, TrainError> {
+    ) -> Result<Trained> {
         let first = self.history.first().map_or(f64::NAN, |point| point.loss);
         let last = self.history.last().map_or(f64::NAN, |point| point.loss);
+        let diverged = |epoch| Err(TrainError::Diverged { epoch: whole(epoch), loss: last });
         if !model.parameters().iter().all(|value| value.is_finite()) {
-            return Err(TrainError::Diverged {
-                epoch: whole(self.total as f64 / self.rows),
-                loss: last,
-            });
+            return diverged(self.total as f64 / self.rows);
         }
         // A run may leap far away and come back; what counts is from where on it did not.
         let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
         if let Some(point) = self.history.iter().rev().take_while(far).last() {
-            return Err(TrainError::Diverged { epoch: whole(point.epoch), loss: last });
+            return diverged(point.epoch);
         }
         if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
             // There is nothing left to break off.
@@ -147,10 +143,9 @@ fn whole(epochs: f64) -> u32 {
 mod tests {
     use super::*;
 
-    fn finish(losses: &[f64]) -> Result<Trained, TrainError> {
-        let mut history = History::new(Loss::Squared, 10, 10 * (losses.len() as u64 - 1), |_| {
-            ControlFlow::Continue(())
-        });
+    fn finish(losses: &[f64]) -> Result<Trained> {
+        let training = Training { epochs: losses.len() as u32 - 1, ..Training::default() };
+        let mut history = History::new(&training, 10, |_| ControlFlow::Continue(()));
         history.history = (0..)
             .zip(losses)
             .map(|(epoch, &loss)| LossPoint { epoch: f64::from(epoch), loss })
@@ -170,7 +165,8 @@ mod tests {
     #[test]
     fn progressive_losses_are_means_after_powers_of_two_and_at_the_end() {
         let mut reported = Vec::new();
-        let mut history = History::new(Loss::Logistic, 10, 10, |progress: &Progress| {
+        let training = Training { loss: Loss::Logistic, epochs: 1, ..Training::default() };
+        let mut history = History::new(&training, 10, |progress: &Progress| {
             reported.extend(progress.progressive.map(|mean| (progress.examples, mean.loss)));
             ControlFlow::Continue(())
         });

@@ -20,6 +20,7 @@
 
 mod batches;
 mod cpu;
+mod dense;
 mod errors;
 mod examples;
 mod gpu;

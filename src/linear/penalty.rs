@@ -1,6 +1,6 @@
 //! What keeps weights small.
 
-use super::errors::TrainError;
+use super::errors::{Result, TrainError};
 
 /// `l1 * sum(|w|) + l2 / 2 * sum(w^2)` over the weights, not the bias, is added to what training
 /// minimizes; reported losses leave it out. Where a weight is 0, its share of the gradient is 0 too.
@@ -17,7 +17,7 @@ pub struct Penalty {
 }
 
 impl Penalty {
-    pub(super) fn validate(self) -> Result<(), TrainError> {
+    pub(super) fn validate(self) -> Result<()> {
         for (setting, value) in [("the L1 penalty", self.l1), ("the L2 penalty", self.l2)] {
             if !value.is_finite() || value < 0.0 || value.is_subnormal() {
                 return Err(TrainError::Penalty { setting, value });

@@ -2,13 +2,11 @@
 
 use ndarray::ArrayView2;
 
-use super::cpu;
-use super::errors::TrainError;
+use super::errors::{TrainError, check_columns};
 use super::examples::Data;
-use super::gpu;
 use super::model::LinearModel;
-use super::sparse;
 use super::trainer::Engine;
+use super::{cpu, gpu};
 use crate::data::{Dataset, SparseDataset};
 use crate::gpu::Wait;
 
@@ -20,15 +18,8 @@ impl LinearModel {
     /// [`TrainError::Columns`] if the columns are not the model's.
     pub fn predict<'a>(&self, data: impl Into<Data<'a>>) -> Result<Vec<f32>, TrainError> {
         let data = data.into();
-        let (found, expected) = (data.feature_count(), self.weights.len());
-        if found != expected {
-            return Err(TrainError::Columns { found, expected });
-        }
-        let parameters = self.parameters();
-        Ok(match data {
-            Data::Dense(data) => cpu::predictions(data, &parameters),
-            Data::Sparse(data) => sparse::predictions(data, &parameters),
-        })
+        check_columns(data.feature_count(), self.weights.len())?;
+        Ok(cpu::predictions(data, self))
     }
 }
 
@@ -41,7 +32,7 @@ pub async fn predict(
     model: &LinearModel,
     features: ArrayView2<'_, f32>,
 ) -> Result<Vec<f32>, TrainError> {
-    predict_waiting(engine, model, features, Wait::Yield).await
+    predict_features(engine, model, features, Wait::Yield).await
 }
 
 /// [`predict`], blocking the thread.
@@ -54,7 +45,7 @@ pub fn predict_blocking(
     model: &LinearModel,
     features: ArrayView2<'_, f32>,
 ) -> Result<Vec<f32>, TrainError> {
-    pollster::block_on(predict_waiting(engine, model, features, Wait::Block))
+    pollster::block_on(predict_features(engine, model, features, Wait::Block))
 }
 
 /// The model's prediction for each row of sparse features; their targets are not looked at.
@@ -66,7 +57,7 @@ pub async fn predict_sparse(
     model: &LinearModel,
     data: &SparseDataset,
 ) -> Result<Vec<f32>, TrainError> {
-    predict_sparse_waiting(engine, model, data, Wait::Yield).await
+    predict_data(engine, model, Data::Sparse(data), Wait::Yield).await
 }
 
 /// [`predict_sparse`], blocking the thread.
@@ -79,47 +70,33 @@ pub fn predict_sparse_blocking(
     model: &LinearModel,
     data: &SparseDataset,
 ) -> Result<Vec<f32>, TrainError> {
-    pollster::block_on(predict_sparse_waiting(engine, model, data, Wait::Block))
+    pollster::block_on(predict_data(engine, model, Data::Sparse(data), Wait::Block))
 }
 
-async fn predict_sparse_waiting(
-    engine: Engine<'_>,
-    model: &LinearModel,
-    data: &SparseDataset,
-    wait: Wait,
-) -> Result<Vec<f32>, TrainError> {
-    let (found, expected) = (data.feature_count(), model.weights.len());
-    if found != expected {
-        return Err(TrainError::Columns { found, expected });
-    }
-    match engine {
-        Engine::Cpu => Ok(sparse::predictions(data, &model.parameters())),
-        Engine::Gpu { gpu, precision } => {
-            gpu::sparse_predictions(gpu, precision, model, data, wait).await
-        }
-    }
-}
-
-async fn predict_waiting(
+async fn predict_features(
     engine: Engine<'_>,
     model: &LinearModel,
     features: ArrayView2<'_, f32>,
     wait: Wait,
 ) -> Result<Vec<f32>, TrainError> {
-    let (found, expected) = (features.ncols(), model.weights.len());
-    if found != expected {
-        return Err(TrainError::Columns { found, expected });
-    }
+    check_columns(features.ncols(), model.weights.len())?;
     if features.nrows() == 0 {
         return Ok(Vec::new());
     }
-    // A residual to a target of 0 is the prediction.
     let data = Dataset::without_target(features.to_owned())?;
+    predict_data(engine, model, Data::Dense(&data), wait).await
+}
+
+async fn predict_data(
+    engine: Engine<'_>,
+    model: &LinearModel,
+    data: Data<'_>,
+    wait: Wait,
+) -> Result<Vec<f32>, TrainError> {
+    check_columns(data.feature_count(), model.weights.len())?;
     match engine {
-        Engine::Cpu => Ok(cpu::predictions(&data, &model.parameters())),
-        Engine::Gpu { gpu, precision } => {
-            gpu::predictions(gpu, precision, model, &data, wait).await
-        }
+        Engine::Cpu => Ok(cpu::predictions(data, model)),
+        Engine::Gpu { gpu, precision } => gpu::predictions(gpu, precision, model, data, wait).await,
     }
 }
 

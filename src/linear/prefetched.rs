@@ -17,7 +17,7 @@ const ROWS_AHEAD: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct PrefetchedBatches {
     /// The positions in the epoch's order that are here.
-    rows: Range<usize>,
+    pub(super) rows: Range<usize>,
     /// Rows of a batch; the last one may have fewer.
     batch_size: usize,
     /// Where each row's entries end.
@@ -43,11 +43,6 @@ pub(super) struct Row<'a> {
 }
 
 impl PrefetchedBatches {
-    /// The positions in the epoch's order that are here.
-    pub(super) fn rows(&self) -> Range<usize> {
-        self.rows.clone()
-    }
-
     /// Copies the batches from position `first` of `order` on, at least one.
     pub(super) fn fill(
         &mut self,
@@ -183,7 +178,7 @@ mod tests {
     fn batches_have_columns_of_their_own() {
         let mut prefetched = PrefetchedBatches::default();
         prefetched.fill(&data(), &[2, 4, 1, 0, 3], 0, 2);
-        assert_eq!(prefetched.rows(), 0..5);
+        assert_eq!(prefetched.rows, 0..5);
         // Rows 2 and 4, then 1 and 0, then 3.
         assert_eq!(prefetched.columns(0), [1, 3, 9, 0]);
         assert_eq!(prefetched.columns(2), [0, 3]);
@@ -194,7 +189,7 @@ mod tests {
         assert_eq!(prefetched.row(2), row(&[], &[], 1.0));
         assert_eq!(prefetched.row(4), row(&[6.0], &[0], 3.0));
         prefetched.fill(&data(), &[2, 4, 1, 0, 3], 2, 2);
-        assert_eq!(prefetched.rows(), 2..5);
+        assert_eq!(prefetched.rows, 2..5);
         assert_eq!(prefetched.row(3), row(&[1.0, 2.0], &[0, 1], 0.0));
     }
 
@@ -220,8 +215,8 @@ mod tests {
         let order: Vec<u32> = (0..rows as u32).collect();
         let mut prefetched = PrefetchedBatches::default();
         prefetched.fill(&data, &order, 0, 1000);
-        assert_eq!(prefetched.rows(), 0..17_000); // 16,384 rows would do
+        assert_eq!(prefetched.rows, 0..17_000); // 16,384 rows would do
         prefetched.fill(&data, &order, 17_000, rows);
-        assert_eq!(prefetched.rows(), 17_000..rows);
+        assert_eq!(prefetched.rows, 17_000..rows);
     }
 }

@@ -18,17 +18,13 @@ use std::thread;
 use rayon::prelude::*;
 
 use super::batches::Batch;
-use super::errors::TrainError;
+use super::errors::Result;
 use super::loss::Loss;
-use super::model::LinearModel;
-use super::order::sum;
 use super::penalty::Penalty;
 use super::prefetched::{PREFETCHED_ENTRIES, PrefetchedBatches, Row};
 use super::training::Training;
-use super::worker::Worker;
 use crate::cpu::Interleaved;
 use crate::data::SparseDataset;
-use crate::gpu::Wait;
 use crate::rules::Rule;
 
 /// Rows that one thread takes at a time.
@@ -41,9 +37,9 @@ const WAITING: usize = 1 << 22;
 /// batch of more than [`PREFETCHED_ENTRIES`] entries, and 1 if it holds the whole epoch.
 const BUFFERS: usize = 4;
 
-/// Trains on the CPU. Batches wait; then this thread steps through several at a time, while another
+/// The rows of a run. Batches wait; then this thread steps through several at a time, while another
 /// prefetches the next ones.
-pub(super) struct SparseCpuWorker<'a, R: Rule> {
+pub(super) struct SparseRows<'a, R: Rule> {
     data: &'a SparseDataset,
     batch_size: usize,
     stepper: Stepper<R>,
@@ -51,46 +47,42 @@ pub(super) struct SparseCpuWorker<'a, R: Rule> {
     /// The order of the rows in this epoch, and the positions whose batches wait.
     order: Vec<u32>,
     waiting: Range<usize>,
-    /// Losses of all rows.
-    terms: Vec<f32>,
-    losses: Vec<f32>,
 }
 
 /// What a step changes.
-struct Stepper<R: Rule> {
+pub(super) struct Stepper<R: Rule> {
     loss: Loss,
     penalty: Penalty,
     /// The weights and, behind them, the bias.
-    parameters: Interleaved<R>,
+    pub(super) parameters: Interleaved<R>,
     /// The bias's number.
     bias: u32,
     /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
-    before: Vec<f32>,
+    pub(super) before: Vec<f32>,
     /// Scratch memory: what occurs in a batch, its gradient, and the batch's predictions.
     elements: Vec<u32>,
     sums: Vec<f32>,
     predictions: Vec<f32>,
 }
 
-impl<'a, R: Rule> SparseCpuWorker<'a, R> {
+impl<'a, R: Rule> SparseRows<'a, R> {
     pub(super) fn new(
         rule: R,
         data: &'a SparseDataset,
         training: &Training,
-        model: &LinearModel,
-    ) -> Result<Self, TrainError> {
-        let parameters = model.parameters();
+        parameters: &[f32],
+    ) -> Result<Self> {
         let stepper = Stepper {
             loss: training.loss,
             penalty: training.penalty,
-            parameters: Interleaved::new(rule, &parameters, training.schedule.clone())?,
+            parameters: Interleaved::new(rule, parameters, training.schedule.clone())?,
             bias: data.feature_count() as u32, // columns are counted in u32
             before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
             elements: Vec::new(),
             sums: Vec::new(),
             predictions: Vec::new(),
         };
-        let batch_size = training.batch_size.min(data.rows());
+        let batch_size = training.batch_size;
         let buffers = match batch_size {
             all if all == data.rows() => 1,
             long if entries(data, long) > PREFETCHED_ENTRIES => 2,
@@ -103,9 +95,31 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
             buffers: (0..buffers).map(|_| PrefetchedBatches::default()).collect(),
             order: Vec::new(),
             waiting: 0..0,
-            terms: vec![0.0; data.rows()],
-            losses: Vec::new(),
         })
+    }
+
+    /// An epoch begins that visits the rows in this order.
+    pub(super) fn begin_epoch(&mut self, order: &[u32]) {
+        self.work();
+        self.order.clear();
+        self.order.extend_from_slice(order);
+        self.waiting = 0..0;
+    }
+
+    /// Trains on a batch, now or later.
+    pub(super) fn step(&mut self, batch: &Batch) {
+        self.waiting.end = batch.rows.end;
+        // Several batches at least, so that one is brought together while another is stepped.
+        let max_waiting = WAITING.max(8 * entries(self.data, self.batch_size));
+        if entries(self.data, self.waiting.len()) >= max_waiting {
+            self.work();
+        }
+    }
+
+    /// What has been stepped by all batches so far.
+    pub(super) fn stepped(&mut self) -> &mut Stepper<R> {
+        self.work();
+        &mut self.stepper
     }
 
     /// Steps through the batches that wait.
@@ -121,7 +135,7 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
         while first < rows.end {
             prefetched.fill(self.data, &self.order[..rows.end], first, self.batch_size);
             self.stepper.steps(prefetched, self.batch_size);
-            first = prefetched.rows().end;
+            first = prefetched.rows.end;
         }
     }
 
@@ -145,7 +159,7 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
                     return;
                 };
                 prefetched.fill(data, order, first, batch_size);
-                first = prefetched.rows().end;
+                first = prefetched.rows.end;
                 if filled.send(prefetched).is_err() {
                     return; // the other thread has panicked
                 }
@@ -172,7 +186,7 @@ impl<'a, R: Rule> SparseCpuWorker<'a, R> {
 impl<R: Rule> Stepper<R> {
     /// Steps through prefetched batches.
     fn steps(&mut self, prefetched: &PrefetchedBatches, batch_size: usize) {
-        let rows = prefetched.rows();
+        let rows = &prefetched.rows;
         for first in rows.clone().step_by(batch_size) {
             self.step(prefetched, first..rows.end.min(first + batch_size));
         }
@@ -217,75 +231,25 @@ impl<R: Rule> Stepper<R> {
     }
 }
 
-impl<R: Rule> Worker for SparseCpuWorker<'_, R> {
-    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError> {
-        self.work();
-        self.order.clear();
-        self.order.extend_from_slice(order);
-        self.waiting = 0..0;
-        Ok(())
-    }
-
-    async fn step(&mut self, batch: &Batch, _: &[u32], _: Wait) -> Result<(), TrainError> {
-        self.waiting.end = batch.rows.end;
-        // Several batches at least, so that one is brought together while another is stepped.
-        let max_waiting = WAITING.max(8 * entries(self.data, self.batch_size));
-        if entries(self.data, self.waiting.len()) >= max_waiting {
-            self.work();
-        }
-        Ok(())
-    }
-
-    async fn evaluate(&mut self, _: Wait) -> Result<(), TrainError> {
-        self.work();
-        let (data, loss) = (self.data, self.stepper.loss);
-        // A copy: without the state between them, twice as many weights fit a cache.
-        let parameters = self.stepper.parameters.parameters();
-        let (weights, bias) = parameters.split_at(data.feature_count());
-        each_row(0, &mut self.terms, |row| {
-            let (columns, values) = data.row(row);
-            let prediction = product(columns, values, |column| weights[column]) + bias[0];
-            loss.term(prediction, data.target()[row])
-        });
-        self.losses.push(sum(&self.terms));
-        Ok(())
-    }
-
-    async fn losses(&mut self, _: Wait, _: bool) -> Result<Vec<f32>, TrainError> {
-        Ok(std::mem::take(&mut self.losses))
-    }
-
-    async fn progressive(&mut self, rows: Range<usize>, _: Wait) -> Result<Vec<f32>, TrainError> {
-        self.work();
-        Ok(self.stepper.before[rows].to_vec())
-    }
-
-    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError> {
-        self.work();
-        self.stepper.parameters.set_parameters(&model.parameters());
-        Ok(())
-    }
-
-    async fn model(&mut self, _: Wait) -> Result<LinearModel, TrainError> {
-        self.work();
-        Ok(LinearModel::from_parameters(self.stepper.parameters.parameters()))
-    }
-}
-
 /// About how many entries so many rows have, with one each for the bias.
 fn entries(data: &SparseDataset, rows: usize) -> usize {
     ((1.0 + data.entry_count() as f64 / data.rows() as f64) * rows as f64) as usize
 }
 
-/// The prediction of every row of `data`, in the canonical order.
-pub(super) fn predictions(data: &SparseDataset, parameters: &[f32]) -> Vec<f32> {
+/// Fills `values` with the predictions of all rows, in the canonical order, or with what the loss makes
+/// of them.
+pub(super) fn all_rows(
+    data: &SparseDataset,
+    parameters: &[f32],
+    loss: Option<Loss>,
+    values: &mut [f32],
+) {
     let (weights, bias) = parameters.split_at(data.feature_count());
-    let mut values = vec![0.0; data.rows()];
-    each_row(0, &mut values, |row| {
+    each_row(0, values, |row| {
         let (columns, values) = data.row(row);
-        product(columns, values, |column| weights[column]) + bias[0]
+        let prediction = product(columns, values, |column| weights[column]) + bias[0];
+        loss.map_or(prediction, |loss| loss.term(prediction, data.target()[row]))
     });
-    values
 }
 
 /// The sum of each value times the weight of its number, in the canonical order.

@@ -4,15 +4,13 @@ use std::ops::ControlFlow;
 
 use web_time::Instant;
 
-use super::batches::Batches;
 use super::cpu::CpuWorker;
 use super::errors::TrainError;
 use super::examples::{Data, Examples};
-use super::gpu::{GpuWorker, SparseGpuWorker};
+use super::gpu::GpuWorker;
 use super::history::History;
 use super::loss::Loss;
 use super::model::LinearModel;
-use super::sparse::SparseCpuWorker;
 use super::training::{Progress, Trained, Training};
 use super::validation::Validation;
 use super::worker::Worker;
@@ -75,30 +73,22 @@ async fn start<R: Rule>(
     wait: Wait,
 ) -> Result<Trained, TrainError> {
     let data = examples.training;
-    let batches = Batches::new(training, data.rows())?;
+    let training = &training.checked(data.rows())?;
     let columns = data.feature_count();
     let validation = Validation::new(examples.validation, columns, training)?;
-    training.penalty.validate()?;
     for data in [Some(data), examples.validation].into_iter().flatten() {
         check_classes(data, training.loss)?;
     }
     let weights = initial_weights(columns, training.seed);
     let model = LinearModel { weights, bias: 0.0 };
-    let run = Run { batches, training, validation, wait };
-    match (engine, data) {
-        (Engine::Cpu, Data::Dense(data)) => {
-            run.on(CpuWorker::new(rule, data, training, &model)?, observe).await
+    match engine {
+        Engine::Cpu => {
+            let worker = CpuWorker::new(rule, data, training, &model)?;
+            run(worker, data.rows(), training, validation, observe, wait).await
         }
-        (Engine::Cpu, Data::Sparse(data)) => {
-            run.on(SparseCpuWorker::new(rule, data, training, &model)?, observe).await
-        }
-        (Engine::Gpu { gpu, precision }, Data::Dense(data)) => {
+        Engine::Gpu { gpu, precision } => {
             let worker = GpuWorker::new(gpu, precision, rule, data, training, &model)?;
-            run.on(worker, observe).await
-        }
-        (Engine::Gpu { gpu, precision }, Data::Sparse(data)) => {
-            let worker = SparseGpuWorker::new(gpu, precision, rule, data, training, &model)?;
-            run.on(worker, observe).await
+            run(worker, data.rows(), training, validation, observe, wait).await
         }
     }
 }
@@ -115,65 +105,57 @@ fn check_classes(data: Data<'_>, loss: Loss) -> Result<(), TrainError> {
 }
 
 /// A run, whatever the engine.
-struct Run<'a> {
-    batches: Batches,
-    training: &'a Training,
-    validation: Option<Validation<'a>>,
+async fn run(
+    mut worker: impl Worker,
+    rows: usize,
+    training: &Training,
+    mut validation: Option<Validation<'_>>,
+    observe: impl FnMut(&Progress) -> ControlFlow<()>,
     wait: Wait,
-}
-
-impl Run<'_> {
-    async fn on(
-        mut self,
-        mut worker: impl Worker,
-        observe: impl FnMut(&Progress) -> ControlFlow<()>,
-    ) -> Result<Trained, TrainError> {
-        let Self { batches, training, wait, .. } = self;
-        let rows = batches.rows();
-        let mut history = History::new(training.loss, rows, batches.total(), observe);
-        worker.evaluate(wait).await?;
-        history.sampled(0);
-        history.add(worker.losses(wait, true).await?)?;
-        let start = Instant::now();
-        let mut epochs = 0;
-        let mut stopped = false;
-        while epochs < training.epochs && !stopped {
-            let order = epoch_order(rows as u32, training.seed, epochs);
-            worker.begin_epoch(&order)?;
-            // Rows of this epoch whose losses before learning have been taken.
-            let mut taken = 0;
-            for batch in batches.epoch(epochs) {
-                worker.step(&batch, &order, wait).await?;
-                if batch.evaluate {
-                    worker.evaluate(wait).await?;
-                    history.sampled(batch.examples);
-                    history.add(worker.losses(wait, false).await?)?;
-                }
-                let end = batch.rows.end;
-                let due = history.is_progressive_due(batch.examples) || end == rows;
-                if training.progressive && due {
-                    history.progressive(&worker.progressive(taken..end, wait).await?)?;
-                    taken = end;
-                }
-                history.report(batch.examples)?;
+) -> Result<Trained, TrainError> {
+    let mut history = History::new(training, rows, observe);
+    worker.evaluate(wait).await?;
+    history.sampled(0);
+    history.add(worker.losses(wait, true).await?)?;
+    let start = Instant::now();
+    let mut epochs = 0;
+    let mut stopped = false;
+    while epochs < training.epochs && !stopped {
+        let order = epoch_order(rows as u32, training.seed, epochs);
+        worker.begin_epoch(&order)?;
+        // Rows of this epoch whose losses before learning have been taken.
+        let mut taken = 0;
+        for batch in training.batches(rows, epochs) {
+            worker.step(&batch, &order, wait).await?;
+            if batch.evaluate {
+                worker.evaluate(wait).await?;
+                history.sampled(batch.examples);
+                history.add(worker.losses(wait, false).await?)?;
             }
-            epochs += 1;
-            if let Some(validation) = &mut self.validation {
-                stopped = validation.add(worker.model(wait).await?, epochs);
+            let end = batch.rows.end;
+            let due = history.is_progressive_due(batch.examples) || end == rows;
+            if training.progressive && due {
+                history.progressive(&worker.progressive(taken..end, wait).await?)?;
+                taken = end;
             }
+            history.report(batch.examples)?;
         }
-        let best = self.validation.as_ref().and_then(|validation| validation.best(epochs));
-        if let Some(best) = best {
-            worker.set_model(best)?;
+        epochs += 1;
+        if let Some(validation) = &mut validation {
+            stopped = validation.add(worker.model(wait).await?, epochs);
         }
-        if best.is_some() || stopped {
-            worker.evaluate(wait).await?;
-            history.sampled(rows as u64 * u64::from(epochs));
-        }
-        history.add(worker.losses(wait, true).await?)?;
-        let seconds = start.elapsed().as_secs_f64();
-        let model = worker.model(wait).await?;
-        let validation = self.validation.map_or_else(Vec::new, |validation| validation.losses);
-        history.finish(model, epochs, seconds, validation)
     }
+    let best = validation.as_ref().and_then(|validation| validation.best(epochs));
+    if let Some(best) = best {
+        worker.set_model(best, wait).await?;
+    }
+    if best.is_some() || stopped {
+        worker.evaluate(wait).await?;
+        history.sampled(rows as u64 * u64::from(epochs));
+    }
+    history.add(worker.losses(wait, true).await?)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let model = worker.model(wait).await?;
+    let validation = validation.map_or_else(Vec::new, |validation| validation.losses);
+    history.finish(model, epochs, seconds, validation)
 }

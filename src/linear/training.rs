@@ -1,5 +1,6 @@
 //! The settings of a training run, and what it reports.
 
+use super::errors::{Result, TrainError};
 use super::loss::Loss;
 use super::model::LinearModel;
 use super::penalty::Penalty;
@@ -66,6 +67,24 @@ impl Default for Training {
     }
 }
 
+impl Training {
+    /// These settings for `rows` rows: a batch larger than the data is all of the data.
+    pub(super) fn checked(&self, rows: usize) -> Result<Self> {
+        let patience = self.early_stop.map_or(1, |stop| stop.patience);
+        for (setting, value) in [
+            ("the batch size", self.batch_size),
+            ("epochs", self.epochs as usize),
+            ("the patience of early stopping", patience as usize),
+        ] {
+            if value == 0 {
+                return Err(TrainError::Zero { setting });
+            }
+        }
+        self.penalty.validate()?;
+        Ok(Self { batch_size: self.batch_size.min(rows), ..self.clone() })
+    }
+}
+
 /// A sample of the loss: its mean over all rows, for the squared loss half the mean squared error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossPoint {
@@ -109,4 +128,21 @@ pub struct Trained {
     pub progressive: Vec<LossPoint>,
     /// Wall-clock seconds an epoch, sampling of the loss included, compilation and upload not.
     pub seconds_per_epoch: f64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn zero_is_refused() {
+        let impatient = EarlyStop { patience: 0, ..EarlyStop::default() };
+        for training in [
+            Training { batch_size: 0, ..Training::default() },
+            Training { epochs: 0, ..Training::default() },
+            Training { early_stop: Some(impatient), ..Training::default() },
+        ] {
+            assert!(matches!(training.checked(5), Err(TrainError::Zero { .. })));
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! Rows that are not learned from, and when their loss says to stop.
 
-use super::cpu;
-use super::errors::TrainError;
+use super::cpu::predictions;
+use super::errors::{Result, TrainError, check_columns};
 use super::examples::Data;
 use super::model::LinearModel;
 use super::training::{EarlyStop, LossPoint, Training};
@@ -20,27 +20,25 @@ impl<'a> Validation<'a> {
         data: Option<Data<'a>>,
         columns: usize,
         training: &'a Training,
-    ) -> Result<Option<Self>, TrainError> {
+    ) -> Result<Option<Self>> {
         let Some(data) = data else {
             return match training.early_stop {
                 Some(_) => Err(TrainError::NoValidation),
                 None => Ok(None),
             };
         };
-        if training.early_stop.is_some_and(|stop| stop.patience == 0) {
-            return Err(TrainError::Zero { setting: "the patience of early stopping" });
-        }
-        let found = data.feature_count();
-        if found != columns {
-            return Err(TrainError::Columns { found, expected: columns });
-        }
+        check_columns(data.feature_count(), columns)?;
         Ok(Some(Self { data, training, losses: Vec::new(), best: None }))
     }
 
     /// Takes the loss of the model that has been trained for `epochs` epochs, on the CPU; says
     /// whether to stop.
     pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> bool {
-        let loss = mean_loss(self.data, &model, self.training);
+        let kind = self.training.loss;
+        let term = |(p, &y): (f32, &f32)| f64::from(kind.term(p, y));
+        let sum =
+            predictions(self.data, &model).into_iter().zip(self.data.target()).map(term).sum();
+        let loss = kind.mean(sum, self.data.rows() as f64);
         self.losses.push(LossPoint { epoch: f64::from(epochs), loss });
         let Some(EarlyStop { patience, least_improvement }) = self.training.early_stop else {
             return false;
@@ -60,18 +58,6 @@ impl<'a> Validation<'a> {
     pub(super) fn best(&self, epochs: u32) -> Option<&LinearModel> {
         self.best.as_ref().filter(|(_, _, epoch)| *epoch != epochs).map(|(model, _, _)| model)
     }
-}
-
-/// The mean loss over all rows of `data`.
-fn mean_loss(data: Data<'_>, model: &LinearModel, training: &Training) -> f64 {
-    let parameters = model.parameters();
-    let predictions = match data {
-        Data::Dense(data) => cpu::predictions(data, &parameters),
-        Data::Sparse(data) => super::sparse::predictions(data, &parameters),
-    };
-    let term = |(p, &y): (f32, &f32)| f64::from(training.loss.term(p, y));
-    let sum = predictions.into_iter().zip(data.target()).map(term).sum();
-    training.loss.mean(sum, data.rows() as f64)
 }
 
 #[cfg(test)]
@@ -110,8 +96,6 @@ mod tests {
         assert_eq!(refused(None, 1, Some(EarlyStop::default())), Some(TrainError::NoValidation));
         let columns = TrainError::Columns { found: 1, expected: 2 };
         assert_eq!(refused(data, 2, None), Some(columns));
-        let impatient = Some(EarlyStop { patience: 0, ..EarlyStop::default() });
-        assert!(matches!(refused(data, 1, impatient), Some(TrainError::Zero { .. })));
         assert_eq!(refused(None, 1, None), None);
     }
 }

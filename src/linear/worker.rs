@@ -3,33 +3,32 @@
 use std::ops::Range;
 
 use super::batches::Batch;
-use super::errors::TrainError;
+use super::errors::Result;
 use super::model::LinearModel;
 use crate::gpu::Wait;
 
 /// An engine at work on one run.
 pub(super) trait Worker {
     /// An epoch begins that visits the rows in this order.
-    fn begin_epoch(&mut self, order: &[u32]) -> Result<(), TrainError>;
+    fn begin_epoch(&mut self, order: &[u32]) -> Result<()>;
 
     /// Trains on one batch of that order.
-    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<(), TrainError>;
+    async fn step(&mut self, batch: &Batch, order: &[u32], wait: Wait) -> Result<()>;
 
     /// Samples the loss over all rows behind all steps so far.
-    async fn evaluate(&mut self, wait: Wait) -> Result<(), TrainError>;
+    async fn evaluate(&mut self, wait: Wait) -> Result<()>;
 
     /// Hands out the sums of the loss's terms that have arrived, in the order of sampling; all of
     /// them if `all`.
-    async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError>;
+    async fn losses(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>>;
 
     /// With [`super::Training::progressive`]: the losses that rows had before they were learned from, at
     /// these positions of the epoch's order, all of which have been trained on.
-    async fn progressive(&mut self, rows: Range<usize>, wait: Wait)
-    -> Result<Vec<f32>, TrainError>;
+    async fn progressive(&mut self, rows: Range<usize>, wait: Wait) -> Result<Vec<f32>>;
 
     /// Replaces the model.
-    fn set_model(&mut self, model: &LinearModel) -> Result<(), TrainError>;
+    async fn set_model(&mut self, model: &LinearModel, wait: Wait) -> Result<()>;
 
     /// The model as it is.
-    async fn model(&mut self, wait: Wait) -> Result<LinearModel, TrainError>;
+    async fn model(&mut self, wait: Wait) -> Result<LinearModel>;
 }

@@ -1,98 +1,168 @@
-//! Commands of a run on their way to the device: dispatches with their jobs, copies, and steps of
+//! Commands of a run on their way to the device: copies, dispatches with their jobs, and steps of
 //! an optimizer, in order, a submission at a time.
 
-use super::super::errors::TrainError;
-use super::job::{Job, JobBuffer};
-use crate::gpu::{Gpu, StepError};
+use super::super::errors::Result;
+use super::job::{Job, Structs};
+use super::kernels::{BoundKernel, WORKGROUP_SIZE, largest_binding};
+use crate::gpu::{DispatchLimits, Gpu, Staging, Wait, uniform_group};
 
 /// Multiplications of one submission: some tenths of a second on the slowest device, so that no
 /// watchdog takes it for hung.
 const SUBMISSION_WORK: u64 = 50_000_000;
-
-/// One dispatch to come.
-#[derive(Debug)]
-pub(super) struct Operation {
-    pub(super) pipeline: wgpu::ComputePipeline,
-    pub(super) bind_group: wgpu::BindGroup,
-    pub(super) grid: [u32; 2],
-    pub(super) job: Job,
-}
+/// The maximum numbers of dispatches and of steps of one submission.
+const SUBMISSION_JOBS: u64 = 1024;
+const SUBMISSION_STEPS: u64 = 4096;
 
 /// The submission in the making.
 pub(super) struct Commands {
     gpu: Gpu,
+    pub(super) limits: DispatchLimits,
     encoder: Option<wgpu::CommandEncoder>,
-    buffer: JobBuffer,
-    /// The jobs of all dispatches of this submission.
-    jobs: Vec<Job>,
-    /// Dispatches that are not encoded yet: the last ones.
-    operations: Vec<Operation>,
+    /// The jobs of all dispatches of this submission, bound with dynamic offsets.
+    jobs: Structs,
+    job_group: wgpu::BindGroup,
+    /// Dispatches that are not encoded yet, the last ones, with their grids.
+    dispatches: Vec<(BoundKernel, [u32; 2])>,
+    /// The hyper-parameters of this submission's steps, if kernels of ours step.
+    steps: Option<Structs>,
+    /// Buffers that the host fills in turn, if anything is copied. The first is filled next, or has been
+    /// for this submission.
+    staging: Vec<Staging>,
+    is_staged: bool,
     /// Multiplications so far.
     pub(super) work: u64,
+    /// Samples of the loss that this submission has, and those submitted before.
+    pub(super) samples: u64,
+    pub(super) sampled: u64,
 }
 
 impl Commands {
-    pub(super) fn new(gpu: &Gpu) -> Result<Self, TrainError> {
-        let layout = gpu.slots().layout(gpu.device()).map_err(StepError::from)?;
-        let buffer = JobBuffer::new(gpu, &layout)?;
+    /// For submissions that copy `staged` bytes at most.
+    pub(super) fn new(gpu: &Gpu, staged: u64) -> Result<Self> {
+        let device = gpu.device();
+        let limits = device.limits();
+        let size = size_of::<Job>() as u64;
+        let stride = size.next_multiple_of(limits.min_uniform_buffer_offset_alignment.into());
+        let (usage, max_bytes) = (wgpu::BufferUsages::UNIFORM, limits.max_buffer_size);
+        let jobs = Structs::new(gpu, "jobs", usage, stride, SUBMISSION_JOBS, max_bytes)?;
+        let layout = gpu.slots().layout(device)?;
+        let buffers = if staged > 0 { 2 } else { 0 };
         Ok(Self {
-            gpu: gpu.clone(),
+            limits: DispatchLimits::of(&limits, WORKGROUP_SIZE),
             encoder: None,
-            buffer,
-            jobs: Vec::new(),
-            operations: Vec::new(),
+            job_group: gpu.catch(|| uniform_group(device, &layout, &jobs.buffer, size))?,
+            jobs,
+            dispatches: Vec::new(),
+            steps: None,
+            staging: (0..buffers).map(|_| Staging::new(gpu, staged)).collect::<Result<_, _>>()?,
+            is_staged: false,
             work: 0,
+            samples: 0,
+            sampled: 0,
+            gpu: gpu.clone(),
         })
     }
 
-    /// Whether it is time to submit.
-    pub(super) fn is_full(&self) -> bool {
-        self.jobs.len() >= self.buffer.capacity() || self.work >= SUBMISSION_WORK
+    /// Makes room for hyper-parameters of `size` bytes a step; says where.
+    pub(super) fn prepare_steps(&mut self, size: usize) -> Result<wgpu::Buffer> {
+        let max_bytes = largest_binding(&self.gpu.device().limits());
+        let (label, usage) = ("hyper-parameters", wgpu::BufferUsages::STORAGE);
+        let steps =
+            Structs::new(&self.gpu, label, usage, size as u64, SUBMISSION_STEPS, max_bytes)?;
+        Ok(self.steps.insert(steps).buffer.clone())
     }
 
-    pub(super) fn push(&mut self, operation: Operation) {
-        self.jobs.push(operation.job);
-        self.operations.push(operation);
+    /// Adds the hyper-parameters of a step; says its number in the submission.
+    pub(super) fn push_step(&mut self, uniforms: &[u8]) -> u32 {
+        self.steps.as_mut().map_or(0, |steps| steps.push(uniforms))
     }
 
-    /// The encoder, behind all that was pushed.
-    pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
-        let encoder = begin(&self.gpu, &mut self.encoder)?;
-        if !self.operations.is_empty() {
-            let first = self.jobs.len() - self.operations.len();
-            let (operations, buffer) = (&self.operations, &self.buffer);
-            self.gpu
-                .catch(|| encode(encoder, operations, buffer, first))
-                .map_err(StepError::from)?;
-            self.operations.clear();
+    /// Whether there is room for so many dispatches and a step, and no reason to submit. One dispatch
+    /// more always has room.
+    pub(super) fn has_room(&self, dispatches: usize) -> bool {
+        self.jobs.has_room(dispatches + 1)
+            && self.steps.as_ref().is_none_or(|steps| steps.has_room(1))
+            && self.work < SUBMISSION_WORK
+    }
+
+    /// Adds a dispatch of so many invocations; if there is no room, submits first what there is.
+    pub(super) fn dispatch(&mut self, kernel: &BoundKernel, threads: u64, job: Job) -> Result<()> {
+        if !self.has_room(1) {
+            self.submit()?;
         }
+        self.push(kernel, threads, job);
+        Ok(())
+    }
+
+    /// The same where there is room.
+    pub(super) fn push(&mut self, kernel: &BoundKernel, threads: u64, job: Job) {
+        self.jobs.push(bytemuck::bytes_of(&job));
+        self.dispatches.push((kernel.clone(), self.limits.grid(threads)));
+    }
+
+    /// The encoder, behind all dispatches.
+    pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder> {
+        let encoder = begin(&self.gpu, &mut self.encoder)?;
+        if self.dispatches.is_empty() {
+            return Ok(encoder);
+        }
+        self.gpu.catch(|| {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
+                label: Some("linear"),
+                timestamp_writes: None,
+            });
+            let first = self.jobs.count() - self.dispatches.len();
+            for (number, (kernel, grid)) in (first..).zip(&self.dispatches) {
+                pass.set_pipeline(&kernel.pipeline);
+                pass.set_bind_group(0, &kernel.bind_group, &[]);
+                pass.set_bind_group(1, &self.job_group, &[self.jobs.offset(number)]);
+                pass.dispatch_workgroups(grid[0], grid[1], 1);
+            }
+        })?;
+        self.dispatches.clear();
         Ok(encoder)
     }
 
-    /// The encoder, ahead of what was pushed since the last submission; nothing may have been encoded
-    /// behind that.
-    pub(super) fn begin(&mut self) -> Result<&mut wgpu::CommandEncoder, TrainError> {
-        begin(&self.gpu, &mut self.encoder)
-    }
-
-    /// Whether there is room for some more dispatches and no reason to submit.
-    pub(super) fn has_room(&self, dispatches: usize) -> bool {
-        self.jobs.len() + dispatches <= self.buffer.capacity() && self.work < SUBMISSION_WORK
+    /// Lets `fill` write bytes for these buffers, one behind the other, and copies them there ahead of
+    /// this submission's dispatches: once a submission, and before the encoder is asked for.
+    pub(super) async fn copy(
+        &mut self,
+        wait: Wait,
+        buffers: &[(&wgpu::Buffer, u64)],
+        fill: impl FnOnce(wgpu::WriteOnly<'_, [u8]>),
+    ) -> Result<()> {
+        let staging = &mut self.staging[0];
+        let bytes = buffers.iter().map(|(_, bytes)| bytes).sum();
+        staging.fill(&self.gpu, wait, bytes, fill).await?;
+        let encoder = begin(&self.gpu, &mut self.encoder)?;
+        self.gpu.catch(|| {
+            let mut first = 0;
+            for &(buffer, bytes) in buffers {
+                encoder.copy_buffer_to_buffer(&staging.buffer, first, buffer, 0, bytes);
+                first += bytes;
+            }
+        })?;
+        self.is_staged = true;
+        Ok(())
     }
 
     /// Submits what there is.
-    pub(super) fn submit(&mut self) -> Result<Option<wgpu::SubmissionIndex>, TrainError> {
-        if !self.operations.is_empty() {
+    pub(super) fn submit(&mut self) -> Result<()> {
+        if !self.dispatches.is_empty() {
             self.encoder()?;
         }
-        let Some(encoder) = self.encoder.take() else { return Ok(None) };
-        let index = self
-            .gpu
-            .catch(|| self.buffer.write(self.gpu.queue(), &self.jobs))
-            .and_then(|()| self.gpu.submit(encoder));
-        self.jobs.clear();
+        let Some(encoder) = self.encoder.take() else { return Ok(()) };
+        for structs in [Some(&mut self.jobs), self.steps.as_mut()].into_iter().flatten() {
+            structs.write(&self.gpu)?;
+        }
+        let submission = self.gpu.submit(encoder)?;
         self.work = 0;
-        Ok(Some(index.map_err(StepError::from)?))
+        self.sampled += std::mem::take(&mut self.samples);
+        if std::mem::take(&mut self.is_staged) {
+            self.staging[0].submitted(&self.gpu, submission)?;
+            self.staging.swap(0, 1);
+        }
+        Ok(())
     }
 }
 
@@ -100,30 +170,11 @@ impl Commands {
 fn begin<'a>(
     gpu: &Gpu,
     encoder: &'a mut Option<wgpu::CommandEncoder>,
-) -> Result<&'a mut wgpu::CommandEncoder, TrainError> {
-    match encoder {
-        Some(encoder) => Ok(encoder),
+) -> Result<&'a mut wgpu::CommandEncoder> {
+    Ok(match encoder {
+        Some(encoder) => encoder,
         none => {
-            let new = gpu.catch(|| gpu.device().create_command_encoder(&Default::default()));
-            Ok(none.insert(new.map_err(StepError::from)?))
+            none.insert(gpu.catch(|| gpu.device().create_command_encoder(&Default::default()))?)
         }
-    }
-}
-
-fn encode(
-    encoder: &mut wgpu::CommandEncoder,
-    operations: &[Operation],
-    buffer: &JobBuffer,
-    first: usize,
-) {
-    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
-        label: Some("linear"),
-        timestamp_writes: None,
-    });
-    for (index, operation) in (first..).zip(operations) {
-        pass.set_pipeline(&operation.pipeline);
-        pass.set_bind_group(0, &operation.bind_group, &[]);
-        buffer.bind(&mut pass, index);
-        pass.dispatch_workgroups(operation.grid[0], operation.grid[1], 1);
-    }
+    })
 }

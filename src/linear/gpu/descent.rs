@@ -3,20 +3,15 @@
 
 use std::ops::Range;
 
-use super::super::errors::TrainError;
-use super::super::loss::Loss;
+use super::super::errors::Result;
 use super::super::order::RUNS;
 use super::super::training::Training;
-use super::commands::Operation;
+use super::commands::Commands;
+use super::core::Core;
 use super::gradient::GpuGradient;
 use super::job::Job;
-use super::kernels::{JOB, PENALTY, PREDICT, RESIDUAL, WORKGROUP_SIZE, bind_parts};
-use super::uniforms::StepUniforms;
-use crate::gpu::{
-    self, Bound, Compiled, Element, Formula, Gpu, GpuOptimizer, MAX_LOOP_ITERATIONS, SquareOf,
-    StepError, Text, whole,
-};
-use crate::numerics::Precision;
+use super::kernels::{BoundKernel, Kernel, WORKGROUP_SIZE};
+use crate::gpu::{Formula, GpuOptimizer, MAX_LOOP_ITERATIONS};
 use crate::rules::Rule;
 
 /// `max_groups` and `max_rows` of `shaders/linear/descend.wgsl`.
@@ -35,42 +30,13 @@ const BATCH_WORK: usize = 1 << 14;
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
 
-/// The kernel with its bind group, and the batches collected for the next dispatch.
-pub(super) struct Descent<R: Rule> {
-    kernel: Compiled,
-    bind_group: wgpu::BindGroup,
+/// The kernel, and the batches collected for the next dispatch.
+pub(super) struct Descent {
+    kernel: BoundKernel,
     /// What all dispatches have in common.
     job: Job,
-    steps: StepUniforms<R>,
     /// The dispatch that batches are being added to.
     open: Option<Job>,
-}
-
-/// The kernel for a rule and a loss. Bindings: table, target, order, hyper-parameters, parameters, state.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct DescendKernel {
-    formula: Formula,
-    precision: Precision,
-    loss: Loss,
-}
-
-impl gpu::Kernel for DescendKernel {
-    fn entry(&self) -> &'static str {
-        "descend"
-    }
-
-    fn text(&self) -> String {
-        let Self { formula, precision, loss } = self;
-        let mut text = Text::new(&[include_str!("../../../shaders/linear/descend.wgsl")]);
-        text.rule(formula, *precision, SquareOf::Own);
-        text.files(&[JOB, loss.shader(), RESIDUAL, PREDICT, PENALTY, Element::Quads.file()]);
-        text.state(formula, Bound::All, Element::Quads);
-        text.finish()
-    }
-
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        self.formula.constants()
-    }
 }
 
 /// How many batches of so many rows one dispatch may have: the loops of `descend.wgsl` take no more
@@ -90,59 +56,43 @@ fn max_batches(batch_rows: u32, column_groups: u32) -> u32 {
     ((MAX_LOOP_ITERATIONS - 2 * parameters - 1) / (1 + batch)).clamp(1, DISPATCH_BATCHES)
 }
 
-impl<R: Rule> Descent<R> {
-    /// The kernel for batches of up to `batch_size` rows, if they are small enough for it, lie in
-    /// one table or window, and the device's limits allow it.
-    pub(super) fn new(
-        gpu: &Gpu,
+impl Descent {
+    /// The kernel for a run's batches, if they are small enough for it, lie in one table or window, and
+    /// the device's limits allow it.
+    pub(super) fn new<R: Rule>(
+        core: &mut Core,
         gradient: &GpuGradient,
         optimizer: &GpuOptimizer<R>,
         training: &Training,
-        batch_size: usize,
-    ) -> Result<Option<Self>, TrainError> {
-        let (table, shape) = (&gradient.place().tables()[0], gradient.shape());
-        let state: Vec<_> =
-            (0..optimizer.state_count()).map(|index| optimizer.state(index)).collect();
-        let in_one_piece = gradient.place().pieces().is_empty()
-            && state.iter().all(|vector| vector.segments().len() == 1);
-        let limits = gpu.device().limits();
+    ) -> Result<Option<Self>> {
+        let limits = core.gpu.device().limits();
+        let states = optimizer.state_count();
+        let in_one_piece = gradient.place.pieces.is_empty()
+            && (0..states).all(|index| optimizer.state(index).segments().len() == 1);
         if !in_one_piece
             || training.progressive
-            || batch_size > MAX_ROWS
-            || shape.column_groups > MAX_GROUPS
-            || batch_size * gradient.columns() > BATCH_WORK
+            || training.batch_size > MAX_ROWS
+            || core.job.column_groups > MAX_GROUPS
+            || training.batch_size * core.job.columns as usize > BATCH_WORK
             || limits.max_compute_workgroup_storage_size < WORKGROUP_BYTES
-            || limits.max_storage_buffers_per_shader_stage < FIXED_BUFFERS + state.len() as u32
+            || limits.max_storage_buffers_per_shader_stage < FIXED_BUFFERS + states as u32
         {
             return Ok(None);
         }
-        let (precision, loss) = (optimizer.precision(), training.loss);
-        let formula = Formula::of(optimizer.rule());
-        let kernel = gpu.kernel(&DescendKernel { formula, precision, loss });
-        let kernel = kernel.map_err(StepError::from)?;
-        let steps = StepUniforms::new(gpu)?;
-        let fixed =
-            [&table.rows, &table.target, &gradient.order, &steps.buffer, &gradient.parameters];
-        let buffers = fixed.map(whole).into_iter().chain(state.iter().map(|v| v.binding()));
+        let table = &gradient.place.tables[0];
+        let kernel = Kernel::Descend(training.loss, Formula::of(optimizer.rule()));
+        let buffers = [&table.rows, &table.target, &gradient.order];
         Ok(Some(Self {
-            bind_group: bind_parts(gpu, &kernel, buffers)?,
-            kernel,
-            job: Job { ordered: u32::from(gradient.place().ordered()), ..gradient.job(0) },
-            steps,
+            kernel: core.bind_step(kernel, &buffers, optimizer)?,
+            job: Job { ordered: u32::from(!gradient.place.is_window), ..core.job },
             open: None,
         }))
     }
 
-    /// Whether a submission has as many batches as there is room for.
-    pub(super) fn is_full(&self) -> bool {
-        self.steps.is_full()
-    }
-
-    /// Adds a batch, at `rows` of the epoch's order or the window. Gives back the dispatch before
-    /// it, if that cannot take it.
-    pub(super) fn add(&mut self, rows: &Range<usize>, uniforms: R::Uniforms) -> Option<Operation> {
+    /// Adds a batch, at `rows` of the epoch's order or the window, whose hyper-parameters have number
+    /// `step`, to a dispatch; there must be room for one.
+    pub(super) fn add(&mut self, commands: &mut Commands, rows: &Range<usize>, step: u32) {
         let (row_first, batch_rows) = (rows.start as u32, rows.len() as u32); // below 2^32 rows
-        let first_step = self.steps.push(uniforms);
         if let Some(job) = &mut self.open {
             let work = (job.batches + 1) as usize * rows.len() * self.job.columns as usize;
             let next = job.row_first + job.batches * job.batch_rows;
@@ -150,52 +100,41 @@ impl<R: Rule> Descent<R> {
             let small = work <= DISPATCH_WORK && job.batches < max_batches;
             if job.batch_rows == batch_rows && next == row_first && small {
                 job.batches += 1;
-                return None;
+                return;
             }
         }
-        let before = self.close();
+        self.close(commands);
         self.open = Some(Job {
             rows: batch_rows,
             row_first,
             batch_rows,
             batches: 1,
-            first_step,
+            first_step: step,
             divisor: batch_rows as f32,
             ..self.job
         });
-        before
     }
 
-    /// The dispatch of the batches added since the last one.
-    pub(super) fn close(&mut self) -> Option<Operation> {
-        self.open.take().map(|job| Operation {
-            pipeline: self.kernel.pipeline.clone(),
-            bind_group: self.bind_group.clone(),
-            grid: [1, 1],
-            job,
-        })
-    }
-
-    /// Queues the uniforms of a submission's steps, ahead of it.
-    pub(super) fn write(&mut self, gpu: &Gpu) -> Result<(), TrainError> {
-        self.steps.write(gpu)
+    /// Dispatches the batches added since the last dispatch.
+    pub(super) fn close(&mut self, commands: &mut Commands) {
+        if let Some(job) = self.open.take() {
+            commands.push(&self.kernel, 1, job);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::loss::Loss;
+    use super::super::kernels::LinearKernel;
     use super::*;
-    use crate::Adagrad;
-    use crate::gpu::{Kernel, shader_check};
-    use crate::rules::{AnyRule, with_rule};
-
-    fn kernel<R: Rule>(rule: &R, precision: Precision, loss: Loss) -> DescendKernel {
-        DescendKernel { formula: Formula::of(rule), precision, loss }
-    }
+    use crate::gpu::Kernel as _;
+    use crate::{Adagrad, Precision};
 
     #[test]
     fn constants_are_those_of_the_shipped_wgsl() {
-        let text = kernel(&Adagrad::default(), Precision::Native, Loss::Squared).text();
+        let kernel = Kernel::Descend(Loss::Squared, Formula::of(&Adagrad::default()));
+        let text = LinearKernel { kernel, precision: Precision::Native }.text();
         let module = naga::front::wgsl::parse_str(&text).unwrap();
         for line in [
             format!("const max_groups: u32 = {MAX_GROUPS}u;"),
@@ -224,16 +163,5 @@ mod tests {
         assert_eq!(max_batches(10, 2), DISPATCH_BATCHES);
         assert!((20..60).contains(&max_batches(16, MAX_GROUPS)));
         assert!((1..DISPATCH_BATCHES).contains(&max_batches(MAX_ROWS as u32, 4)));
-    }
-
-    #[test]
-    fn it_can_be_translated_for_every_device_and_rule() {
-        for rule in AnyRule::examples() {
-            for precision in [Precision::Native, Precision::Exact] {
-                for loss in [Loss::Squared, Loss::Logistic] {
-                    with_rule!(rule, |rule| shader_check::check(&kernel(&rule, precision, loss)));
-                }
-            }
-        }
     }
 }

@@ -1,8 +1,8 @@
-//! What a dispatch of a linear kernel works on: the CPU side of `shaders/linear/job.wgsl`.
+//! What the dispatches of a submission work on, and where the device reads that.
 
-use crate::gpu::{Gpu, StepError, uniform_group};
+use crate::gpu::{DeviceError, Gpu};
 
-/// `struct Job` of the WGSL; the meaning of each field stands there.
+/// `struct Job` of `shaders/linear/job.wgsl`; the meaning of each field stands there.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct Job {
@@ -28,50 +28,68 @@ pub(super) struct Job {
     pub(super) skip: u32,
 }
 
-/// The maximum number of dispatches of one submission.
-const SUBMISSION_JOBS: u64 = 1024;
-
-/// The jobs of one submission, written at once and bound with dynamic offsets.
+/// Structs that a submission reads, written at once ahead of it.
 #[derive(Debug)]
-pub(super) struct JobBuffer {
-    stride: u64,
-    capacity: u64,
-    buffer: wgpu::Buffer,
-    bind_group: wgpu::BindGroup,
+pub(super) struct Structs {
+    pub(super) buffer: wgpu::Buffer,
+    stride: usize,
+    capacity: usize,
+    /// Those of this submission, and what the buffer begins with.
+    bytes: Vec<u8>,
+    written: Vec<u8>,
 }
 
-impl JobBuffer {
-    /// Room for as many jobs as a submission has, or as the device's largest buffer holds.
-    pub(super) fn new(gpu: &Gpu, layout: &wgpu::BindGroupLayout) -> Result<Self, StepError> {
-        let device = gpu.device();
-        let size = size_of::<Job>() as u64;
-        let alignment = u64::from(device.limits().min_uniform_buffer_offset_alignment);
-        let stride = size.next_multiple_of(alignment.max(1));
-        let capacity = SUBMISSION_JOBS.min(device.limits().max_buffer_size / stride).max(1);
-        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let buffer = gpu.buffer("jobs", stride * capacity, usage)?;
-        let bind_group = gpu.catch(|| uniform_group(device, layout, &buffer, size))?;
-        Ok(Self { stride, capacity, buffer, bind_group })
+impl Structs {
+    /// Room for `max_count` structs, `stride` bytes apart, or for as many as `max_bytes` bytes hold.
+    pub(super) fn new(
+        gpu: &Gpu,
+        label: &str,
+        usage: wgpu::BufferUsages,
+        stride: u64,
+        max_count: u64,
+        max_bytes: u64,
+    ) -> Result<Self, DeviceError> {
+        let capacity = max_count.min(max_bytes / stride).max(1);
+        let bytes = (stride * capacity).next_multiple_of(16);
+        Ok(Self {
+            buffer: gpu.buffer(label, bytes, usage | wgpu::BufferUsages::COPY_DST)?,
+            stride: stride as usize, // both are small
+            capacity: capacity as usize,
+            bytes: Vec::new(),
+            written: Vec::new(),
+        })
     }
 
-    /// How many jobs fit.
-    pub(super) fn capacity(&self) -> usize {
-        self.capacity as usize // at most `SUBMISSION_JOBS`
+    /// Whether there is room for `count` more.
+    pub(super) fn has_room(&self, count: usize) -> bool {
+        self.count() + count <= self.capacity
     }
 
-    /// Queues the jobs, ahead of all that is submitted from now on.
-    pub(super) fn write(&self, queue: &wgpu::Queue, jobs: &[Job]) {
-        let stride = self.stride as usize;
-        let mut bytes = vec![0; stride * jobs.len()];
-        for (place, job) in bytes.chunks_mut(stride).zip(jobs) {
-            place[..size_of::<Job>()].copy_from_slice(bytemuck::bytes_of(job));
+    /// How many this submission has.
+    pub(super) fn count(&self) -> usize {
+        self.bytes.len() / self.stride
+    }
+
+    /// Adds one; says its number in the submission.
+    pub(super) fn push(&mut self, bytes: &[u8]) -> u32 {
+        let number = self.count();
+        self.bytes.extend_from_slice(bytes);
+        self.bytes.resize(self.stride * (number + 1), 0);
+        number as u32 // below the capacity
+    }
+
+    /// Where a struct begins in the buffer, in bytes.
+    pub(super) fn offset(&self, number: usize) -> u32 {
+        (number * self.stride) as u32 // far fewer than 2^24 of 256 bytes
+    }
+
+    /// Queues them, ahead of all that is submitted from now on; the next ones begin another submission.
+    pub(super) fn write(&mut self, gpu: &Gpu) -> Result<(), DeviceError> {
+        if !self.written.starts_with(&self.bytes) {
+            gpu.catch(|| gpu.queue().write_buffer(&self.buffer, 0, &self.bytes))?;
+            std::mem::swap(&mut self.written, &mut self.bytes);
         }
-        queue.write_buffer(&self.buffer, 0, &bytes);
-    }
-
-    /// Makes job number `index` the one that the next dispatch reads.
-    pub(super) fn bind(&self, pass: &mut wgpu::ComputePass<'_>, index: usize) {
-        // Within one binding's range by construction; a submission has far fewer than 2^24 jobs.
-        pass.set_bind_group(1, &self.bind_group, &[(index as u64 * self.stride) as u32]);
+        self.bytes.clear();
+        Ok(())
     }
 }

@@ -1,11 +1,8 @@
-//! The linear kernels, compiled for one device and precision.
+//! The linear kernels: which there are, the files that they are made of, and their buffers.
 
-use super::super::errors::TrainError;
+use super::super::errors::{Result, TrainError};
 use super::super::loss::Loss;
-use super::super::order::RUNS;
-use crate::gpu::{
-    self, Compiled, DispatchLimits, Gpu, LimitError, Needs, StepError, Text, arithmetic, whole,
-};
+use crate::gpu::{self, Bound, Element, Formula, Gpu, SquareOf, Text, arithmetic};
 use crate::numerics::Precision;
 
 /// `workgroup_size` of `shaders/linear/job.wgsl`.
@@ -13,152 +10,135 @@ pub(super) const WORKGROUP_SIZE: u32 = 64;
 /// Invocations that share a row: `row_width` of the WGSL.
 pub(super) const ROW_WIDTH: u64 = 8;
 
-/// What a dispatch works on.
-pub(super) const JOB: &str = include_str!("../../../shaders/linear/job.wgsl");
-/// The prediction for a row by one invocation.
-pub(super) const PREDICT: &str = include_str!("../../../shaders/linear/predict.wgsl");
+macro_rules! shader {
+    ($name:literal) => {
+        include_str!(concat!("../../../shaders/linear/", $name, ".wgsl"))
+    };
+}
 
-/// What is kept of a prediction.
-pub(super) const RESIDUAL: &str = include_str!("../../../shaders/linear/loss/residual.wgsl");
-/// The penalty's share of a gradient.
-pub(super) const PENALTY: &str = include_str!("../../../shaders/linear/penalty.wgsl");
-
-/// One of the kernels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// One of the kernels, with the loss or the rule that it is made for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
-    Residual,
-    ResidualNarrow,
+    Residual(Loss),
+    ResidualNarrow(Loss),
     Accumulate,
     Finish,
     Sum,
-    SparseResidual,
+    SparseResidual(Loss),
+    Descend(Loss, Formula),
+    SparseDescend(Formula),
 }
 
-impl Kernel {
-    /// Those of dense rows, in the order of their numbers.
-    const DENSE: [Self; 4] = [Self::Residual, Self::ResidualNarrow, Self::Accumulate, Self::Finish];
-
-    /// The kernel for residuals of rows of `column_groups` groups of columns, and its invocations
-    /// a row.
-    pub(super) fn residual(column_groups: u32) -> (Self, u64) {
-        if u64::from(column_groups) <= ROW_WIDTH {
-            (Self::ResidualNarrow, 1)
-        } else {
-            (Self::Residual, ROW_WIDTH)
-        }
-    }
-
-    /// The entry point.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Residual => "residual",
-            Self::ResidualNarrow => "residual_narrow",
-            Self::Accumulate => "accumulate",
-            Self::Finish => "finish",
-            Self::Sum => "sum",
-            Self::SparseResidual => "sparse_residual",
-        }
-    }
-
-    fn shader(self) -> &'static str {
-        match self {
-            Self::Residual => include_str!("../../../shaders/linear/residual.wgsl"),
-            Self::ResidualNarrow => include_str!("../../../shaders/linear/residual_narrow.wgsl"),
-            Self::Accumulate => include_str!("../../../shaders/linear/accumulate.wgsl"),
-            Self::Finish => include_str!("../../../shaders/linear/finish.wgsl"),
-            Self::Sum => include_str!("../../../shaders/linear/sum.wgsl"),
-            Self::SparseResidual => include_str!("../../../shaders/linear/sparse/residual.wgsl"),
-        }
-    }
-}
-
-/// One of the kernels, in an arithmetic and for a loss.
+/// One of the kernels in an arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LinearKernel {
     pub(super) kernel: Kernel,
     pub(super) precision: Precision,
-    pub(super) loss: Loss,
+}
+
+impl LinearKernel {
+    /// The entry point, and the kernel's files, without those of the job, the arithmetic and the rule.
+    fn files(&self) -> (&'static str, Vec<&'static str>) {
+        let (predict, penalty) = (shader!("predict"), shader!("penalty"));
+        let kept = shader!("loss/residual");
+        match &self.kernel {
+            Kernel::Residual(loss) => ("residual", vec![shader!("residual"), kept, loss.shader()]),
+            Kernel::ResidualNarrow(loss) => {
+                ("residual_narrow", vec![shader!("residual_narrow"), predict, kept, loss.shader()])
+            }
+            Kernel::Accumulate => ("accumulate", vec![shader!("accumulate")]),
+            Kernel::Finish => ("finish", vec![shader!("finish"), penalty]),
+            Kernel::Sum => ("sum", vec![shader!("sum")]),
+            Kernel::SparseResidual(loss) => {
+                ("sparse_residual", vec![shader!("sparse/residual"), kept, loss.shader()])
+            }
+            Kernel::Descend(loss, _) => {
+                ("descend", vec![shader!("descend"), predict, penalty, kept, loss.shader()])
+            }
+            Kernel::SparseDescend(_) => {
+                ("sparse_descend", vec![shader!("sparse/descend"), penalty])
+            }
+        }
+    }
+
+    /// The rule, if the kernel steps, and how it reaches the state.
+    fn formula(&self) -> Option<(&Formula, Element)> {
+        match &self.kernel {
+            Kernel::Descend(_, formula) => Some((formula, Element::Quads)),
+            Kernel::SparseDescend(formula) => Some((formula, Element::Scalars)),
+            _ => None,
+        }
+    }
 }
 
 impl gpu::Kernel for LinearKernel {
     fn entry(&self) -> &'static str {
-        self.kernel.name()
+        self.files().0
     }
 
     fn text(&self) -> String {
-        let Self { kernel, precision, loss } = self;
-        let mut text = Text::new(&[arithmetic(*precision), JOB, kernel.shader()]);
-        match kernel {
-            Kernel::Residual | Kernel::SparseResidual => text.files(&[loss.shader(), RESIDUAL]),
-            Kernel::ResidualNarrow => text.files(&[loss.shader(), RESIDUAL, PREDICT]),
-            Kernel::Finish => text.file(PENALTY),
-            Kernel::Accumulate | Kernel::Sum => {}
+        let mut text = Text::new(&self.files().1);
+        text.file(shader!("job"));
+        let Some((formula, element)) = self.formula() else {
+            text.file(arithmetic(self.precision));
+            return text.finish();
+        };
+        text.rule(formula, self.precision, SquareOf::Own);
+        text.file(element.file());
+        if element == Element::Scalars {
+            text.vector("parameters", element, true);
         }
+        text.state(formula, Bound::All, element);
         text.finish()
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        Vec::new()
+        self.formula().map_or_else(Vec::new, |(formula, _)| formula.constants())
     }
 }
 
-/// All kernels of dense rows.
-#[derive(Debug)]
-pub(super) struct Kernels {
-    pub(super) limits: DispatchLimits,
-    compiled: Vec<Compiled>,
+/// A kernel with its buffers.
+#[derive(Clone, Debug)]
+pub(super) struct BoundKernel {
+    pub(super) pipeline: wgpu::ComputePipeline,
+    pub(super) bind_group: wgpu::BindGroup,
 }
 
-impl Kernels {
-    pub(super) fn new(gpu: &Gpu, precision: Precision, loss: Loss) -> Result<Self, TrainError> {
-        let limits = gpu.device().limits();
-        check(&limits)?;
-        let compiled = Kernel::DENSE.map(|kernel| compiled(gpu, kernel, precision, loss));
-        let compiled = compiled.into_iter().collect::<Result<_, _>>()?;
-        Ok(Self { limits: DispatchLimits::of(&limits, WORKGROUP_SIZE), compiled })
+impl BoundKernel {
+    /// With these buffers, in the order of the kernel's bindings.
+    pub(super) fn new<'a>(
+        gpu: &Gpu,
+        precision: Precision,
+        kernel: Kernel,
+        buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
+    ) -> Result<Self> {
+        let kernel = gpu.kernel(&LinearKernel { kernel, precision })?;
+        let bind_group = kernel.bind(gpu, buffers)?;
+        Ok(Self { pipeline: kernel.pipeline, bind_group })
     }
-
-    pub(super) fn get(&self, kernel: Kernel) -> &Compiled {
-        &self.compiled[kernel as usize]
-    }
 }
 
-/// One kernel on a device.
-pub(super) fn compiled(
-    gpu: &Gpu,
-    kernel: Kernel,
-    precision: Precision,
-    loss: Loss,
-) -> Result<Compiled, TrainError> {
-    Ok(gpu.kernel(&LinearKernel { kernel, precision, loss }).map_err(StepError::from)?)
+/// A storage buffer, padded to whole groups of four.
+pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
+    let usage =
+        wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    Ok(gpu.buffer(label, bytes.next_multiple_of(16), usage)?)
 }
 
-/// A bind group of whole buffers, in the order of the kernel's bindings.
-pub(super) fn bind(
-    gpu: &Gpu,
-    kernel: &Compiled,
-    buffers: &[&wgpu::Buffer],
-) -> Result<wgpu::BindGroup, TrainError> {
-    bind_parts(gpu, kernel, buffers.iter().map(|buffer| whole(buffer)))
+/// The device's largest binding, in bytes.
+pub(super) fn largest_binding(limits: &wgpu::Limits) -> u64 {
+    limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
 }
 
-/// The same of parts of buffers.
-pub(super) fn bind_parts<'a>(
-    gpu: &Gpu,
-    kernel: &Compiled,
-    buffers: impl IntoIterator<Item = wgpu::BufferBinding<'a>>,
-) -> Result<wgpu::BindGroup, TrainError> {
-    Ok(kernel.bind(gpu, buffers).map_err(StepError::from)?)
+/// Whether so many bytes fit a binding.
+pub(super) fn check_binding(limits: &wgpu::Limits, needed: u64) -> Result<()> {
+    check_limit("max_storage_buffer_binding_size", needed, largest_binding(limits))
 }
 
-/// Whether the device can run the kernels at all.
-fn check(limits: &wgpu::Limits) -> Result<(), LimitError> {
-    Needs::of(limits)
-        .workgroup(WORKGROUP_SIZE, 16 * u64::from(WORKGROUP_SIZE))
-        .buffers(6, 1)
-        // The partial sums of one group of columns.
-        .binding(16 * RUNS as u64)
-        .check()
+/// Whether a limit allows what is needed.
+pub(super) fn check_limit(limit: &'static str, needed: u64, allowed: u64) -> Result<()> {
+    let error = TrainError::Limit { limit, needed, allowed };
+    if needed > allowed { Err(error) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -1,19 +1,12 @@
+use super::super::super::order::{BLOCK, RUNS};
 use super::super::job::Job;
 use super::*;
 use crate::gpu::Kernel as _;
 use crate::gpu::shader_check::{check, same_layout};
-
-const ALL: [Kernel; 6] = [
-    Kernel::Residual,
-    Kernel::ResidualNarrow,
-    Kernel::Accumulate,
-    Kernel::Finish,
-    Kernel::Sum,
-    Kernel::SparseResidual,
-];
+use crate::rules::{AnyRule, with_rule};
 
 fn native(kernel: Kernel) -> LinearKernel {
-    LinearKernel { kernel, precision: Precision::Native, loss: Loss::Squared }
+    LinearKernel { kernel, precision: Precision::Native }
 }
 
 #[test]
@@ -49,9 +42,9 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
 #[test]
 fn constants_are_those_of_the_shipped_wgsl() {
     let sum = native(Kernel::Sum).text();
-    let residual = native(Kernel::Residual).text();
+    let residual = native(Kernel::Residual(Loss::Squared)).text();
     let stated = |source: &str, line: String| assert!(source.contains(&line), "{line}");
-    stated(&sum, format!("const block_size: u32 = {}u;", super::super::super::order::BLOCK));
+    stated(&sum, format!("const block_size: u32 = {BLOCK}u;"));
     stated(&sum, format!("const run_count: u32 = {RUNS}u;"));
     stated(&sum, format!("const workgroup_size: u32 = {WORKGROUP_SIZE}u;"));
     stated(&residual, format!("const row_width: u32 = {ROW_WIDTH}u;"));
@@ -59,11 +52,19 @@ fn constants_are_those_of_the_shipped_wgsl() {
 
 #[test]
 fn every_kernel_is_valid_and_can_be_translated() {
-    for kernel in ALL {
+    let losses = || [Loss::Squared, Loss::Logistic].into_iter();
+    let mut kernels = vec![Kernel::Accumulate, Kernel::Finish, Kernel::Sum];
+    kernels.extend(losses().flat_map(|loss| {
+        [Kernel::Residual(loss), Kernel::ResidualNarrow(loss), Kernel::SparseResidual(loss)]
+    }));
+    for rule in AnyRule::examples() {
+        let formula = with_rule!(rule, |rule| Formula::of(&rule));
+        kernels.extend(losses().map(|loss| Kernel::Descend(loss, formula.clone())));
+        kernels.push(Kernel::SparseDescend(formula));
+    }
+    for kernel in kernels {
         for precision in [Precision::Native, Precision::Exact] {
-            for loss in [Loss::Squared, Loss::Logistic] {
-                check(&LinearKernel { kernel, precision, loss });
-            }
+            check(&LinearKernel { kernel: kernel.clone(), precision });
         }
     }
 }

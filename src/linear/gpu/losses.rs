@@ -4,28 +4,30 @@ use std::time::Duration;
 
 use web_time::Instant;
 
-use super::super::errors::TrainError;
-use super::commands::Operation;
-use super::memory::storage;
-use super::sum::Sum;
+use super::super::errors::Result;
+use super::super::order::BLOCK;
+use super::commands::Commands;
+use super::core::Core;
+use super::job::Job;
+use super::kernels::{BoundKernel, Kernel, WORKGROUP_SIZE, storage};
 use crate::gpu::{Gpu, Readback, Wait};
-use crate::numerics::Precision;
 
 /// Places in the ring; more than the losses ever under way.
-const PLACES: u32 = 64;
+const PLACES: u64 = 64;
 /// Losses that may be under way before the run waits for the oldest: enough to keep the device
 /// busy, few enough that an interrupt takes effect soon.
 const UNDER_WAY: u64 = 16;
 /// How long a loss may wait for others to be copied with it: less than anyone who looks on notices.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// The sums of squared errors that a run samples.
+/// The sums of the loss's terms that a run samples.
 pub(super) struct Losses {
     gpu: Gpu,
     ring: wgpu::Buffer,
-    sum: Sum,
-    /// Losses sampled, and losses handed out.
-    sampled: u64,
+    /// What sums blocks of values, and sums of those, until one is left, each with the number of its
+    /// values.
+    levels: Vec<(BoundKernel, u64)>,
+    /// Losses handed out.
     collected: u64,
     /// A copy of the ring under way, with the number of losses sampled before it.
     under_way: Option<(Readback, u64)>,
@@ -34,58 +36,69 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// For samples that are the sums of `count` values in `terms`.
-    pub(super) fn new(
-        gpu: &Gpu,
-        precision: Precision,
-        terms: &wgpu::Buffer,
-        count: u64,
-    ) -> Result<Self, TrainError> {
-        let ring = storage(gpu, "losses", 4 * u64::from(PLACES))?;
-        Ok(Self {
-            sum: Sum::new(gpu, precision, terms, count, &ring)?,
-            gpu: gpu.clone(),
-            ring,
-            sampled: 0,
-            collected: 0,
-            under_way: None,
-            started: None,
-        })
+    /// For samples that are the sums of `count` values in the residuals.
+    pub(super) fn new(core: &Core, mut count: u64) -> Result<Self> {
+        let gpu = &core.gpu;
+        let ring = storage(gpu, "losses", 4 * PLACES)?;
+        let mut levels = Vec::new();
+        let mut input = core.residuals.clone();
+        while levels.is_empty() || count > 1 {
+            let blocks = count.div_ceil(BLOCK as u64);
+            let output = match blocks {
+                1 => ring.clone(),
+                _ => storage(gpu, "block sums", 4 * blocks)?,
+            };
+            levels.push((core.bind(Kernel::Sum, &[&input, &output])?, count));
+            (input, count) = (output, blocks);
+        }
+        let gpu = gpu.clone();
+        Ok(Self { gpu, ring, levels, collected: 0, under_way: None, started: None })
     }
 
-    /// The dispatches that sum the terms of the next sample; `unsubmitted` samples precede it.
-    pub(super) fn sample(&self, unsubmitted: u64) -> Vec<Operation> {
-        let place = (self.sampled + unsubmitted) % u64::from(PLACES);
-        self.sum.operations(place as u32).collect()
+    /// Dispatches the next sample's sum of the terms.
+    pub(super) fn sample(&self, commands: &mut Commands) -> Result<()> {
+        let place = (commands.sampled + commands.samples) % PLACES;
+        for (kernel, values) in &self.levels {
+            let blocks = values.div_ceil(BLOCK as u64);
+            let output = if blocks == 1 { place as u32 } else { 0 };
+            // At most the number of rows of a dataset.
+            let job = Job { rows: *values as u32, output, ..Job::default() };
+            commands.dispatch(kernel, blocks * u64::from(WORKGROUP_SIZE), job)?;
+        }
+        commands.samples += 1;
+        Ok(())
     }
 
-    /// The commands that compute the next `count` losses have been submitted.
-    pub(super) fn submitted(&mut self, count: u64) {
-        self.sampled += count;
-    }
-
-    /// Hands out the losses that have arrived, in the order of sampling; all of them if `all`.
-    pub(super) async fn arrived(&mut self, wait: Wait, all: bool) -> Result<Vec<f32>, TrainError> {
+    /// Hands out the losses that have arrived of the `sampled` that were submitted, in the order of
+    /// sampling; all of them if `all`.
+    pub(super) async fn arrived(
+        &mut self,
+        sampled: u64,
+        wait: Wait,
+        all: bool,
+    ) -> Result<Vec<f32>> {
         let mut arrived = Vec::new();
         loop {
-            let behind = self.sampled - self.collected;
+            let behind = sampled - self.collected;
             if self.under_way.is_none() && behind > 0 && (all || self.is_due(behind)) {
-                self.start()?;
-            }
-            let Some((mut readback, sampled)) = self.under_way.take() else { break };
-            if !all && behind < UNDER_WAY && !readback.is_ready(&self.gpu)? {
+                let readback = Readback::start(&self.gpu, &self.ring, 0, 4 * PLACES)?;
                 self.under_way = Some((readback, sampled));
+                self.started = Some(Instant::now());
+            }
+            let Some((mut readback, copied)) = self.under_way.take() else { break };
+            if !all && behind < UNDER_WAY && !readback.is_ready(&self.gpu)? {
+                self.under_way = Some((readback, copied));
                 break;
             }
             let collected = self.collected;
             readback
                 .read(&self.gpu, wait, |bytes| {
                     let ring: &[f32] = bytemuck::cast_slice(bytes);
-                    let place = |number: u64| ring[(number % u64::from(PLACES)) as usize];
-                    arrived.extend((collected..sampled).map(place));
+                    let place = |number: u64| ring[(number % PLACES) as usize];
+                    arrived.extend((collected..copied).map(place));
                 })
                 .await?;
-            self.collected = sampled;
+            self.collected = copied;
         }
         Ok(arrived)
     }
@@ -93,12 +106,5 @@ impl Losses {
     /// Whether it is worth a copy: there are several losses, or somebody has waited for one.
     fn is_due(&self, behind: u64) -> bool {
         behind >= UNDER_WAY / 2 || self.started.is_none_or(|last| last.elapsed() >= INTERVAL)
-    }
-
-    fn start(&mut self) -> Result<(), TrainError> {
-        let readback = Readback::start(&self.gpu, &self.ring, 0, 4 * u64::from(PLACES))?;
-        self.under_way = Some((readback, self.sampled));
-        self.started = Some(Instant::now());
-        Ok(())
     }
 }

@@ -2,19 +2,16 @@
 //! turn a batch of them into a step or all of them into a loss, with nothing read back in between.
 
 mod commands;
+mod core;
+mod dense;
 mod descent;
 mod gradient;
 mod job;
 mod kernels;
 mod losses;
-mod memory;
 mod sparse;
 mod sparse_batch;
-mod stream;
-mod sum;
 mod table;
-mod uniforms;
 mod worker;
 
-pub(super) use sparse::{SparseGpuWorker, predictions as sparse_predictions};
 pub(super) use worker::{GpuWorker, predictions};

@@ -16,8 +16,8 @@ pub(super) struct BatchLayout {
 #[derive(Debug, Default)]
 pub(super) struct Words {
     pub(super) words: Vec<u32>,
-    /// Scratch memory: entries as (column, where the value is).
-    sorted: Vec<(u32, u32)>,
+    /// Scratch memory: a batch's entries as (column, position in the batch, bits of the value).
+    entries: Vec<(u32, u32, u32)>,
 }
 
 impl Words {
@@ -53,40 +53,28 @@ impl Words {
     /// Appends a batch: its rows, and the columns that occur in them with the bias behind them.
     pub(super) fn add_batch(&mut self, data: &SparseDataset, rows: &[u32]) -> BatchLayout {
         let layout = self.add_rows(data, rows.iter().map(|&row| row as usize));
-        // In the order of the batch by column, since the sort is stable.
-        self.sorted.clear();
+        self.entries.clear();
         for (position, &row) in (0..).zip(rows) {
-            for &column in data.row(row as usize).0 {
-                self.sorted.push((column, position));
-            }
+            let (columns, values) = data.row(row as usize);
+            let entry = |(&column, value): (&u32, &f32)| (column, position, value.to_bits());
+            self.entries.extend(columns.iter().zip(values).map(entry));
         }
-        let first_value = layout.rows.0 as usize + 3 * rows.len() + 1;
-        let mut order: Vec<u32> = (0..self.sorted.len() as u32).collect();
-        order.sort_by_key(|&entry| self.sorted[entry as usize].0);
+        // In the order of the batch by column, since the sort is stable; the bias is the last column.
+        self.entries.sort_by_key(|&(column, ..)| column);
         let bias = data.feature_count() as u32;
-        let mut occurring: Vec<(u32, u32)> = Vec::new();
-        for &entry in &order {
-            let column = self.sorted[entry as usize].0;
-            match occurring.last_mut() {
-                Some((last, count)) if *last == column => *count += 1,
-                _ => occurring.push((column, 1)),
-            }
+        let ones = (0..rows.len() as u32).map(|position| (bias, position, 1.0_f32.to_bits()));
+        self.entries.extend(ones);
+        let columns = || self.entries.chunk_by(|a, b| a.0 == b.0);
+        let (first, count) = (self.words.len() as u32, columns().count() as u32);
+        let mut at = first + 3 * count;
+        for occurrences in columns() {
+            let end = at + 2 * occurrences.len() as u32;
+            self.words.extend([occurrences[0].0, at, end]);
+            at = end;
         }
-        occurring.push((bias, rows.len() as u32));
-        let first = self.words.len() as u32;
-        let mut at = first + 3 * occurring.len() as u32;
-        for &(column, count) in &occurring {
-            self.words.extend([column, at, at + 2 * count]);
-            at += 2 * count;
-        }
-        for &entry in &order {
-            let value = self.words[first_value + 2 * entry as usize];
-            self.words.extend([self.sorted[entry as usize].1, value]);
-        }
-        for position in 0..rows.len() as u32 {
-            self.words.extend([position, 1.0_f32.to_bits()]);
-        }
-        BatchLayout { columns: (first, occurring.len() as u32), ..layout }
+        let occurrence = |&(_, position, value): &(u32, u32, u32)| [position, value];
+        self.words.extend(self.entries.iter().flat_map(occurrence));
+        BatchLayout { columns: (first, count), ..layout }
     }
 }
 

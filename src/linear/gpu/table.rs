@@ -1,14 +1,26 @@
 //! A dataset in device memory, as tables that each fit one binding.
 
-use std::slice;
+use std::ops::Range;
 
+use rayon::prelude::*;
+
+use super::super::errors::{Result, TrainError};
+use super::super::training::Training;
+use super::kernels::{largest_binding, storage};
 use crate::data::Dataset;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
-use super::super::errors::TrainError;
-
+/// Bytes of a window, unless less is allowed: large enough that a submission costs little beside
+/// the copy.
+const WINDOW_BYTES: u64 = 32 << 20;
 /// Bytes that are staged at once.
-const TRANSFER_BYTES: u64 = 64 << 20;
+const TRANSFER_BYTES: usize = 64 << 20;
+
+/// Bytes that a thread copies at a time.
+const CHUNK_BYTES: usize = 1 << 16;
+/// What stands behind the features of a row, as far as the row goes: the one that meets the bias, and
+/// zeros.
+const END_OF_ROW: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
 /// The maximum number of features, of which an invocation of `residual.wgsl` takes a thirty-second: an
 /// iteration for each four of them, and some for the tree.
@@ -24,62 +36,82 @@ pub(super) struct Table {
     pub(super) count: u32,
 }
 
-/// Where the rows of a dataset lie for the kernels.
-#[derive(Debug)]
-pub(super) enum Rows {
-    /// All in one table, read in the epoch's order.
-    Table(Table),
-    /// In several tables; a batch is gathered from them in as many pieces as bindings ask for.
-    Gathered { tables: Vec<Table>, pieces: Vec<Table> },
-    /// On the host; this is room for some of them, one behind the other in the epoch's order.
-    Window(Table),
+impl Table {
+    /// The numbers of its rows.
+    pub(super) fn rows(&self) -> Range<usize> {
+        self.first as usize..(self.first + self.count) as usize
+    }
 }
 
-impl Rows {
-    /// Brings all of `data` to the device, for batches of up to `batch_size` rows.
-    pub(super) fn upload(
+/// Where the rows of a dataset lie for the kernels.
+#[derive(Debug)]
+pub(super) struct Place {
+    /// All rows, read in the epoch's order, or a window.
+    pub(super) tables: Vec<Table>,
+    /// What batches are gathered in if there are several tables: as many pieces as bindings ask for.
+    pub(super) pieces: Vec<Table>,
+    /// Whether the rows are on the host, and the one table is room for some of them, one behind the other
+    /// in the epoch's order.
+    pub(super) is_window: bool,
+}
+
+impl Place {
+    /// Brings rows to the device, if they may and the device has room; else prepares a window for them.
+    pub(super) fn new(
         gpu: &Gpu,
         shape: &Shape,
         data: &Dataset,
-        batch_size: usize,
-    ) -> Result<Self, TrainError> {
-        let mut tables = shape.upload(gpu, data)?;
-        Ok(match tables.pop() {
-            Some(table) if tables.is_empty() => Self::Table(table),
-            last => {
-                tables.extend(last);
-                Self::Gathered { tables, pieces: shape.allocate(gpu, batch_size as u64)? }
+        training: &Training,
+    ) -> Result<Self> {
+        let (batch_size, memory) = (training.batch_size, training.gpu_memory.unwrap_or(u64::MAX));
+        if data.rows() as u64 * (shape.row_bytes() + 4) <= memory {
+            match Self::upload(gpu, shape, data, batch_size) {
+                Err(TrainError::Step(StepError::OutOfMemory { .. })) => {}
+                place => return place,
             }
-        })
+        }
+        let rows = shape.window_rows(memory, batch_size, data.rows());
+        // It is no larger than one table.
+        Ok(Self { tables: shape.allocate(gpu, rows)?, pieces: Vec::new(), is_window: true })
     }
 
-    /// What rows are read from first.
-    pub(super) fn tables(&self) -> &[Table] {
-        match self {
-            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
-            Self::Gathered { tables, .. } => tables,
+    fn upload(gpu: &Gpu, shape: &Shape, data: &Dataset, batch_size: usize) -> Result<Self> {
+        let tables = shape.allocate(gpu, data.rows() as u64)?;
+        let row_bytes = shape.row_bytes() as usize;
+        let rows_at_once = (TRANSFER_BYTES / row_bytes).max(1).min(tables[0].count as usize);
+        let mut staged = vec![0; rows_at_once * (row_bytes + 4)];
+        for table in &tables {
+            let rows = table.rows();
+            gpu.catch(|| {
+                for first in rows.clone().step_by(rows_at_once) {
+                    let count = rows_at_once.min(rows.end - first);
+                    let staged = &mut staged[..count * (row_bytes + 4)];
+                    let place = wgpu::WriteOnly::from_mut(&mut *staged);
+                    copy_rows(data, count, row_bytes, |index| first + index, place);
+                    let (features, target) = staged.split_at(count * row_bytes);
+                    let offset = (first - rows.start) as u64;
+                    gpu.queue().write_buffer(&table.rows, offset * shape.row_bytes(), features);
+                    gpu.queue().write_buffer(&table.target, offset * 4, target);
+                    // Sends the staged bytes off, so that their memory can be reused.
+                    gpu.queue().submit([]);
+                }
+            })?;
         }
-    }
-
-    /// What rows are gathered in.
-    pub(super) fn pieces(&self) -> &[Table] {
-        match self {
-            Self::Table(_) | Self::Window(_) => &[],
-            Self::Gathered { pieces, .. } => pieces,
-        }
+        let pieces = match tables.len() {
+            1 => Vec::new(),
+            _ => shape.allocate(gpu, batch_size as u64)?,
+        };
+        Ok(Self { tables, pieces, is_window: false })
     }
 
     /// What the rows of a batch are read from again, for the gradient.
     pub(super) fn parts(&self) -> &[Table] {
-        match self {
-            Self::Table(table) | Self::Window(table) => slice::from_ref(table),
-            Self::Gathered { pieces, .. } => pieces,
-        }
+        if self.pieces.is_empty() { &self.tables } else { &self.pieces }
     }
 
-    /// Whether the epoch's order is needed on the device.
-    pub(super) fn ordered(&self) -> bool {
-        !matches!(self, Self::Window(_))
+    /// How many rows the window has room for, if they are on the host.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.is_window.then(|| self.tables[0].count as usize)
     }
 }
 
@@ -100,8 +132,8 @@ impl Shape {
     /// # Errors
     /// [`TrainError::RowTooLarge`] if a binding does not hold one row, [`TrainError::Terms`] if an
     /// invocation cannot go through it.
-    pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self, TrainError> {
-        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size);
+    pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self> {
+        let binding = largest_binding(limits);
         let column_groups = (features as u64 + 1).div_ceil(4);
         if features > MAX_FEATURES {
             let (what, found, max) = ("features of a row", features, MAX_FEATURES);
@@ -118,76 +150,77 @@ impl Shape {
         }
     }
 
-    /// The device's largest binding, in bytes.
-    pub(super) fn binding(&self) -> u64 {
-        self.binding
-    }
-
     /// Bytes of a row in a table.
     pub(super) fn row_bytes(&self) -> u64 {
         16 * u64::from(self.column_groups)
     }
 
-    /// What stands behind the features of a row, as far as the row goes: the one that meets the
-    /// bias, and zeros.
-    pub(super) fn end_of_row() -> [f32; 4] {
-        [1.0, 0.0, 0.0, 0.0]
-    }
-
     /// Empty tables for `rows` rows.
-    pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>, TrainError> {
-        let buffer = |label, bytes: u64| {
-            let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-            gpu.buffer(label, bytes.next_multiple_of(16), usage)
-        };
+    pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>> {
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
             Ok(Table {
-                rows: buffer("rows", self.row_bytes() * count)?,
-                target: buffer("target", 4 * count)?,
+                rows: storage(gpu, "rows", self.row_bytes() * count)?,
+                target: storage(gpu, "target", 4 * count)?,
                 first: first as u32, // a dataset has at most u32::MAX rows
                 count: count as u32,
             })
         };
         let starts = (0..rows).step_by(usize::try_from(self.rows_per_table).unwrap_or(usize::MAX));
-        starts.map(table).collect::<Result<_, StepError>>().map_err(TrainError::from)
+        starts.map(table).collect()
     }
 
-    /// Tables with the rows of `data`.
-    fn upload(&self, gpu: &Gpu, data: &Dataset) -> Result<Vec<Table>, TrainError> {
-        let tables = self.allocate(gpu, data.rows() as u64)?;
-        for table in &tables {
-            self.fill(gpu, data, table)?;
+    /// How many rows a window has if the device is to hold `bytes` bytes of rows: all of `bytes`
+    /// or the usual size, cut to whole batches where there is room for one. Rows and targets share a
+    /// staging buffer, which is no larger than a binding.
+    fn window_rows(&self, bytes: u64, batch_size: usize, rows: usize) -> u64 {
+        let bytes = bytes.min(WINDOW_BYTES).min(self.binding);
+        let max_rows = (bytes / (self.row_bytes() + 4)).min(rows as u64).max(1);
+        let batch = batch_size as u64;
+        if max_rows >= batch { max_rows - max_rows % batch } else { max_rows }
+    }
+}
+
+/// Writes `count` rows as they lie in a table, `row_bytes` bytes each, and their targets behind them;
+/// `number` says which they are.
+pub(super) fn copy_rows(
+    data: &Dataset,
+    count: usize,
+    row_bytes: usize,
+    number: impl Fn(usize) -> usize + Sync,
+    place: wgpu::WriteOnly<'_, [u8]>,
+) {
+    let (table, mut target) = place.split_at(row_bytes * count);
+    for index in 0..count {
+        let value = data.target()[number(index)];
+        target.slice(4 * index..4 * index + 4).copy_from_slice(&value.to_ne_bytes());
+    }
+    let write = |first: usize, mut place: wgpu::WriteOnly<'_, [u8]>| {
+        let mut done = 0;
+        while done < place.len() {
+            let (row, skip) = ((first + done) / row_bytes, (first + done) % row_bytes);
+            let count = (row_bytes - skip).min(place.len() - done);
+            let features = bytemuck::cast_slice(data.row(number(row)));
+            write_row(features, skip, place.slice(done..done + count));
+            done += count;
         }
-        Ok(tables)
-    }
+    };
+    // Chunks of constant size are what mapped memory can be shared among threads by.
+    let whole = table.len() / CHUNK_BYTES;
+    let (chunks, rest) = table.into_chunks::<CHUNK_BYTES>();
+    let chunks: Vec<_> = chunks.into_iter().enumerate().collect();
+    chunks.into_par_iter().for_each(|(index, chunk)| write(CHUNK_BYTES * index, chunk.into()));
+    write(CHUNK_BYTES * whole, rest);
+}
 
-    fn fill(&self, gpu: &Gpu, data: &Dataset, table: &Table) -> Result<(), TrainError> {
-        let width = 4 * self.column_groups as usize;
-        let rows_at_once = (TRANSFER_BYTES as usize / (4 * width)).max(1);
-        let (first, end) = (table.first as usize, (table.first + table.count) as usize);
-        let mut staged = vec![0.0_f32; width * rows_at_once.min(end - first)];
-        let written = gpu.catch(|| {
-            for begin in (first..end).step_by(rows_at_once) {
-                let rows = begin..end.min(begin + rows_at_once);
-                let staged = &mut staged[..width * rows.len()];
-                for (place, row) in staged.chunks_mut(width).zip(rows) {
-                    let features = data.row(row);
-                    let (start, end) = place.split_at_mut(features.len());
-                    start.copy_from_slice(features);
-                    end.copy_from_slice(&Self::end_of_row()[..end.len()]);
-                }
-                let offset = (4 * width * (begin - first)) as u64;
-                gpu.queue().write_buffer(&table.rows, offset, bytemuck::cast_slice(staged));
-                // Sends the staged bytes off, so that their memory can be reused.
-                gpu.queue().submit([]);
-            }
-            let target: Vec<f32> =
-                data.target().iter().skip(first).take(end - first).copied().collect();
-            gpu.queue().write_buffer(&table.target, 0, bytemuck::cast_slice(&target));
-        });
-        Ok(written.map_err(StepError::from)?)
-    }
+/// Writes a row as it lies in a table, from its byte number `skip` on, as far as `place` goes.
+fn write_row(features: &[u8], skip: usize, mut place: wgpu::WriteOnly<'_, [u8]>) {
+    let known = features.get(skip..).unwrap_or_default();
+    let known = &known[..known.len().min(place.len())];
+    place.slice(..known.len()).copy_from_slice(known);
+    let rest = place.len() - known.len();
+    let skip = (skip + known.len()).saturating_sub(features.len());
+    place.slice(known.len()..).copy_from_slice(&bytemuck::bytes_of(&END_OF_ROW)[skip..skip + rest]);
 }
 
 #[cfg(test)]
@@ -212,5 +245,36 @@ mod tests {
         assert_eq!(cut, [(0, 3), (3, 3), (6, 1)]);
         let error = Shape::new(24, &gpu.device().limits()).unwrap_err();
         assert_eq!(error, TrainError::RowTooLarge { features: 24, binding: 100 });
+    }
+
+    #[test]
+    fn a_window_holds_whole_batches_where_one_fits() {
+        let limits = wgpu::Limits::default();
+        // Nine columns are three groups: 48 bytes a row, and 4 for the target.
+        let shape = Shape::new(8, &limits).unwrap();
+        assert_eq!(shape.window_rows(52 * 100, 30, 1000), 90);
+        assert_eq!(shape.window_rows(52 * 100, 100, 1000), 100);
+        assert_eq!(shape.window_rows(52 * 100, 101, 1000), 100);
+        assert_eq!(shape.window_rows(0, 10, 1000), 1);
+        assert_eq!(shape.window_rows(u64::MAX, 10, 1_000_000), 645_270);
+        assert_eq!(shape.window_rows(u64::MAX, 10, 7), 7);
+        // 20 rows fit a binding, but not with their targets.
+        let small = wgpu::Limits { max_storage_buffer_binding_size: 1000, ..limits };
+        let shape = Shape::new(8, &small).unwrap();
+        assert_eq!(shape.window_rows(u64::MAX, 3, 1000), 18);
+    }
+
+    #[test]
+    fn rows_cut_anywhere_come_out_whole() {
+        let features = [1.0_f32, 2.0, 3.0, 4.0, 5.0];
+        let row = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 1.0, 0.0, 0.0];
+        let expected: &[u8] = bytemuck::cast_slice(&row);
+        for cut in (0..=32).step_by(4) {
+            let mut found = [0xff_u8; 32];
+            let (mut head, mut tail) = wgpu::WriteOnly::from_mut(&mut found[..]).split_at(cut);
+            write_row(bytemuck::cast_slice(&features), 0, head.slice(..));
+            write_row(bytemuck::cast_slice(&features), cut, tail.slice(..));
+            assert_eq!(found, expected, "cut at {cut}");
+        }
     }
 }
