@@ -6,7 +6,7 @@ use super::error::CpuError;
 use super::memory::filled;
 use super::tensor_step::TensorStep;
 use super::threads::threads;
-use crate::rules::{Rule, check_state, state_vectors};
+use crate::rules::{Rule, check_state};
 use crate::step::{Schedule, scheduled};
 
 /// Parameters with their state. Those of one element lie side by side, so that a step fetches one
@@ -29,7 +29,9 @@ impl<R: Rule> Interleaved<R> {
         const { check_state::<R>() };
         rule.validate()?;
         schedule.validate()?;
-        let used: Vec<f32> = state_vectors(&rule).iter().map(|vector| vector.initial).collect();
+        let initial = rule.initial_state();
+        let used = (0..).zip(initial.as_ref()).filter(|(k, _)| rule.uses_state(*k));
+        let used: Vec<f32> = used.map(|(_, &value)| value).collect();
         let width = 1 + used.len();
         let mut memory = filled(0.0, params.len().saturating_mul(width))?;
         for (element, &parameter) in memory.chunks_exact_mut(width).zip(params) {

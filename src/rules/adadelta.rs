@@ -1,8 +1,8 @@
 //! AdaDelta: steps as large as the last ones were, relative to the gradient (Zeiler, "ADADELTA: An
 //! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
+use super::options::{constants, specialize};
+use super::setting::{number, settings};
 use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
@@ -92,24 +92,19 @@ impl Rule for AdaDelta {
     const NAME: &'static str = "adadelta";
     const STATE: &'static [&'static str] = &["square_average", "delta_average"];
     const SHADER: &'static str = include_str!("../../shaders/rules/adadelta.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
+    const SETTINGS: &'static [Setting<Self>] = settings![
         number!(learning_rate, Normal, "what each step is multiplied by"),
         number!(rho, BelowOne, "how much of the running averages stays at each step"),
         number!(epsilon, Normal, "where the steps begin: the larger, the larger the first ones"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
     ];
 
     type State<T: Real> = [T; 2];
     type Uniforms = AdaDeltaUniforms;
 
+    learning_rate_field!();
+
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "steps as large as the last ones, without a learning rate to choose",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("steps as large as the last ones, without a learning rate to choose")]
     }
 
     fn examples() -> Vec<Self> {
@@ -123,18 +118,6 @@ impl Rule for AdaDelta {
     #[inline(always)]
     fn can_share(&self, index: usize) -> bool {
         index == 0 && !self.weight_decay.is_l2()
-    }
-
-    fn initial_state(&self) -> [f32; 2] {
-        [0.0; 2]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
     }
 
     fn uniforms_at(&self, _: u64, learning_rate: f64) -> AdaDeltaUniforms {
@@ -151,17 +134,19 @@ impl Rule for AdaDelta {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![("maximize", constant(self.maximize))];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants([], self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        specialize!(self, pass:
-            [weight_decay: WeightDecay::None, maximize: false],
-            [weight_decay: WeightDecay::L2(0.0), maximize: false],
-            else []
+        specialize!(
+            self,
+            pass,
+            [
+                [weight_decay: WeightDecay::None, maximize: false],
+                [weight_decay: WeightDecay::L2(0.0), maximize: false],
+                []
+            ]
         );
     }
 

@@ -3,9 +3,9 @@
 //! (Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond", arXiv:1904.09237). WGSL twin:
 //! `shaders/rules/adam.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::{either, number, settings};
+use super::{EpsilonScale, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
 /// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
@@ -44,16 +44,6 @@ pub struct Adam {
     pub weight_decay: WeightDecay,
     /// Climb the gradient instead of descending it. Default false.
     pub maximize: bool,
-}
-
-/// What Adam's epsilon is added to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum EpsilonScale {
-    /// The root of the corrected average, as the paper's algorithm, PyTorch and optax have it.
-    #[default]
-    Corrected,
-    /// The root of the average itself, "epsilon hat" in the paper's section 2, as Keras has it.
-    Uncorrected,
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adam.wgsl`.
@@ -137,38 +127,28 @@ impl Rule for Adam {
     const STATE: &'static [&'static str] =
         &["gradient_average", "square_average", "largest_square_average"];
     const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
+    const SETTINGS: &'static [Setting<Self>] = settings![
         number!(learning_rate, Normal, "the step size"),
         number!(beta1, BelowOne, "how much of the gradient's running average stays"),
         number!(beta2, BelowOne, "how much of the running average of its square stays"),
         number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        Setting {
-            name: "epsilon_scale",
-            help: "what epsilon is added to: the root of the corrected average, or not",
-            kind: super::SettingKind::Choice(&["corrected", "uncorrected"]),
-            get: |rule| constant(rule.epsilon_scale == EpsilonScale::Uncorrected),
-            set: |rule, value| {
-                rule.epsilon_scale =
-                    if value == 0.0 { EpsilonScale::Corrected } else { EpsilonScale::Uncorrected };
-            },
-        },
-        flag!(amsgrad, "divide by the largest average of squares so far"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
+        either!(epsilon_scale, "what epsilon is added to: the root of the corrected average, or not"),
+        either!(amsgrad, "divide by the largest average of squares so far"),
     ];
 
     type State<T: Real> = [T; 3];
     type Uniforms = AdamUniforms;
 
+    learning_rate_field!();
+
     fn presets() -> Vec<Preset<Self>> {
-        let adam = Preset {
-            name: Self::NAME,
-            about: "momentum over the root of a running average of squares, corrected for its start",
-            rule: Self::default(),
-        };
-        let about = "Adam with decoupled weight decay";
-        vec![adam, Preset { name: "adamw", about, rule: Self::adamw() }]
+        let about =
+            "momentum over the root of a running average of squares, corrected for its start";
+        let adamw = "Adam with decoupled weight decay";
+        vec![
+            Preset::defaults(about),
+            Preset { name: "adamw", about: adamw, rule: Self::adamw() },
+        ]
     }
 
     fn examples() -> Vec<Self> {
@@ -194,18 +174,6 @@ impl Rule for Adam {
         index > 0 && !self.weight_decay.is_l2()
     }
 
-    fn initial_state(&self) -> [f32; 3] {
-        [0.0; 3]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> AdamUniforms {
         let correction1 = 1.0 - power(self.beta1, step.max(1));
         let root2 = (1.0 - power(self.beta2, step.max(1))).sqrt();
@@ -226,25 +194,23 @@ impl Rule for Adam {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants =
-            vec![("amsgrad", constant(self.amsgrad)), ("maximize", constant(self.maximize))];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants([("amsgrad", self.amsgrad.into())], self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         use WeightDecay::{Decoupled, L2, None};
-        specialize!(self, pass:
-            [amsgrad: false, maximize: false, weight_decay: None],
-            [amsgrad: false, maximize: false, weight_decay: L2(0.0)],
-            [amsgrad: false, maximize: false, weight_decay: Decoupled(0.0)],
-            // Weight decay is a choice between values where it is not literal.
-            [amsgrad: false, maximize: true],
-            [amsgrad: true, maximize: false, weight_decay: None],
-            [amsgrad: true, maximize: false, weight_decay: L2(0.0)],
-            [amsgrad: true, maximize: false, weight_decay: Decoupled(0.0)],
-            else [amsgrad: true, maximize: true]
+        specialize!(
+            self,
+            pass,
+            [[amsgrad: false], [amsgrad: true]],
+            [
+                [maximize: false, weight_decay: None],
+                [maximize: false, weight_decay: L2(0.0)],
+                [maximize: false, weight_decay: Decoupled(0.0)],
+                // Weight decay is a choice between values where it is not literal.
+                [maximize: true]
+            ]
         );
     }
 
@@ -340,14 +306,5 @@ mod tests {
         // rate = 0.5 * 0.5 / 0.5, epsilon 0.5: 0.5 * 2 / (4 + 0.5).
         assert_eq!((x, state), (1.0 - 1.0 / 4.5, [2.0, 4.0, 16.0]));
         assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]), (0.6, [2.0, 4.0, 4.0]));
-    }
-
-    /// AdamW shrinks x by learning rate times coefficient: 4 - 0.25 * 4 = 3.
-    #[test]
-    fn decoupled_decay_passes_the_averages_by() {
-        let rule = Adam { weight_decay: WeightDecay::Decoupled(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 4.0, [0.0; 3]), (2.6, [2.0, 4.0, 0.0]));
-        let rule = Adam { weight_decay: WeightDecay::L2(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 2.0, [0.0; 3]).1, [2.0, 4.0, 0.0]);
     }
 }

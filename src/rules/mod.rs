@@ -13,7 +13,7 @@ mod square;
 
 pub use any::{RuleOption, UnknownRule};
 pub use error::RuleError;
-pub use options::{EpsilonPlacement, WeightDecay};
+pub use options::{EpsilonPlacement, EpsilonScale, WeightDecay};
 pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 pub use square::{MeanSquare, OwnSquare, Square};
 
@@ -89,7 +89,9 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     }
 
     /// The value that every element of each state vector starts from.
-    fn initial_state(&self) -> Self::State<f32>;
+    fn initial_state(&self) -> Self::State<f32> {
+        Self::State::from_fn(|_| 0.0)
+    }
 
     /// The base learning rate.
     fn learning_rate(&self) -> f32;
@@ -164,19 +166,6 @@ impl<T: Copy + std::fmt::Debug, const N: usize> StateElement<T> for [T; N] {
     }
 }
 
-/// The state vectors that `rule` has, in order, each with its number, its first value, and whether a
-/// row shares it in a row-wise optimizer.
-pub(crate) fn state_vectors<R: Rule>(rule: &R) -> Vec<StateVector> {
-    let initial = rule.initial_state();
-    let all = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
-    all.map(|(k, &value)| StateVector {
-        name: R::STATE[k],
-        initial: value,
-        shared: rule.can_share(k),
-    })
-    .collect()
-}
-
 /// One of a rule's state vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StateVector {
@@ -189,7 +178,7 @@ pub(crate) struct StateVector {
 
 /// Whether a row can share something of the rule's state.
 pub(crate) fn check_row_wise<R: Rule>(rule: &R) -> Result<(), RuleError> {
-    match state_vectors(rule).iter().any(|vector| vector.shared) {
+    match (0..R::STATE.len()).any(|k| rule.uses_state(k) && rule.can_share(k)) {
         true => Ok(()),
         false => Err(RuleError::NotRowWise { rule: R::NAME }),
     }
@@ -210,6 +199,26 @@ pub struct Preset<R> {
     pub about: &'static str,
     /// The rule with PyTorch's defaults, or its textbook's.
     pub rule: R,
+}
+
+impl<R: Rule + Default> Preset<R> {
+    /// The rule's defaults, under its own name.
+    pub(crate) fn defaults(about: &'static str) -> Self {
+        Self { name: R::NAME, about, rule: R::default() }
+    }
+}
+
+/// The methods of [`Rule`] over the field `learning_rate`.
+macro_rules! learning_rate_field {
+    () => {
+        fn learning_rate(&self) -> f32 {
+            self.learning_rate
+        }
+
+        fn set_learning_rate(&mut self, learning_rate: f32) {
+            self.learning_rate = learning_rate;
+        }
+    };
 }
 
 // The list: a rule is added by one line here, beside its two files.

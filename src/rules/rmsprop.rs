@@ -3,8 +3,8 @@
 //! and with momentum as Graves, "Generating Sequences With Recurrent Neural Networks",
 //! arXiv:1308.0850, has it. WGSL twin: `shaders/rules/rmsprop.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+use super::options::{constants, specialize};
+use super::setting::{either, number, settings};
 use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
@@ -112,22 +112,6 @@ impl RmsProp {
     fn has_momentum(&self) -> bool {
         self.momentum != 0.0
     }
-
-    /// Runs a pass over a rule whose place of epsilon and state vectors the compiler knows.
-    #[inline(always)]
-    fn by_state<P: RulePass<Self>>(self, pass: P) {
-        use EpsilonPlacement::{InsideRoot, OutsideRoot};
-        specialize!(self, pass:
-            [epsilon_placement: InsideRoot, centered: false, momentum: 0.0],
-            [epsilon_placement: InsideRoot, centered: false, momentum: 1.0],
-            [epsilon_placement: InsideRoot, centered: true, momentum: 0.0],
-            [epsilon_placement: InsideRoot, centered: true, momentum: 1.0],
-            [epsilon_placement: OutsideRoot, centered: false, momentum: 0.0],
-            [epsilon_placement: OutsideRoot, centered: false, momentum: 1.0],
-            [epsilon_placement: OutsideRoot, centered: true, momentum: 0.0],
-            else [epsilon_placement: OutsideRoot, centered: true, momentum: 1.0]
-        );
-    }
 }
 
 impl Rule for RmsProp {
@@ -135,27 +119,22 @@ impl Rule for RmsProp {
     const STATE: &'static [&'static str] =
         &["square_average", "gradient_average", "momentum_buffer"];
     const SHADER: &'static str = include_str!("../../shaders/rules/rmsprop.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
+    const SETTINGS: &'static [Setting<Self>] = settings![
         number!(learning_rate, Normal, "the step size before it is divided by the root"),
         number!(smoothing, BelowOne, "how much of the running averages stays at each step"),
         number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        epsilon_placement!(),
-        flag!(centered, "divide by the gradient's deviation rather than by its size"),
+        either!(epsilon_placement, "where epsilon is added"),
+        either!(centered, "divide by the gradient's deviation rather than by its size"),
         number!(momentum, Normal, "how much of the last steps' direction stays"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
     ];
 
     type State<T: Real> = [T; 3];
     type Uniforms = RmsPropUniforms;
 
+    learning_rate_field!();
+
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "the gradient over a running average of its size",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("the gradient over a running average of its size")]
     }
 
     fn examples() -> Vec<Self> {
@@ -191,18 +170,6 @@ impl Rule for RmsProp {
         index == 0 && !self.centered && !self.weight_decay.is_l2()
     }
 
-    fn initial_state(&self) -> [f32; 3] {
-        [0.0; 3]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, _: u64, learning_rate: f64) -> RmsPropUniforms {
         RmsPropUniforms {
             learning_rate: learning_rate as f32,
@@ -217,25 +184,26 @@ impl Rule for RmsProp {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![
-            ("epsilon_outside_root", constant(self.epsilon_placement.is_outside())),
-            ("centered", constant(self.centered)),
-            ("with_momentum", constant(self.has_momentum())),
-            ("maximize", constant(self.maximize)),
+        let own = [
+            ("epsilon_outside_root", self.epsilon_placement as u8),
+            ("centered", self.centered.into()),
+            ("with_momentum", self.has_momentum().into()),
         ];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants(own, self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        // Decay and maximization are choices between values, which cost little.
-        let weight_decay = WeightDecay::None;
-        if self.maximize || self.weight_decay != weight_decay {
-            self.by_state(pass);
-        } else {
-            Self { weight_decay, maximize: false, ..self }.by_state(pass);
-        }
+        use EpsilonPlacement::{InsideRoot, OutsideRoot};
+        specialize!(
+            self,
+            pass,
+            [[epsilon_placement: InsideRoot], [epsilon_placement: OutsideRoot]],
+            [[centered: false], [centered: true]],
+            [[momentum: 0.0], [momentum: 1.0]],
+            // Otherwise decay and maximization are choices between values, which cost little.
+            [[weight_decay: WeightDecay::None, maximize: false], []]
+        );
     }
 
     #[inline(always)]

@@ -2,6 +2,7 @@
 //! user, for their validation, and for tests that draw them at random.
 
 use super::error::{at_least_zero, below_one, not_subnormal};
+use super::options::Either;
 use super::{Rule, RuleError};
 
 /// A hyper-parameter of rule `R`, or a part of one, by name.
@@ -177,68 +178,60 @@ macro_rules! number {
     };
 }
 
-/// A field that is a bool, as a [`Setting`].
-macro_rules! flag {
+/// What a user calls the values of a field.
+pub(crate) const fn kind<R, T: Either>(_: fn(&R) -> T) -> SettingKind {
+    T::KIND
+}
+
+/// A field of two values, as a [`Setting`].
+macro_rules! either {
     ($field:ident, $help:literal) => {
         $crate::rules::Setting {
             name: stringify!($field),
             help: $help,
-            kind: $crate::rules::SettingKind::Flag,
-            get: |rule| f64::from(u8::from(rule.$field)),
-            set: |rule, value| rule.$field = value != 0.0,
+            kind: $crate::rules::setting::kind(|rule: &Self| rule.$field),
+            get: |rule| $crate::rules::options::Choice::number(rule.$field).into(),
+            set: |rule, value| rule.$field = $crate::rules::options::Either::of(value != 0.0),
         }
     };
 }
 
-/// The field `epsilon_placement`, as a [`Setting`].
-macro_rules! epsilon_placement {
-    () => {
-        $crate::rules::Setting {
-            name: "epsilon_placement",
-            help: "where epsilon is added",
-            kind: $crate::rules::SettingKind::Choice($crate::rules::EpsilonPlacement::NAMES),
-            get: |rule| f64::from(u8::from(rule.epsilon_placement.is_outside())),
-            set: |rule, value| {
-                rule.epsilon_placement = $crate::rules::EpsilonPlacement::outside(value != 0.0);
+/// The settings of a rule: its own, then those of the fields `weight_decay` and `maximize`.
+macro_rules! settings {
+    ($($own:expr,)+) => {
+        &[
+            $($own,)+
+            $crate::rules::Setting {
+                name: "weight_decay",
+                help: "pull towards zero: the coefficient",
+                kind: $crate::rules::SettingKind::Number($crate::rules::Domain::Normal),
+                get: |rule| f64::from(rule.weight_decay.coefficient()),
+                set: |rule, value| {
+                    rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+                },
             },
-        }
-    };
-}
-
-/// The coefficient of the field `weight_decay`, as a [`Setting`].
-macro_rules! weight_decay {
-    () => {
-        $crate::rules::Setting {
-            name: "weight_decay",
-            help: "pull towards zero: the coefficient",
-            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::Normal),
-            get: |rule| f64::from(rule.weight_decay.coefficient()),
-            set: |rule, value| {
-                rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+            $crate::rules::Setting {
+                name: "decoupled_weight_decay",
+                help: "shrink the parameter itself instead of adding to the gradient",
+                kind: $crate::rules::SettingKind::Flag,
+                get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
+                set: |rule, value| {
+                    rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
+                },
             },
-        }
+            $crate::rules::setting::either!(
+                maximize,
+                "climb the gradient instead of descending it"
+            ),
+        ]
     };
 }
 
-/// The kind of the field `weight_decay`, as a [`Setting`].
-macro_rules! decoupled_weight_decay {
-    () => {
-        $crate::rules::Setting {
-            name: "decoupled_weight_decay",
-            help: "shrink the parameter itself instead of adding to the gradient",
-            kind: $crate::rules::SettingKind::Flag,
-            get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
-            set: |rule, value| {
-                rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
-            },
-        }
-    };
-}
-
-pub(crate) use {decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+pub(crate) use {either, number, settings};
 
 #[cfg(test)]
 mod tests {
+    use super::{Domain, SettingKind};
     use crate::rules::with_rule;
     use crate::{AnyRule, EpsilonPlacement, Rule, Sgd};
 
@@ -260,10 +253,15 @@ mod tests {
         assert_eq!(R::presets()[0].name, R::NAME);
         assert_eq!(rule.validate(), Ok(()), "{rule:?}");
         assert_eq!(R::SETTINGS[0].name, "learning_rate");
-        for wrong in [f32::NAN, -1.0, f32::INFINITY, 1e-40] {
-            let mut rule = rule;
-            rule.set_learning_rate(wrong);
-            assert!(rule.validate().unwrap_err().to_string().starts_with("learning_rate"));
+        for setting in R::SETTINGS {
+            let SettingKind::Number(domain) = setting.kind else { continue };
+            let wrong = [f64::NAN, -1.0, f64::INFINITY, 1e-40];
+            for wrong in &wrong[..if domain == Domain::AtLeastZero { 3 } else { 4 }] {
+                let mut rule = rule;
+                (setting.set)(&mut rule, *wrong);
+                let message = rule.validate().unwrap_err().to_string();
+                assert!(message.starts_with(setting.name), "{message}");
+            }
         }
     }
 

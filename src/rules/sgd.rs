@@ -3,8 +3,8 @@
 //! Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. WGSL
 //! twin: `shaders/rules/sgd.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{check_domains, decoupled_weight_decay, flag, number, weight_decay};
+use super::options::{constants, specialize};
+use super::setting::{check_domains, either, number, settings};
 use super::{Preset, Rule, RuleError, RulePass, Setting, Square, WeightDecay};
 use crate::numerics::Real;
 
@@ -93,25 +93,20 @@ impl Rule for Sgd {
     const NAME: &'static str = "sgd";
     const STATE: &'static [&'static str] = &["momentum_buffer"];
     const SHADER: &'static str = include_str!("../../shaders/rules/sgd.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
+    const SETTINGS: &'static [Setting<Self>] = settings![
         number!(learning_rate, Normal, "the step size"),
         number!(momentum, Normal, "how much of the last steps' direction stays"),
         number!(dampening, Normal, "how much of the gradient is kept from the buffer"),
-        flag!(nesterov, "look ahead by the momentum"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
+        either!(nesterov, "look ahead by the momentum"),
     ];
 
     type State<T: Real> = [T; 1];
     type Uniforms = SgdUniforms;
 
+    learning_rate_field!();
+
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "gradient descent, with momentum if asked for",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("gradient descent, with momentum if asked for")]
     }
 
     fn examples() -> Vec<Self> {
@@ -142,18 +137,6 @@ impl Rule for Sgd {
         self.has_momentum()
     }
 
-    fn initial_state(&self) -> [f32; 1] {
-        [0.0]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> SgdUniforms {
         // The buffer begins as the first gradient.
         let dampening = if step <= 1 { 0.0 } else { f64::from(self.dampening) };
@@ -166,26 +149,23 @@ impl Rule for Sgd {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![
-            ("with_momentum", constant(self.has_momentum())),
-            ("nesterov", constant(self.nesterov)),
-            ("maximize", constant(self.maximize)),
-        ];
-        constants.extend(self.weight_decay.constants());
-        constants
+        let momentum = ("with_momentum", self.has_momentum().into());
+        let own = [momentum, ("nesterov", self.nesterov.into())];
+        constants(own, self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         use WeightDecay::{L2, None};
-        specialize!(self, pass:
-            [maximize: false, weight_decay: None, momentum: 0.0],
-            [maximize: false, weight_decay: L2(0.0), momentum: 0.0],
-            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: false],
-            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: false],
-            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: true],
-            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: true],
-            else []
+        specialize!(
+            self,
+            pass,
+            [[momentum: 0.0], [momentum: 1.0, nesterov: false], [momentum: 1.0, nesterov: true]],
+            [
+                [maximize: false, weight_decay: None],
+                [maximize: false, weight_decay: L2(0.0)],
+                []
+            ]
         );
     }
 
@@ -254,15 +234,6 @@ mod tests {
         let rule = Sgd { dampening: 0.25, ..RULE };
         assert_eq!(step(&rule, 1, 1.0, 4.0, 0.0), (-1.0, 4.0));
         assert_eq!(step(&rule, 2, 1.0, 4.0, 2.0), (-1.0, 4.0));
-    }
-
-    /// L2 of 0.5 makes g = 1 + 0.5 * 4 = 3; decoupled decay first shrinks x to 4 - 0.25 * 4 = 3.
-    #[test]
-    fn weight_decay_reaches_gradient_or_parameter() {
-        let rule = Sgd { weight_decay: WeightDecay::L2(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (2.5, 3.0));
-        let rule = Sgd { weight_decay: WeightDecay::Decoupled(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (2.5, 1.0));
     }
 
     #[test]
