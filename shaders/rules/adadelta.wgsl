@@ -21,7 +21,6 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let epsilon = splat(hyper.epsilon);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let v = add(mul(rho, (*state).square_average), mul(share, square(g)));
@@ -30,5 +29,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let delta = mul(ratio, g);
     (*state).square_average = v;
     (*state).delta_average = add(mul(rho, u), mul(share, mul(delta, delta)));
-    return sub(x, mul(learning_rate, delta));
+    return sub(seen.x, mul(learning_rate, delta));
 }

@@ -17,7 +17,6 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let epsilon = splat(hyper.epsilon);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let s = add((*state).accumulator, square(g));
@@ -28,5 +27,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     } else {
         root = square_root(add(s, epsilon));
     }
-    return sub(x, div(mul(learning_rate, g), root));
+    return sub(seen.x, div(mul(learning_rate, g), root));
 }

@@ -17,7 +17,6 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let learning_rate = splat(hyper.learning_rate);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     var g = seen.g;
 
     if (with_momentum) {
@@ -31,5 +30,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
             g = buffer;
         }
     }
-    return sub(x, mul(learning_rate, g));
+    return sub(seen.x, mul(learning_rate, g));
 }

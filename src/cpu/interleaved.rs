@@ -2,8 +2,8 @@
 
 use super::apply::{Treatment, Update};
 use super::columns::{Column, Columns};
+use super::core::filled;
 use super::error::CpuError;
-use super::memory::filled;
 use super::tensor_step::TensorStep;
 use super::threads::threads;
 use crate::rules::{Rule, check_state};

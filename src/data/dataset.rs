@@ -57,6 +57,16 @@ pub enum DataError {
     },
 }
 
+/// Checks how many rows the features and the target have.
+pub(super) fn check_rows(rows: usize, target: usize) -> Result<(), DataError> {
+    match rows {
+        _ if rows != target => Err(DataError::Rows { features: rows, target }),
+        0 => Err(DataError::RowCount { rows }),
+        _ if u32::try_from(rows).is_err() => Err(DataError::RowCount { rows }),
+        _ => Ok(()),
+    }
+}
+
 /// Rows in one piece: what both engines read.
 fn contiguous(features: Array2<f32>) -> Array2<f32> {
     if features.is_standard_layout() {
@@ -77,13 +87,7 @@ impl Dataset {
     /// # Errors
     /// [`DataError`] if the row counts differ, there are no rows, or a value is not finite.
     pub fn new(features: Array2<f32>, target: Array1<f32>) -> Result<Self, DataError> {
-        let rows = features.nrows();
-        if rows != target.len() {
-            return Err(DataError::Rows { features: rows, target: target.len() });
-        }
-        if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(DataError::RowCount { rows });
-        }
+        check_rows(features.nrows(), target.len())?;
         let bad = |value: &f32| !value.is_finite();
         if let Some(((row, column), _)) = features.indexed_iter().find(|(_, v)| bad(v)) {
             return Err(DataError::NotFinite { row, column: Some(column) });
@@ -97,9 +101,7 @@ impl Dataset {
     /// Features whose targets are unknown, 0 here. Any value will do: a prediction from NaN is NaN.
     pub(crate) fn without_target(features: Array2<f32>) -> Result<Self, DataError> {
         let rows = features.nrows();
-        if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(DataError::RowCount { rows });
-        }
+        check_rows(rows, rows)?;
         Ok(Self { features: contiguous(features), target: Array1::zeros(rows) })
     }
 

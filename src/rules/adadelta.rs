@@ -2,36 +2,33 @@
 //! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
 
 use super::options::{constants, specialize};
-use super::setting::{number, settings};
-use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::setting::hyper_parameters;
+use super::{Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// AdaDelta's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g` and averages `v`, `u`:
-///
-/// ```text
-/// v <- rho * v + (1 - rho) * g * g
-/// d  = sqrt(u + epsilon) / sqrt(v + epsilon) * g
-/// u <- rho * u + (1 - rho) * d * d
-/// x <- x - learning_rate * d
-/// ```
-///
-/// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdaDelta {
-    /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
-    pub learning_rate: f32,
-    /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
-    /// it is needed. Default 0.9.
-    pub rho: f64,
-    /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
-    /// subnormal. Default 1e-6. With 0 nothing ever moves.
-    pub epsilon: f32,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// AdaDelta's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g` and averages `v`, `u`:
+    ///
+    /// ```text
+    /// v <- rho * v + (1 - rho) * g * g
+    /// d  = sqrt(u + epsilon) / sqrt(v + epsilon) * g
+    /// u <- rho * u + (1 - rho) * d * d
+    /// x <- x - learning_rate * d
+    /// ```
+    ///
+    /// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
+    AdaDelta {
+        /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
+        learning_rate: f32 = 1.0, "what each step is multiplied by", Normal;
+        /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
+        /// it is needed. Default 0.9.
+        rho: f64 = 0.9, "how much of the running averages stays at each step", BelowOne;
+        /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
+        /// subnormal. Default 1e-6. With 0 nothing ever moves.
+        epsilon: f32 = 1e-6, "where the steps begin: the larger, the larger the first ones", Normal;
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adadelta.wgsl`.
@@ -56,18 +53,6 @@ pub struct AdaDeltaUniforms {
     pub padding_c: f32,
 }
 
-impl Default for AdaDelta {
-    fn default() -> Self {
-        Self {
-            learning_rate: 1.0,
-            rho: 0.9,
-            epsilon: 1e-6,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
-}
-
 impl AdaDelta {
     /// The defaults of `torch.optim.Adadelta`, which are ours.
     #[must_use]
@@ -89,19 +74,12 @@ impl AdaDelta {
 }
 
 impl Rule for AdaDelta {
-    const NAME: &'static str = "adadelta";
+    common_items!("adadelta");
+
     const STATE: &'static [&'static str] = &["square_average", "delta_average"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adadelta.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = settings![
-        number!(learning_rate, Normal, "what each step is multiplied by"),
-        number!(rho, BelowOne, "how much of the running averages stays at each step"),
-        number!(epsilon, Normal, "where the steps begin: the larger, the larger the first ones"),
-    ];
 
     type State<T: Real> = [T; 2];
     type Uniforms = AdaDeltaUniforms;
-
-    learning_rate_field!();
 
     fn presets() -> Vec<Preset<Self>> {
         vec![Preset::defaults("steps as large as the last ones, without a learning rate to choose")]
@@ -160,13 +138,12 @@ impl Rule for AdaDelta {
         state: &mut [T; 2],
     ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
         let rho = T::of(hyper.rho);
         let share = T::of(hyper.share);
         let epsilon = T::of(hyper.epsilon);
         let [v, u] = state;
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *v = rho * *v + share * square.of(g);
         let delta = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
         *u = rho * *u + share * (delta * delta);
@@ -177,15 +154,14 @@ impl Rule for AdaDelta {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
     /// v = 0.75 * 0 + 0.25 * 4^2 = 4, d = sqrt(0.75 + 0.25) / sqrt(4 + 0.25) * 4, and
     /// u = 0.75 * 0.75 + 0.25 * d^2.
     #[test]
     fn by_hand() {
         let rule = AdaDelta { learning_rate: 0.5, rho: 0.75, epsilon: 0.25, ..AdaDelta::default() };
-        let mut state = [0.0, 0.75];
-        let x = rule.update(&rule.uniforms(1), 1.0, 4.0, OwnSquare, &mut state);
+        let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.75]);
         let delta = 1.0 / 4.25_f64.sqrt() * 4.0;
         assert_eq!((x, state), (1.0 - 0.5 * delta, [4.0, 0.5625 + 0.25 * (delta * delta)]));
     }

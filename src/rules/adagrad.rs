@@ -3,38 +3,36 @@
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
 use super::options::{constants, specialize};
-use super::setting::{either, number, settings};
-use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::setting::hyper_parameters;
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// Adagrad's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g` and accumulator `s`:
-///
-/// ```text
-/// s <- s + g * g
-/// x <- x - learning_rate * g / sqrt(s + epsilon)
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adagrad {
-    /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
-    /// not subnormal, since some devices take such numbers for 0. Default 0.01.
-    pub learning_rate: f32,
-    /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
-    /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
-    /// becomes NaN, as 0 / 0 does.
-    pub epsilon: f32,
-    /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
-    pub epsilon_placement: EpsilonPlacement,
-    /// The accumulator before the first step; finite, at least 0. Default 0.
-    pub initial_accumulator: f32,
-    /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
-    /// finite, at least 0. Default 0.
-    pub learning_rate_decay: f32,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// Adagrad's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g` and accumulator `s`:
+    ///
+    /// ```text
+    /// s <- s + g * g
+    /// x <- x - learning_rate * g / sqrt(s + epsilon)
+    /// ```
+    Adagrad {
+        /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
+        /// not subnormal, since some devices take such numbers for 0. Default 0.01.
+        learning_rate: f32 = 0.01, "the step size before it is divided by the root", Normal;
+        /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
+        /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
+        /// becomes NaN, as 0 / 0 does.
+        epsilon: f32 = 1e-6, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
+        epsilon_placement: EpsilonPlacement = EpsilonPlacement::InsideRoot,
+            "where epsilon is added";
+        /// The accumulator before the first step; finite, at least 0. Default 0.
+        initial_accumulator: f32 = 0.0, "the accumulator before the first step", Normal;
+        /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
+        /// finite, at least 0. Default 0.
+        learning_rate_decay: f32 = 0.0, "step t uses rate / (1 + (t - 1) * this)", AtLeastZero;
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adagrad.wgsl`.
@@ -49,20 +47,6 @@ pub struct AdagradUniforms {
     pub weight_decay: f32,
     /// Fills the struct to 16 bytes.
     pub padding: f32,
-}
-
-impl Default for Adagrad {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.01,
-            epsilon: 1e-6,
-            epsilon_placement: EpsilonPlacement::InsideRoot,
-            initial_accumulator: 0.0,
-            learning_rate_decay: 0.0,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl Adagrad {
@@ -96,22 +80,12 @@ impl Adagrad {
 }
 
 impl Rule for Adagrad {
-    const NAME: &'static str = "adagrad";
-    const STATE: &'static [&'static str] = &["accumulator"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adagrad.wgsl");
+    common_items!("adagrad");
 
-    const SETTINGS: &'static [Setting<Self>] = settings![
-        number!(learning_rate, Normal, "the step size before it is divided by the root"),
-        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        either!(epsilon_placement, "where epsilon is added"),
-        number!(initial_accumulator, Normal, "the accumulator before the first step"),
-        number!(learning_rate_decay, AtLeastZero, "step t uses rate / (1 + (t - 1) * this)"),
-    ];
+    const STATE: &'static [&'static str] = &["accumulator"];
 
     type State<T: Real> = [T; 1];
     type Uniforms = AdagradUniforms;
-
-    learning_rate_field!();
 
     fn presets() -> Vec<Preset<Self>> {
         vec![Preset::defaults("learning rates of their own, by the sum of squared gradients")]
@@ -180,9 +154,8 @@ impl Rule for Adagrad {
     ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
         let epsilon = T::of(hyper.epsilon);
-        let weight_decay = T::of(hyper.weight_decay);
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *s = *s + square.of(g);
         let root = self.epsilon_placement.root(*s, epsilon);
         x - learning_rate * g / root
@@ -192,26 +165,20 @@ impl Rule for Adagrad {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
-
-    fn step(rule: &Adagrad, number: u64, x: f64, g: f64, s: f64) -> (f64, f64) {
-        let mut state = [s];
-        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
-        (x, state[0])
-    }
+    use crate::rules::stepped as step;
 
     /// One step by hand: s = 0 + 3^2 = 9, x = 1 - 0.5 * 3 / sqrt(9 + 16) = 0.7.
     #[test]
     fn epsilon_inside_the_root() {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 16.0, ..Adagrad::default() };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.7, 9.0));
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]), (0.7, [9.0]));
     }
 
     /// x = 1 - 0.5 * 3 / (sqrt(9) + 1) = 0.625.
     #[test]
     fn epsilon_outside_the_root() {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 1.0, ..Adagrad::pytorch() };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.625, 9.0));
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]), (0.625, [9.0]));
     }
 
     /// The first step is not decayed: 0.5, then 0.5 / 1.25, then 0.5 / 1.5.

@@ -4,46 +4,44 @@
 //! `shaders/rules/adam.wgsl`.
 
 use super::options::{constants, specialize};
-use super::setting::{either, number, settings};
-use super::{EpsilonScale, Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::setting::hyper_parameters;
+use super::{EpsilonScale, Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
-///
-/// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
-///
-/// ```text
-/// m <- beta1 * m + (1 - beta1) * g
-/// v <- beta2 * v + (1 - beta2) * g * g
-/// w <- max(w, v)                               with amsgrad; else w = v
-/// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
-///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
-/// ```
-///
-/// The corrections are the same for all elements, so that what is computed is
-/// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
-/// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
-/// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
-/// AMSGrad also takes the maximum of the corrected averages, and is another rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
-    /// The step size; finite, at least 0, not subnormal. Default 0.001.
-    pub learning_rate: f32,
-    /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
-    /// since 1 minus it is needed. Default 0.9.
-    pub beta1: f64,
-    /// The same for the average of squares. Default 0.999.
-    pub beta2: f64,
-    /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
-    pub epsilon: f32,
-    /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
-    pub epsilon_scale: EpsilonScale,
-    /// Divide by the largest average of squares so far. Default false.
-    pub amsgrad: bool,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
+    ///
+    /// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
+    ///
+    /// ```text
+    /// m <- beta1 * m + (1 - beta1) * g
+    /// v <- beta2 * v + (1 - beta2) * g * g
+    /// w <- max(w, v)                               with amsgrad; else w = v
+    /// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
+    ///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
+    /// ```
+    ///
+    /// The corrections are the same for all elements, so that what is computed is
+    /// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
+    /// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
+    /// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
+    /// AMSGrad also takes the maximum of the corrected averages, and is another rule.
+    Adam {
+        /// The step size; finite, at least 0, not subnormal. Default 0.001.
+        learning_rate: f32 = 0.001, "the step size", Normal;
+        /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
+        /// since 1 minus it is needed. Default 0.9.
+        beta1: f64 = 0.9, "how much of the gradient's running average stays", BelowOne;
+        /// The same for the average of squares. Default 0.999.
+        beta2: f64 = 0.999, "how much of the running average of its square stays", BelowOne;
+        /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
+        epsilon: f32 = 1e-8, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
+        epsilon_scale: EpsilonScale = EpsilonScale::Corrected,
+            "what epsilon is added to: the root of the corrected average, or not";
+        /// Divide by the largest average of squares so far. Default false.
+        amsgrad: bool = false, "divide by the largest average of squares so far";
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adam.wgsl`.
@@ -66,21 +64,6 @@ pub struct AdamUniforms {
     pub epsilon: f32,
     /// Fills the struct to 32 bytes.
     pub padding: f32,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.001,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            epsilon_scale: EpsilonScale::Corrected,
-            amsgrad: false,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl Adam {
@@ -123,23 +106,13 @@ impl Adam {
 }
 
 impl Rule for Adam {
-    const NAME: &'static str = "adam";
+    common_items!("adam");
+
     const STATE: &'static [&'static str] =
         &["gradient_average", "square_average", "largest_square_average"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = settings![
-        number!(learning_rate, Normal, "the step size"),
-        number!(beta1, BelowOne, "how much of the gradient's running average stays"),
-        number!(beta2, BelowOne, "how much of the running average of its square stays"),
-        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        either!(epsilon_scale, "what epsilon is added to: the root of the corrected average, or not"),
-        either!(amsgrad, "divide by the largest average of squares so far"),
-    ];
 
     type State<T: Real> = [T; 3];
     type Uniforms = AdamUniforms;
-
-    learning_rate_field!();
 
     fn presets() -> Vec<Preset<Self>> {
         let about =
@@ -224,10 +197,9 @@ impl Rule for Adam {
         state: &mut [T; 3],
     ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
         let [m, v, largest_so_far] = state;
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *m = T::of(hyper.beta1) * *m + T::of(hyper.share1) * g;
         *v = T::of(hyper.beta2) * *v + T::of(hyper.share2) * square.of(g);
         let mut largest = *v;
@@ -255,33 +227,20 @@ fn power(base: f64, exponent: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
-    const RULE: Adam = Adam {
-        learning_rate: 0.5,
-        beta1: 0.5,
-        beta2: 0.75,
-        epsilon: 1.0,
-        epsilon_scale: EpsilonScale::Corrected,
-        amsgrad: false,
-        weight_decay: WeightDecay::None,
-        maximize: false,
-    };
-
-    fn step(rule: &Adam, number: u64, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
-        let mut state = state;
-        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
-        (x, state)
+    fn rule() -> Adam {
+        Adam { learning_rate: 0.5, beta1: 0.5, beta2: 0.75, epsilon: 1.0, ..Adam::default() }
     }
 
     /// m = 0.5 * 4 = 2, v = 0.25 * 16 = 4; corrected 4 and 16, so x = 1 - 0.5 * 4 / (4 + 1); with
     /// epsilon uncorrected, by hand: 0.5 * 0.5 / 0.5 * 2 / (2 + 1).
     #[test]
     fn the_first_step_is_corrected() {
-        let (x, state) = step(&RULE, 1, 1.0, 4.0, [0.0; 3]);
+        let (x, state) = step(&rule(), 1, 1.0, 4.0, [0.0; 3]);
         assert_eq!((x, state), (0.6, [2.0, 4.0, 0.0]));
-        assert_eq!(RULE.state_names(), ["gradient_average", "square_average"]);
-        let rule = Adam { epsilon_scale: EpsilonScale::Uncorrected, ..RULE };
+        assert_eq!(rule().state_names(), ["gradient_average", "square_average"]);
+        let rule = Adam { epsilon_scale: EpsilonScale::Uncorrected, ..rule() };
         assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]).0, 1.0 - 1.0 / 3.0);
     }
 
@@ -289,7 +248,7 @@ mod tests {
     #[test]
     fn corrections_are_rounded_once() {
         let root = (37.0_f64 / 64.0).sqrt();
-        let uniforms = RULE.uniforms(3);
+        let uniforms = rule().uniforms(3);
         assert_eq!(uniforms.learning_rate, (0.5 * root / 0.875) as f32);
         assert_eq!(uniforms.epsilon, root as f32);
         // What PyTorch computes in double precision, rounded: not 1 minus the rounded beta.
@@ -300,7 +259,7 @@ mod tests {
     /// A smaller average leaves the largest as it is, and the denominator with it.
     #[test]
     fn amsgrad_keeps_the_largest_average() {
-        let rule = Adam { amsgrad: true, ..RULE };
+        let rule = Adam { amsgrad: true, ..rule() };
         assert_eq!(rule.state_names().len(), 3);
         let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.0, 16.0]);
         // rate = 0.5 * 0.5 / 0.5, epsilon 0.5: 0.5 * 2 / (4 + 0.5).

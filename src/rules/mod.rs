@@ -190,6 +190,18 @@ pub(crate) const fn check_state<R: Rule>() {
     assert!(R::STATE.len() <= MAX_STATE);
 }
 
+/// For tests by hand: parameter and state after step `number`.
+#[cfg(test)]
+pub(crate) fn stepped<R: Rule<State<f64> = [f64; N]>, const N: usize>(
+    rule: &R,
+    number: u64,
+    x: f64,
+    gradient: f64,
+    mut state: [f64; N],
+) -> (f64, [f64; N]) {
+    (rule.update(&rule.uniforms(number), x, gradient, OwnSquare, &mut state), state)
+}
+
 /// A rule under a name that users know.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preset<R> {
@@ -208,9 +220,13 @@ impl<R: Rule + Default> Preset<R> {
     }
 }
 
-/// The methods of [`Rule`] over the field `learning_rate`.
-macro_rules! learning_rate_field {
-    () => {
+/// What follows from a rule's name and its hyper-parameters.
+macro_rules! common_items {
+    ($name:literal) => {
+        const NAME: &'static str = $name;
+        const SHADER: &'static str = include_str!(concat!("../../shaders/rules/", $name, ".wgsl"));
+        const SETTINGS: &'static [Setting<Self>] = Self::HYPER_PARAMETERS;
+
         fn learning_rate(&self) -> f32 {
             self.learning_rate
         }

@@ -101,9 +101,10 @@ impl WeightDecay {
     }
 
     /// Parameter and gradient as the rule is to see them: the gradient turned if `maximize`, then
-    /// the decay, whose uniform is `w`.
+    /// the decay.
     #[inline(always)]
-    pub(crate) fn apply<T: Real>(self, maximize: bool, w: T, x: T, gradient: T) -> (T, T) {
+    pub(crate) fn apply<T: Real>(self, maximize: bool, uniform: f32, x: T, gradient: T) -> (T, T) {
+        let w = T::of(uniform);
         let g = if maximize { -gradient } else { gradient };
         // Choices between values, and not between ways: so a loop in which the rule's are not literal
         // has no branch, and is compiled to vector instructions all the same.
@@ -119,27 +120,7 @@ pub(crate) trait Choice: Copy {
     fn number(self) -> u8;
 }
 
-macro_rules! choices {
-    ($($Type:ident: |$value:ident| $number:expr,)+) => {
-        $(impl Choice for $Type {
-            #[inline(always)]
-            fn number(self) -> u8 {
-                let $value = self;
-                $number
-            }
-        })+
-    };
-}
-
-choices! {
-    bool: |value| value.into(),
-    f32: |momentum| (momentum != 0.0).into(),
-    EpsilonPlacement: |placement| placement as u8,
-    EpsilonScale: |scale| scale as u8,
-    WeightDecay: |decay| 2 * u8::from(decay.is_decoupled()) + u8::from(decay.is_l2()),
-}
-
-/// A field of two values.
+/// A choice of two values.
 pub(crate) trait Either: Choice {
     /// What a user calls them.
     const KIND: SettingKind;
@@ -148,22 +129,34 @@ pub(crate) trait Either: Choice {
     fn of(second: bool) -> Self;
 }
 
-macro_rules! either {
-    ($($Type:ident: $kind:expr, $first:expr, $second:expr;)+) => {
+macro_rules! choices {
+    ($($Type:ident: |$value:ident| $number:expr $(, $kind:expr, $first:expr, $second:expr)?;)+) => {
+        $(impl Choice for $Type {
+            #[inline(always)]
+            fn number(self) -> u8 {
+                let $value = self;
+                $number
+            }
+        }
+
         $(impl Either for $Type {
             const KIND: SettingKind = $kind;
 
             fn of(second: bool) -> Self {
                 if second { $second } else { $first }
             }
-        })+
+        })?)+
     };
 }
 
-either! {
-    bool: SettingKind::Flag, false, true;
-    EpsilonPlacement: SettingKind::Choice(&["inside", "outside"]), Self::InsideRoot, Self::OutsideRoot;
-    EpsilonScale: SettingKind::Choice(&["corrected", "uncorrected"]), Self::Corrected, Self::Uncorrected;
+choices! {
+    bool: |value| value.into(), SettingKind::Flag, false, true;
+    EpsilonPlacement: |value| value as u8,
+        SettingKind::Choice(&["inside", "outside"]), Self::InsideRoot, Self::OutsideRoot;
+    EpsilonScale: |value| value as u8,
+        SettingKind::Choice(&["corrected", "uncorrected"]), Self::Corrected, Self::Uncorrected;
+    f32: |momentum| (momentum != 0.0).into();
+    WeightDecay: |decay| 2 * u8::from(decay.is_decoupled()) + u8::from(decay.is_l2());
 }
 
 /// The overrides of a rule's WGSL, which takes booleans as 0 or 1: its own choices of formula, and

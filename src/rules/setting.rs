@@ -165,28 +165,25 @@ pub(crate) fn check_domains<R: Rule>(rule: &R) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// A field that is an f32 or f64, as a [`Setting`].
-macro_rules! number {
-    ($field:ident, $domain:ident, $help:literal) => {
-        $crate::rules::Setting {
-            name: stringify!($field),
-            help: $help,
-            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::$domain),
-            get: |rule| f64::from(rule.$field),
-            set: |rule, value| rule.$field = value as _,
-        }
-    };
-}
-
 /// What a user calls the values of a field.
 pub(crate) const fn kind<R, T: Either>(_: fn(&R) -> T) -> SettingKind {
     T::KIND
 }
 
-/// A field of two values, as a [`Setting`].
-macro_rules! either {
-    ($field:ident, $help:literal) => {
-        $crate::rules::Setting {
+/// Declares a rule's struct, whose hyper-parameters stand once each: `field: type = default, help`, then
+/// the domain of one that is a number. Every rule has weight decay and maximization besides.
+macro_rules! hyper_parameters {
+    (@setting $field:ident $help:literal $domain:ident) => {
+        Setting {
+            name: stringify!($field),
+            help: $help,
+            kind: SettingKind::Number($crate::rules::Domain::$domain),
+            get: |rule| f64::from(rule.$field),
+            set: |rule, value| rule.$field = value as _,
+        }
+    };
+    (@setting $field:ident $help:literal) => {
+        Setting {
             name: stringify!($field),
             help: $help,
             kind: $crate::rules::setting::kind(|rule: &Self| rule.$field),
@@ -194,40 +191,55 @@ macro_rules! either {
             set: |rule, value| rule.$field = $crate::rules::options::Either::of(value != 0.0),
         }
     };
-}
+    ($(#[$about:meta])* $Rule:ident {
+        $($(#[$doc:meta])* $field:ident: $Type:ty = $default:expr, $help:literal $(, $domain:ident)?;)+
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $Rule {
+            $($(#[$doc])* pub $field: $Type,)+
+            /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+            pub weight_decay: WeightDecay,
+            /// Climb the gradient instead of descending it. Default false.
+            pub maximize: bool,
+        }
 
-/// The settings of a rule: its own, then those of the fields `weight_decay` and `maximize`.
-macro_rules! settings {
-    ($($own:expr,)+) => {
-        &[
-            $($own,)+
-            $crate::rules::Setting {
-                name: "weight_decay",
-                help: "pull towards zero: the coefficient",
-                kind: $crate::rules::SettingKind::Number($crate::rules::Domain::Normal),
-                get: |rule| f64::from(rule.weight_decay.coefficient()),
-                set: |rule, value| {
-                    rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+        impl Default for $Rule {
+            fn default() -> Self {
+                Self { $($field: $default,)+ weight_decay: WeightDecay::None, maximize: false }
+            }
+        }
+
+        impl $Rule {
+            const HYPER_PARAMETERS: &'static [Setting<Self>] = &[
+                $($crate::rules::setting::hyper_parameters!(@setting $field $help $($domain)?),)+
+                Setting {
+                    name: "weight_decay",
+                    help: "pull towards zero: the coefficient",
+                    kind: SettingKind::Number($crate::rules::Domain::Normal),
+                    get: |rule| f64::from(rule.weight_decay.coefficient()),
+                    set: |rule, value| {
+                        rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+                    },
                 },
-            },
-            $crate::rules::Setting {
-                name: "decoupled_weight_decay",
-                help: "shrink the parameter itself instead of adding to the gradient",
-                kind: $crate::rules::SettingKind::Flag,
-                get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
-                set: |rule, value| {
-                    rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
+                Setting {
+                    name: "decoupled_weight_decay",
+                    help: "shrink the parameter itself instead of adding to the gradient",
+                    kind: SettingKind::Flag,
+                    get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
+                    set: |rule, value| {
+                        rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
+                    },
                 },
-            },
-            $crate::rules::setting::either!(
-                maximize,
-                "climb the gradient instead of descending it"
-            ),
-        ]
+                $crate::rules::setting::hyper_parameters!(
+                    @setting maximize "climb the gradient instead of descending it"
+                ),
+            ];
+        }
     };
 }
 
-pub(crate) use {either, number, settings};
+pub(crate) use hyper_parameters;
 
 #[cfg(test)]
 mod tests {
