@@ -15,7 +15,6 @@ struct Hyper {
 }
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
     let rho = splat(hyper.rho);
     let share = splat(hyper.share);
     let epsilon = splat(hyper.epsilon);
@@ -29,5 +28,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let delta = mul(ratio, g);
     (*state).square_average = v;
     (*state).delta_average = add(mul(rho, u), mul(share, mul(delta, delta)));
-    return sub(seen.x, mul(learning_rate, delta));
+    return sub(seen.x, mul(splat(hyper.learning_rate), delta));
 }

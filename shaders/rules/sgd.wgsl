@@ -14,8 +14,6 @@ override with_momentum: bool;
 override nesterov: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
-
     let seen = decayed(hyper.weight_decay, parameter, gradient);
     var g = seen.g;
 
@@ -30,5 +28,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
             g = buffer;
         }
     }
-    return sub(seen.x, mul(learning_rate, g));
+    return sub(seen.x, mul(splat(hyper.learning_rate), g));
 }

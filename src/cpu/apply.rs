@@ -29,21 +29,13 @@ pub(super) struct Update<R: Rule> {
 pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>, grads: &[f32]) {
     let Treatment { scale, only_finite } = update.treatment;
     // A treatment has a loop of its own, so that it costs nothing where there is none.
+    let arch = pulp::Arch::new();
     match (scale.is_some() || only_finite, update.row_wise) {
-        (false, false) => dispatch::<R, false, false>(update, columns, grads),
-        (true, false) => dispatch::<R, true, false>(update, columns, grads),
-        (false, true) => dispatch::<R, false, true>(update, columns, grads),
-        (true, true) => dispatch::<R, true, true>(update, columns, grads),
+        (false, false) => arch.dispatch(SliceLoop::<R, false, false> { update, columns, grads }),
+        (true, false) => arch.dispatch(SliceLoop::<R, true, false> { update, columns, grads }),
+        (false, true) => arch.dispatch(SliceLoop::<R, false, true> { update, columns, grads }),
+        (true, true) => arch.dispatch(SliceLoop::<R, true, true> { update, columns, grads }),
     }
-}
-
-fn dispatch<R: Rule, const TREATED: bool, const ROW_WISE: bool>(
-    update: &Update<R>,
-    columns: &mut Columns<'_>,
-    grads: &[f32],
-) {
-    let slices = SliceLoop::<R, TREATED, ROW_WISE> { update, columns, grads };
-    pulp::Arch::new().dispatch(slices);
 }
 
 /// The loop that is compiled once for each instruction set.

@@ -75,13 +75,11 @@ impl<R: Rule> Interleaved<R> {
             row_wise: false,
         };
         let mut copies = self.state.iter_mut();
-        let state = std::array::from_fn(|k| match self.rule.uses_state(k) {
-            true => {
-                copies.next().map_or_else(Column::default, |copies| Column::of_elements(copies))
-            }
-            false => Column::default(),
+        let state = std::array::from_fn(|k| {
+            let copies = if self.rule.uses_state(k) { copies.next() } else { None };
+            copies.map_or_else(Column::default, |values| Column { values, width: 1 })
         });
-        let columns = Columns { params: Column::of_elements(&mut self.params), state };
+        let columns = Columns { params: Column { values: &mut self.params, width: 1 }, state };
         let parts = threads(grads.len());
         TensorStep { update: &update, columns, grads, rows: None, first: 0 }.run_parts(parts);
         match self.width {

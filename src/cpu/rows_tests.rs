@@ -18,9 +18,8 @@ macro_rules! for_row_wise {
 
 /// Against a step over the whole table, whose rule leaves alone what has no gradient.
 fn agrees(rows: usize, width: usize, indices: &[u32]) {
-    let value = |index: usize| (index.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 7e3;
-    let start: Vec<f32> = (0..rows * width).map(value).collect();
-    let gradients: Vec<f32> = (0..indices.len() * width).map(|i| value(i + 99) - 4.0).collect();
+    let start = with_bad(rows * width, false);
+    let gradients = with_bad(99 + indices.len() * width, false).split_off(99);
     let (mut sparse, mut dense) = (start.clone(), start);
     let mut by_rows = CpuOptimizer::new(rule(), sparse.len()).unwrap();
     let mut whole = CpuOptimizer::new(rule(), sparse.len()).unwrap();

@@ -65,8 +65,6 @@ impl<R: Rule> TensorList<'_, '_, R> {
 
     /// The same, in about so many parts of about equal cost.
     fn run_parts(mut self, parts: usize) {
-        let costs = (0..self.grads.len()).map(|index| self.cost(index));
-        let cost: usize = costs.clone().sum();
         if parts <= 1 || self.grads.len() <= 1 {
             for index in 0..self.grads.len() {
                 if let Some(step) = self.tensor(index) {
@@ -75,6 +73,8 @@ impl<R: Rule> TensorList<'_, '_, R> {
             }
             return;
         }
+        let costs = (0..self.grads.len()).map(|index| self.cost(index));
+        let cost: usize = costs.clone().sum();
         // The border between two tensors that is nearest to the middle.
         let (mut border, mut left_cost) = (0, 0);
         for cost_here in costs.take(self.grads.len() - 1) {

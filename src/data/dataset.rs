@@ -22,7 +22,10 @@ pub enum DataError {
         target: usize,
     },
     /// A value that no sum survives.
-    #[error("row {row} holds NaN or infinity in {}", place(column))]
+    #[error(
+        "row {row} holds NaN or infinity in {}",
+        column.map_or("the target".to_owned(), |column| format!("column {column}"))
+    )]
     NotFinite {
         /// The row, counted from 0.
         row: usize,
@@ -59,11 +62,12 @@ pub enum DataError {
 
 /// Checks how many rows the features and the target have.
 pub(super) fn check_rows(rows: usize, target: usize) -> Result<(), DataError> {
-    match rows {
-        _ if rows != target => Err(DataError::Rows { features: rows, target }),
-        0 => Err(DataError::RowCount { rows }),
-        _ if u32::try_from(rows).is_err() => Err(DataError::RowCount { rows }),
-        _ => Ok(()),
+    if rows != target {
+        return Err(DataError::Rows { features: rows, target });
+    }
+    match rows == 0 || u32::try_from(rows).is_err() {
+        true => Err(DataError::RowCount { rows }),
+        false => Ok(()),
     }
 }
 
@@ -74,11 +78,6 @@ fn contiguous(features: Array2<f32>) -> Array2<f32> {
     } else {
         features.as_standard_layout().into_owned()
     }
-}
-
-/// A column, in words.
-fn place(column: &Option<usize>) -> String {
-    column.map_or_else(|| "the target".to_owned(), |column| format!("column {column}"))
 }
 
 impl Dataset {

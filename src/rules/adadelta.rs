@@ -137,7 +137,6 @@ impl Rule for AdaDelta {
         square: impl Square<T>,
         state: &mut [T; 2],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
         let rho = T::of(hyper.rho);
         let share = T::of(hyper.share);
         let epsilon = T::of(hyper.epsilon);
@@ -147,7 +146,7 @@ impl Rule for AdaDelta {
         *v = rho * *v + share * square.of(g);
         let delta = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
         *u = rho * *u + share * (delta * delta);
-        x - learning_rate * delta
+        x - T::of(hyper.learning_rate) * delta
     }
 }
 

@@ -152,13 +152,12 @@ impl Rule for Adagrad {
         square: impl Square<T>,
         [s]: &mut [T; 1],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
         let epsilon = T::of(hyper.epsilon);
 
         let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *s = *s + square.of(g);
         let root = self.epsilon_placement.root(*s, epsilon);
-        x - learning_rate * g / root
+        x - T::of(hyper.learning_rate) * g / root
     }
 }
 

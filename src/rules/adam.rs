@@ -196,7 +196,6 @@ impl Rule for Adam {
         square: impl Square<T>,
         state: &mut [T; 3],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
         let [m, v, largest_so_far] = state;
 
         let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
@@ -207,7 +206,7 @@ impl Rule for Adam {
             largest = largest_so_far.maximum(*v);
             *largest_so_far = largest;
         }
-        x - learning_rate * *m / (largest.sqrt() + T::of(hyper.epsilon))
+        x - T::of(hyper.learning_rate) * *m / (largest.sqrt() + T::of(hyper.epsilon))
     }
 }
 

@@ -120,8 +120,7 @@ impl Rule for RmsProp {
                 }
             }
         }
-        for weight_decay in &WeightDecay::EXAMPLES[1..] {
-            let weight_decay = *weight_decay;
+        for weight_decay in [WeightDecay::L2(0.03), WeightDecay::Decoupled(0.3)] {
             rules.push(Self { weight_decay, ..base });
             rules.push(Self { weight_decay, momentum: 0.5, maximize: true, ..base });
         }

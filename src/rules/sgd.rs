@@ -154,15 +154,14 @@ impl Rule for Sgd {
         _: impl Square<T>,
         [buffer]: &mut [T; 1],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
         let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         if !self.has_momentum() {
-            return x - learning_rate * g;
+            return x - T::of(hyper.learning_rate) * g;
         }
         let momentum = T::of(hyper.momentum);
         *buffer = momentum * *buffer + T::of(hyper.gradient_share) * g;
         let direction = if self.nesterov { g + momentum * *buffer } else { *buffer };
-        x - learning_rate * direction
+        x - T::of(hyper.learning_rate) * direction
     }
 }
 
