@@ -71,11 +71,9 @@
 //! models here), a tensor library, reading files (the `wgpu-optim` command does that).
 //!
 //! # Accuracy
-//! - [`Precision::Native`] uses the device's own arithmetic. From the same input, one step without
-//!   weight decay leaves Adagrad's accumulator within 2 ulp of the correctly rounded result, and the
-//!   parameters within 1.5 ulp and 12.5 * 2^-23 of the update, each plus 2^-126 where a device
-//!   flushes subnormals. For any rule, its update on [`numerics::Running`] numbers is the bound.
-//!   For NaN, infinity and overflow WGSL promises nothing, and so neither does it.
+//! - [`Precision::Native`] uses the device's own arithmetic. A rule's update on [`numerics::Running`]
+//!   numbers bounds how far one step may be from the exact result; for NaN, infinity and overflow
+//!   WGSL promises nothing, and so neither does it.
 //! - [`Precision::Exact`] rounds each operation once, to nearest, ties to even, in the order of
 //!   [`Rule::update`], with subnormals kept and one NaN: the same bits on every device, for a step
 //!   and for a training run. It is computed in u32 arithmetic, which WGSL defines to the last bit.
@@ -90,18 +88,15 @@
 //! `default-features = false, features = ["vulkan"]`.
 //!
 //! # Versions
-//! One release for each major version of wgpu: this one is for wgpu 30, re-exported as [`wgpu`], so
-//! that a program need not name it again. A new major version of wgpu is a new minor version of
-//! this crate before 1.0, and a new major one after. The oldest Rust supported is the
-//! `rust-version` of Cargo.toml.
+//! One release for each major version of wgpu: this one is for wgpu 30, re-exported as [`wgpu`]. A new
+//! major version of wgpu is a new minor version of this crate before 1.0, and a new major one after.
+//! The oldest Rust supported is the `rust-version` of Cargo.toml.
 //!
 //! # Errors and panics
-//! What can fail returns an enum of its own whose message has the numbers and the remedy:
-//! [`RequestError`] for a device, [`VectorError`] for memory, [`StepError`] and [`CpuError`] for a
-//! step, [`GroupError`] for one of many tensors on a GPU, [`DownloadError`] for a readback, [`RuleError`]
-//! for a hyper-parameter, [`linear::TrainError`] for a training run. A call that fails has changed
-//! nothing. Out of memory is an error like any other where the driver reports it, and the optimizer
-//! stays usable.
+//! What can fail returns an enum of its own whose message has the numbers and the remedy, such as
+//! [`RequestError`] for a device, [`VectorError`] for memory, [`StepError`], [`GroupError`] and
+//! [`CpuError`] for a step, [`DownloadError`] for a readback. A call that fails has changed nothing. Out
+//! of memory is an error like any other where the driver reports it, and the optimizer stays usable.
 //!
 //! Bad input, a full GPU and a lost device cause no panic; only `state` and `state_mut` panic, with
 //! an index that the rule does not have, as indexing does. In two places wgpu itself panics, for a

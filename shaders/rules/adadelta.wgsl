@@ -15,13 +15,11 @@ struct Hyper {
 }
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
     let rho = splat(hyper.rho);
     let share = splat(hyper.share);
     let epsilon = splat(hyper.epsilon);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let v = add(mul(rho, (*state).square_average), mul(share, square(g)));
@@ -30,5 +28,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let delta = mul(ratio, g);
     (*state).square_average = v;
     (*state).delta_average = add(mul(rho, u), mul(share, mul(delta, delta)));
-    return sub(x, mul(learning_rate, delta));
+    return sub(seen.x, mul(splat(hyper.learning_rate), delta));
 }

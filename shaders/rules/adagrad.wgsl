@@ -13,11 +13,9 @@ struct Hyper {
 override epsilon_outside_root: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
     let epsilon = splat(hyper.epsilon);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let s = add((*state).accumulator, square(g));
@@ -28,5 +26,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     } else {
         root = square_root(add(s, epsilon));
     }
-    return sub(x, div(mul(learning_rate, g), root));
+    return sub(seen.x, div(mul(splat(hyper.learning_rate), g), root));
 }

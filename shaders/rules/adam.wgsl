@@ -18,10 +18,7 @@ struct Hyper {
 override amsgrad: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
-
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
@@ -34,5 +31,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
         (*state).largest_square_average = largest;
     }
     let root = add(square_root(largest), splat(hyper.epsilon));
-    return sub(x, div(mul(learning_rate, m), root));
+    return sub(seen.x, div(mul(splat(hyper.learning_rate), m), root));
 }

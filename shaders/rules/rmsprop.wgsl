@@ -26,7 +26,6 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let epsilon = splat(hyper.epsilon);
 
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     let g = seen.g;
 
     let v = add(mul(smoothing, (*state).square_average), mul(share, square(g)));
@@ -48,7 +47,7 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
         let momentum = splat(hyper.momentum);
         let buffer = add(mul(momentum, (*state).momentum_buffer), div(g, root));
         (*state).momentum_buffer = buffer;
-        return sub(x, mul(learning_rate, buffer));
+        return sub(seen.x, mul(learning_rate, buffer));
     }
-    return sub(x, div(mul(learning_rate, g), root));
+    return sub(seen.x, div(mul(learning_rate, g), root));
 }

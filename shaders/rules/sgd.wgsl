@@ -14,10 +14,7 @@ override with_momentum: bool;
 override nesterov: bool;
 
 fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, State>) -> Real {
-    let learning_rate = splat(hyper.learning_rate);
-
     let seen = decayed(hyper.weight_decay, parameter, gradient);
-    let x = seen.x;
     var g = seen.g;
 
     if (with_momentum) {
@@ -31,5 +28,5 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
             g = buffer;
         }
     }
-    return sub(x, mul(learning_rate, g));
+    return sub(seen.x, mul(splat(hyper.learning_rate), g));
 }

@@ -28,35 +28,25 @@ pub(super) struct Update<R: Rule> {
 /// Applies the rule to every element of `columns`, whose gradients lie side by side, on this thread.
 pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>, grads: &[f32]) {
     let Treatment { scale, only_finite } = update.treatment;
-    let treated = scale.is_some() || only_finite;
     // A treatment has a loop of its own, so that it costs nothing where there is none.
-    match (update.row_wise, treated, only_finite) {
-        (false, false, _) => dispatch::<R, false, false, false>(update, columns, grads),
-        (false, true, false) => dispatch::<R, true, false, false>(update, columns, grads),
-        (false, true, true) => dispatch::<R, true, true, false>(update, columns, grads),
-        (true, false, _) => dispatch::<R, false, false, true>(update, columns, grads),
-        (true, true, _) => dispatch::<R, true, true, true>(update, columns, grads),
+    let arch = pulp::Arch::new();
+    match (scale.is_some() || only_finite, update.row_wise) {
+        (false, false) => arch.dispatch(SliceLoop::<R, false, false> { update, columns, grads }),
+        (true, false) => arch.dispatch(SliceLoop::<R, true, false> { update, columns, grads }),
+        (false, true) => arch.dispatch(SliceLoop::<R, false, true> { update, columns, grads }),
+        (true, true) => arch.dispatch(SliceLoop::<R, true, true> { update, columns, grads }),
     }
 }
 
-fn dispatch<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool>(
-    update: &Update<R>,
-    columns: &mut Columns<'_>,
-    grads: &[f32],
-) {
-    let slices = SliceLoop::<R, SCALED, SKIPS, ROW_WISE> { update, columns, grads };
-    pulp::Arch::new().dispatch(slices);
-}
-
 /// The loop that is compiled once for each instruction set.
-struct SliceLoop<'a, 'c, R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> {
+struct SliceLoop<'a, 'c, R: Rule, const TREATED: bool, const ROW_WISE: bool> {
     update: &'a Update<R>,
     columns: &'a mut Columns<'c>,
     grads: &'a [f32],
 }
 
-impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> pulp::NullaryFnOnce
-    for SliceLoop<'_, '_, R, SCALED, SKIPS, ROW_WISE>
+impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> pulp::NullaryFnOnce
+    for SliceLoop<'_, '_, R, TREATED, ROW_WISE>
 {
     type Output = ();
 
@@ -67,19 +57,12 @@ impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> pulp:
 }
 
 /// For a rule whose choices of formula may be literal.
-impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> RulePass<R>
-    for SliceLoop<'_, '_, R, SCALED, SKIPS, ROW_WISE>
+impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> RulePass<R>
+    for SliceLoop<'_, '_, R, TREATED, ROW_WISE>
 {
     #[inline(always)]
     fn run(self, rule: R) {
-        let Update { uniforms, treatment: Treatment { scale, only_finite }, .. } = *self.update;
-        // A factor of 1 changes no number.
-        let element = Element::<R, SCALED, SKIPS, ROW_WISE> {
-            rule,
-            uniforms,
-            factor: scale.unwrap_or(1.0),
-            only_finite,
-        };
+        let element = Element::<R, TREATED, ROW_WISE>(Update { rule, ..*self.update });
         match ROW_WISE {
             true => element.run_rows(self.columns, self.grads),
             false => element.run_all(self.columns, self.grads),
@@ -90,26 +73,19 @@ impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> RuleP
 /// The update of one element, and of one after the other. Methods rather than closures: only what is
 /// always inlined is compiled for the instruction set of the loop around it.
 #[derive(Clone, Copy)]
-struct Element<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool> {
-    rule: R,
-    uniforms: R::Uniforms,
-    factor: f32,
-    only_finite: bool,
-}
+struct Element<R: Rule, const TREATED: bool, const ROW_WISE: bool>(Update<R>);
 
-impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool>
-    Element<R, SCALED, SKIPS, ROW_WISE>
-{
+impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW_WISE> {
     /// Whether each element has a value of its own in state vector number `k`.
     #[inline(always)]
     fn owns(&self, k: usize) -> bool {
-        self.rule.uses_state(k) && !self.shares(k)
+        self.0.rule.uses_state(k) && !self.shares(k)
     }
 
     /// Whether a row has one value in state vector number `k`.
     #[inline(always)]
     fn shares(&self, k: usize) -> bool {
-        ROW_WISE && self.rule.uses_state(k) && self.rule.can_share(k)
+        ROW_WISE && self.0.rule.uses_state(k) && self.0.rule.can_share(k)
     }
 
     /// How many state vectors have a value for each element.
@@ -121,14 +97,14 @@ impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool>
     /// Whether an element keeps its parameter and its own state.
     #[inline(always)]
     fn skips(&self, gradient: f32) -> bool {
-        // Rows have one loop for both treatments: there are fewer of them.
-        SKIPS && (!ROW_WISE || self.only_finite) & !gradient.is_finite()
+        TREATED && self.0.treatment.only_finite & !gradient.is_finite()
     }
 
     /// The gradient that the rule sees.
     #[inline(always)]
     fn treated(&self, gradient: f32) -> f32 {
-        if SCALED { gradient * self.factor } else { gradient }
+        // A factor of 1 changes no number.
+        if TREATED { gradient * self.0.treatment.scale.unwrap_or(1.0) } else { gradient }
     }
 
     /// The new parameter. `own` has the state that the element does not share, `state` what it does.
@@ -150,7 +126,7 @@ impl<R: Rule, const SCALED: bool, const SKIPS: bool, const ROW_WISE: bool>
             }
         }
         let treated = self.treated(gradient);
-        let updated = canonical(self.rule.update(&self.uniforms, x, treated, square, state));
+        let updated = canonical(self.0.rule.update(&self.0.uniforms, x, treated, square, state));
         let skipped = self.skips(gradient);
         let mut next = 0;
         for (k, &value) in state.as_ref().iter().enumerate() {

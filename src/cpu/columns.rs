@@ -11,12 +11,6 @@ pub(super) struct Column<'a> {
 }
 
 impl<'a> Column<'a> {
-    /// Elements that are rows of their own.
-    #[cfg(feature = "linear")]
-    pub(super) fn of_elements(values: &'a mut [f32]) -> Self {
-        Self { values, width: 1 }
-    }
-
     /// The first `rows` rows, and the others.
     fn split_at(self, rows: usize) -> (Self, Self) {
         let Self { values, width } = self;

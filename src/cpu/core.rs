@@ -3,11 +3,10 @@
 use super::apply::Update;
 use super::error::CpuError;
 use super::guarded::Guarded;
-use super::memory::filled;
 use super::row_gradients::RowGradients;
 use super::tensor_list::{Gradient, TensorList};
 use crate::rules::{MAX_STATE, Rule, check_state};
-use crate::step::{GradientGuard, Schedule, TensorGradient, Tensors, TensorsError, scheduled};
+use crate::step::{Schedule, TensorGradient, Tensors, TensorsError, scheduled};
 
 /// Tensors, the rules that step them, and what a step needs to know.
 #[derive(Clone, Debug)]
@@ -16,12 +15,12 @@ pub(super) struct Core<R: Rule> {
     /// The length of a row, if rows share what they can of the state.
     pub(super) row_wise: Option<usize>,
     pub(super) steps: u64,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) guarded: Guarded,
     /// The numbers in [`Rule::STATE`] of the state vectors that the rule of some group has.
-    used: Vec<usize>,
+    pub(super) used: Vec<usize>,
     /// Of each tensor, its part of each of those, by their number.
-    state: Vec<[Vec<f32>; MAX_STATE]>,
+    pub(super) state: Vec<[Vec<f32>; MAX_STATE]>,
     /// Scratch memory: the row gradients of each tensor; none before some tensor has had any.
     rows: Vec<RowGradients>,
     /// Scratch memory: of each group, what is the same for all its elements.
@@ -46,37 +45,6 @@ impl<R: Rule> Core<R> {
         let (schedule, guarded) = Default::default();
         let (rows, updates) = Default::default();
         Ok(Self { tensors, row_wise, steps: 0, schedule, guarded, used, state, rows, updates })
-    }
-
-    pub(super) fn schedule(&self) -> &Schedule {
-        &self.schedule
-    }
-
-    pub(super) fn set_schedule(&mut self, schedule: Schedule) -> Result<(), CpuError> {
-        schedule.validate()?;
-        self.schedule = schedule;
-        Ok(())
-    }
-
-    /// Puts a guard over the gradients, whose report starts empty.
-    pub(super) fn set_guard(&mut self, guard: GradientGuard) -> Result<(), CpuError> {
-        self.guarded = Guarded::new(guard)?;
-        Ok(())
-    }
-
-    /// How many state vectors the rule of some group has.
-    pub(super) fn state_count(&self) -> usize {
-        self.used.len()
-    }
-
-    /// A tensor's part of one of them.
-    pub(super) fn state(&self, tensor: usize, index: usize) -> &[f32] {
-        &self.state[tensor][self.used[index]]
-    }
-
-    /// The same, to be written.
-    pub(super) fn state_mut(&mut self, tensor: usize, index: usize) -> &mut [f32] {
-        &mut self.state[tensor][self.used[index]]
     }
 
     /// One step of every tensor that has a gradient.
@@ -136,9 +104,17 @@ impl<R: Rule> Core<R> {
             self.rows.resize_with(grads.len(), RowGradients::default);
             let rows = &mut self.rows[tensor];
             let summed = rows.sum(self.tensors.lens[tensor], gradients, indices);
-            let width = self.row_wise.map_or(Ok(()), |width| rows.check_width(width));
+            let width = self.row_wise.map_or(Ok(()), |width| rows.named.check_width(width));
             summed.and(width).map_err(|error| TensorsError::Rows { tensor, error })?;
         }
         Ok(())
     }
+}
+
+/// `len` times `value`, or an error instead of an abort where memory ends.
+pub(super) fn filled(value: f32, len: usize) -> Result<Vec<f32>, CpuError> {
+    let mut vector = Vec::new();
+    vector.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory { len })?;
+    vector.resize(len, value);
+    Ok(vector)
 }

@@ -13,9 +13,8 @@ use crate::step::{ParamGroup, TensorGradient, Tensors};
 /// the gradients of all of it, in this order. Each tensor's parameters and state get the bits that a
 /// [`crate::CpuOptimizer`] of its own would give them; threads share all elements of the list.
 ///
-/// A guard is over the gradients of all tensors: one norm, and one step that happens or not. The
-/// squares of each tensor are summed in blocks of 4096 of its own, counted from its first element,
-/// and the block sums of all tensors, one tensor after the other, like a vector of their own.
+/// A guard is over the gradients of all tensors: one norm, summed as [`crate::GradientGuard`] has it,
+/// and one step that happens or not.
 ///
 /// # Example
 /// ```
@@ -121,7 +120,7 @@ impl<R: Rule> CpuGroupOptimizer<R> {
     /// If there is no such tensor or vector, as indexing an array does.
     #[must_use]
     pub fn state(&self, tensor: usize, index: usize) -> &[f32] {
-        self.core.state(tensor, index)
+        &self.core.state[tensor][self.core.used[index]]
     }
 
     /// The same, to be written: for resuming from a saved state.
@@ -129,6 +128,6 @@ impl<R: Rule> CpuGroupOptimizer<R> {
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.
     pub fn state_mut(&mut self, tensor: usize, index: usize) -> &mut [f32] {
-        self.core.state_mut(tensor, index)
+        &mut self.core.state[tensor][self.core.used[index]]
     }
 }

@@ -8,8 +8,8 @@ use crate::step::{Decision, GradientError, GradientGuard, GuardReport, NonFinite
 /// A guard with its report; by default none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guarded {
-    guard: GradientGuard,
-    report: GuardReport,
+    pub(super) guard: GradientGuard,
+    pub(super) report: GuardReport,
     /// Scratch memory of the scan.
     sums: Vec<f32>,
 }
@@ -40,20 +40,5 @@ impl Guarded {
             (true, Some(first)) => Err(GradientError::NonFinite { count: found.count, first }),
             (true, None) => Err(GradientError::NormOverflow),
         }
-    }
-
-    /// The guard.
-    pub(super) fn guard(&self) -> &GradientGuard {
-        &self.guard
-    }
-
-    /// What it has seen.
-    pub(super) fn report(&self) -> GuardReport {
-        self.report
-    }
-
-    /// Empties the report.
-    pub(super) fn clear_report(&mut self) {
-        self.report = GuardReport::default();
     }
 }

@@ -2,11 +2,11 @@
 
 use super::apply::{Treatment, Update};
 use super::columns::{Column, Columns};
+use super::core::filled;
 use super::error::CpuError;
-use super::memory::filled;
 use super::tensor_step::TensorStep;
 use super::threads::threads;
-use crate::rules::{Rule, check_state, state_vectors};
+use crate::rules::{Rule, check_state};
 use crate::step::{Schedule, scheduled};
 
 /// Parameters with their state. Those of one element lie side by side, so that a step fetches one
@@ -29,7 +29,9 @@ impl<R: Rule> Interleaved<R> {
         const { check_state::<R>() };
         rule.validate()?;
         schedule.validate()?;
-        let used: Vec<f32> = state_vectors(&rule).iter().map(|vector| vector.initial).collect();
+        let initial = rule.initial_state();
+        let used = (0..).zip(initial.as_ref()).filter(|(k, _)| rule.uses_state(*k));
+        let used: Vec<f32> = used.map(|(_, &value)| value).collect();
         let width = 1 + used.len();
         let mut memory = filled(0.0, params.len().saturating_mul(width))?;
         for (element, &parameter) in memory.chunks_exact_mut(width).zip(params) {
@@ -73,13 +75,11 @@ impl<R: Rule> Interleaved<R> {
             row_wise: false,
         };
         let mut copies = self.state.iter_mut();
-        let state = std::array::from_fn(|k| match self.rule.uses_state(k) {
-            true => {
-                copies.next().map_or_else(Column::default, |copies| Column::of_elements(copies))
-            }
-            false => Column::default(),
+        let state = std::array::from_fn(|k| {
+            let copies = if self.rule.uses_state(k) { copies.next() } else { None };
+            copies.map_or_else(Column::default, |values| Column { values, width: 1 })
         });
-        let columns = Columns { params: Column::of_elements(&mut self.params), state };
+        let columns = Columns { params: Column { values: &mut self.params, width: 1 }, state };
         let parts = threads(grads.len());
         TensorStep { update: &update, columns, grads, rows: None, first: 0 }.run_parts(parts);
         match self.width {

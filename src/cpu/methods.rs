@@ -11,7 +11,8 @@ macro_rules! optimizer_methods {
             /// # Errors
             /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
             pub fn with_schedule(mut self, schedule: crate::Schedule) -> Result<Self, CpuError> {
-                self.core.set_schedule(schedule)?;
+                schedule.validate()?;
+                self.core.schedule = schedule;
                 Ok(self)
             }
 
@@ -21,39 +22,39 @@ macro_rules! optimizer_methods {
             /// # Errors
             /// [`CpuError::Rule`] if `max_norm` is outside its domain.
             pub fn with_guard(mut self, guard: crate::GradientGuard) -> Result<Self, CpuError> {
-                self.core.set_guard(guard)?;
+                self.core.guarded = super::guarded::Guarded::new(guard)?;
                 Ok(self)
             }
 
             /// The learning-rate schedule.
             #[must_use]
             pub fn schedule(&self) -> &crate::Schedule {
-                self.core.schedule()
+                &self.core.schedule
             }
 
             /// The guard over the gradients.
             #[must_use]
             pub fn guard(&self) -> &crate::GradientGuard {
-                self.core.guarded.guard()
+                &self.core.guarded.guard
             }
 
             /// What the guard has seen since it was set or its report was cleared. Elements are counted
             /// over all gradients of a step, tensor after tensor.
             #[must_use]
             pub fn report(&self) -> crate::GuardReport {
-                self.core.guarded.report()
+                self.core.guarded.report
             }
 
             /// Empties the report.
             pub fn clear_report(&mut self) {
-                self.core.guarded.clear_report();
+                self.core.guarded.report = crate::GuardReport::default();
             }
 
             /// How many state vectors there are: those of [`Rule::STATE`] that a rule of this optimizer
             /// has.
             #[must_use]
             pub fn state_count(&self) -> usize {
-                self.core.state_count()
+                self.core.used.len()
             }
 
             /// How many steps have been taken, those that a guard skipped included, but not those that

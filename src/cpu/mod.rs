@@ -12,7 +12,6 @@ mod groups;
 mod guarded;
 #[cfg(feature = "linear")]
 mod interleaved;
-mod memory;
 mod methods;
 mod optimizer;
 mod row_gradients;

@@ -157,7 +157,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// If the rule has no such vector, as indexing an array does.
     #[must_use]
     pub fn state(&self, index: usize) -> &[f32] {
-        self.core.state(0, index)
+        &self.core.state[0][self.core.used[index]]
     }
 
     /// The same, to be written: for resuming from a saved state.
@@ -165,7 +165,7 @@ impl<R: Rule> CpuOptimizer<R> {
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.
     pub fn state_mut(&mut self, index: usize) -> &mut [f32] {
-        self.core.state_mut(0, index)
+        &mut self.core.state[0][self.core.used[index]]
     }
 
     /// How many parameters there are.

@@ -5,9 +5,9 @@ use crate::step::{NamedRows, RowsError};
 /// The rows that a step names, and the sum of the gradients of each; memory that is used again.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowGradients {
-    named: NamedRows,
+    pub(super) named: NamedRows,
     /// Row after row.
-    sums: Vec<f32>,
+    pub(super) sums: Vec<f32>,
 }
 
 impl RowGradients {
@@ -33,25 +33,5 @@ impl RowGradients {
             }
         }
         Ok(())
-    }
-
-    /// Checks that rows, if any are named, are as long as those of a row-wise optimizer.
-    pub(super) fn check_width(&self, width: usize) -> Result<(), RowsError> {
-        self.named.check_width(width)
-    }
-
-    /// Elements of a row; 0 without rows.
-    pub(super) fn width(&self) -> usize {
-        self.named.width
-    }
-
-    /// The rows, ascending, each once.
-    pub(super) fn rows(&self) -> &[u32] {
-        &self.named.rows
-    }
-
-    /// Their gradients, row after row.
-    pub(super) fn values(&self) -> &[f32] {
-        &self.sums
     }
 }

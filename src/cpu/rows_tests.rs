@@ -7,11 +7,19 @@ fn rule() -> Adagrad {
     Adagrad { learning_rate: 0.1, ..Adagrad::default() }
 }
 
+/// Runs a check for every rule; it gives whether rows can share the rule's state.
+macro_rules! for_row_wise {
+    (|$rule:ident| $check:expr) => {
+        let rules = AnyRule::examples().into_iter();
+        let tried = rules.filter(|any| with_rule!(*any, |$rule| $check)).count();
+        assert!(tried > 10, "{tried} rules");
+    };
+}
+
 /// Against a step over the whole table, whose rule leaves alone what has no gradient.
 fn agrees(rows: usize, width: usize, indices: &[u32]) {
-    let value = |index: usize| (index.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 7e3;
-    let start: Vec<f32> = (0..rows * width).map(value).collect();
-    let gradients: Vec<f32> = (0..indices.len() * width).map(|i| value(i + 99) - 4.0).collect();
+    let start = with_bad(rows * width, false);
+    let gradients = with_bad(99 + indices.len() * width, false).split_off(99);
     let (mut sparse, mut dense) = (start.clone(), start);
     let mut by_rows = CpuOptimizer::new(rule(), sparse.len()).unwrap();
     let mut whole = CpuOptimizer::new(rule(), sparse.len()).unwrap();
@@ -81,10 +89,7 @@ fn alike_is_own<R: Rule>(rule: R, width: usize) -> bool {
 #[test]
 fn rows_of_like_gradients_are_stepped_as_their_parameters_are() {
     for width in [1, 2, 64, 128] {
-        let rules = AnyRule::examples().into_iter();
-        let tried =
-            rules.filter(|rule| with_rule!(*rule, |rule| alike_is_own(rule, width))).count();
-        assert!(tried > 10, "{tried} rules");
+        for_row_wise!(|rule| alike_is_own(rule, width));
     }
 }
 
@@ -193,9 +198,7 @@ fn guarded_rows<R: Rule>(rule: R) -> bool {
 
 #[test]
 fn guarded_rows_are_stepped_as_a_table_of_their_sums() {
-    let rules = AnyRule::examples().into_iter();
-    let row_wise = rules.filter(|rule| with_rule!(*rule, |rule| guarded_rows(rule))).count();
-    assert!(row_wise > 10, "{row_wise} rules");
+    for_row_wise!(|rule| guarded_rows(rule));
 }
 
 /// A dense step of a row-wise optimizer against one that names every row.
@@ -220,9 +223,7 @@ fn dense_names_all<R: Rule>(rule: R) -> bool {
 
 #[test]
 fn a_dense_row_wise_step_is_one_that_names_every_row() {
-    let rules = AnyRule::examples().into_iter();
-    let tried = rules.filter(|rule| with_rule!(*rule, |rule| dense_names_all(rule))).count();
-    assert!(tried > 10, "{tried} rules");
+    for_row_wise!(|rule| dense_names_all(rule));
 }
 
 /// Norm 5 against 2.5 halves (3, NaN, 4) to (1.5, 2): their mean of squares over 3 elements is

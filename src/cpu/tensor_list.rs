@@ -30,7 +30,7 @@ impl<'a> Gradient<'a> {
             TensorGradient::Dense(values) => Some(Self { values, named: None }),
             TensorGradient::Rows { .. } => {
                 let named = &rows[tensor];
-                Some(Self { values: named.values(), named: Some(named) })
+                Some(Self { values: &named.sums, named: Some(named) })
             }
             TensorGradient::Missing => None,
         }
@@ -65,8 +65,6 @@ impl<R: Rule> TensorList<'_, '_, R> {
 
     /// The same, in about so many parts of about equal cost.
     fn run_parts(mut self, parts: usize) {
-        let costs = (0..self.grads.len()).map(|index| self.cost(index));
-        let cost: usize = costs.clone().sum();
         if parts <= 1 || self.grads.len() <= 1 {
             for index in 0..self.grads.len() {
                 if let Some(step) = self.tensor(index) {
@@ -75,6 +73,8 @@ impl<R: Rule> TensorList<'_, '_, R> {
             }
             return;
         }
+        let costs = (0..self.grads.len()).map(|index| self.cost(index));
+        let cost: usize = costs.clone().sum();
         // The border between two tensors that is nearest to the middle.
         let (mut border, mut left_cost) = (0, 0);
         for cost_here in costs.take(self.grads.len() - 1) {
@@ -96,18 +96,16 @@ impl<R: Rule> TensorList<'_, '_, R> {
         let (groups, groups_rest) = groups.split_at(border);
         let (grads, grads_rest) = grads.split_at(border);
         let (rows, rows_rest) = rows.split_at(border.min(rows.len()));
-        (
-            Self { updates, row_wise, groups, params, state, grads, rows },
-            Self {
-                updates,
-                row_wise,
-                groups: groups_rest,
-                params: params_rest,
-                state: state_rest,
-                grads: grads_rest,
-                rows: rows_rest,
-            },
-        )
+        let left = Self { updates, row_wise, groups, params, state, grads, rows };
+        let right = Self {
+            groups: groups_rest,
+            params: params_rest,
+            state: state_rest,
+            grads: grads_rest,
+            rows: rows_rest,
+            ..left
+        };
+        (left, right)
     }
 
     /// What the step of a tensor costs.
@@ -121,7 +119,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
     fn tensor(&mut self, index: usize) -> Option<TensorStep<'_, R>> {
         let Gradient { values: grads, named } =
             Gradient::new(&self.grads[index], index, self.rows)?;
-        let width = named.map_or(self.row_wise.unwrap_or(1), RowGradients::width);
+        let width = named.map_or(self.row_wise.unwrap_or(1), |rows| rows.named.width);
         let update = &self.updates[self.groups[index] as usize];
         let shared = |k| self.row_wise.is_some() && update.rule.can_share(k);
         let mut k = 0..;
@@ -130,7 +128,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
             Column { values, width }
         });
         let columns = Columns { params: Column { values: &mut *self.params[index], width }, state };
-        let rows = named.map(RowGradients::rows);
+        let rows = named.map(|rows| &*rows.named.rows);
         Some(TensorStep { update, columns, grads, rows, first: 0 })
     }
 }

@@ -94,15 +94,8 @@ impl<R: Rule> Divisible for TensorStep<'_, R> {
         let (left, right) = columns.split_at(border);
         let (left_grads, right_grads) = grads.split_at(middle * width);
         let (left_rows, right_rows) = rows.map(|rows| rows.split_at(middle)).unzip();
-        (
-            Self { update, columns: left, grads: left_grads, rows: left_rows, first },
-            Self {
-                update,
-                columns: right,
-                grads: right_grads,
-                rows: right_rows,
-                first: first + border,
-            },
-        )
+        let left = Self { update, columns: left, grads: left_grads, rows: left_rows, first };
+        let first = first + border;
+        (left, Self { update, columns: right, grads: right_grads, rows: right_rows, first })
     }
 }

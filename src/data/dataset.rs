@@ -22,7 +22,10 @@ pub enum DataError {
         target: usize,
     },
     /// A value that no sum survives.
-    #[error("row {row} holds NaN or infinity in {}", place(column))]
+    #[error(
+        "row {row} holds NaN or infinity in {}",
+        column.map_or("the target".to_owned(), |column| format!("column {column}"))
+    )]
     NotFinite {
         /// The row, counted from 0.
         row: usize,
@@ -57,6 +60,17 @@ pub enum DataError {
     },
 }
 
+/// Checks how many rows the features and the target have.
+pub(super) fn check_rows(rows: usize, target: usize) -> Result<(), DataError> {
+    if rows != target {
+        return Err(DataError::Rows { features: rows, target });
+    }
+    match rows == 0 || u32::try_from(rows).is_err() {
+        true => Err(DataError::RowCount { rows }),
+        false => Ok(()),
+    }
+}
+
 /// Rows in one piece: what both engines read.
 fn contiguous(features: Array2<f32>) -> Array2<f32> {
     if features.is_standard_layout() {
@@ -66,24 +80,13 @@ fn contiguous(features: Array2<f32>) -> Array2<f32> {
     }
 }
 
-/// A column, in words.
-fn place(column: &Option<usize>) -> String {
-    column.map_or_else(|| "the target".to_owned(), |column| format!("column {column}"))
-}
-
 impl Dataset {
     /// A dataset of `features`, rows by columns, and one `target` value a row.
     ///
     /// # Errors
     /// [`DataError`] if the row counts differ, there are no rows, or a value is not finite.
     pub fn new(features: Array2<f32>, target: Array1<f32>) -> Result<Self, DataError> {
-        let rows = features.nrows();
-        if rows != target.len() {
-            return Err(DataError::Rows { features: rows, target: target.len() });
-        }
-        if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(DataError::RowCount { rows });
-        }
+        check_rows(features.nrows(), target.len())?;
         let bad = |value: &f32| !value.is_finite();
         if let Some(((row, column), _)) = features.indexed_iter().find(|(_, v)| bad(v)) {
             return Err(DataError::NotFinite { row, column: Some(column) });
@@ -97,9 +100,7 @@ impl Dataset {
     /// Features whose targets are unknown, 0 here. Any value will do: a prediction from NaN is NaN.
     pub(crate) fn without_target(features: Array2<f32>) -> Result<Self, DataError> {
         let rows = features.nrows();
-        if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(DataError::RowCount { rows });
-        }
+        check_rows(rows, rows)?;
         Ok(Self { features: contiguous(features), target: Array1::zeros(rows) })
     }
 

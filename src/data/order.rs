@@ -36,17 +36,19 @@ pub fn initial_weights(count: usize, seed: u64) -> Vec<f32> {
 /// `0..rows`. Batches are consecutive runs of it.
 #[must_use]
 pub fn epoch_order(rows: u32, seed: u64, epoch: u32) -> Vec<u32> {
-    let mut order: Vec<u32> = (0..rows).collect();
-    order.shuffle(&mut generator(seed, FIRST_EPOCH_STREAM + u64::from(epoch)));
-    order
+    permutation(rows, seed, FIRST_EPOCH_STREAM + u64::from(epoch))
 }
 
 /// A permutation of `0..rows` to choose rows by that are held out of training: the first so many of
 /// it. No epoch visits rows in this order.
 #[must_use]
 pub fn split_order(rows: u32, seed: u64) -> Vec<u32> {
+    permutation(rows, seed, SPLIT_STREAM)
+}
+
+fn permutation(rows: u32, seed: u64, stream: u64) -> Vec<u32> {
     let mut order: Vec<u32> = (0..rows).collect();
-    order.shuffle(&mut generator(seed, SPLIT_STREAM));
+    order.shuffle(&mut generator(seed, stream));
     order
 }
 

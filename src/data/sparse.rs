@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, ArrayView1, Axis, Slice};
 
-use super::dataset::DataError;
+use super::dataset::{DataError, check_rows};
 
 /// A table of features of which only those that are not 0 are kept, row by row, with one target
 /// value for each row.
@@ -34,12 +34,7 @@ impl SparseDataset {
         target: Array1<f32>,
     ) -> Result<Self, DataError> {
         let rows = starts.len().saturating_sub(1);
-        if rows != target.len() {
-            return Err(DataError::Rows { features: rows, target: target.len() });
-        }
-        if rows == 0 || u32::try_from(rows).is_err() {
-            return Err(DataError::RowCount { rows });
-        }
+        check_rows(rows, target.len())?;
         let ascending = starts.is_sorted() && starts[0] == 0;
         if !ascending || starts[rows] != entries.len() || entries.len() != values.len() {
             return Err(DataError::Starts { entries: entries.len(), values: values.len() });

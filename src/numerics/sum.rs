@@ -14,11 +14,8 @@
 //!   The block sums of all of them, vector after vector, are one list, which is summed as above. For
 //!   one vector this is its own sum. A vector of no elements has no blocks and changes nothing.
 //!
-//! The square of the norm of a step's gradients is the sum of their squares over several vectors, in
-//! the order of the tensors. The gradients of the rows that a step names are one vector: each row
-//! once, in ascending order, side by side, with the sums of those that were named several times. A
-//! tensor without a gradient has no vector. Element numbers in a [`crate::GuardReport`] count over
-//! these vectors, side by side.
+//! The gradients of a step are such vectors, as [`crate::GradientGuard`] has it; element numbers in a
+//! [`crate::GuardReport`] count over them, side by side.
 //!
 //! A row's mean of squares has an order of its own, for its 32 partial sums: [`mean_square`].
 

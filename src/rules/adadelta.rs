@@ -1,37 +1,34 @@
 //! AdaDelta: steps as large as the last ones were, relative to the gradient (Zeiler, "ADADELTA: An
 //! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::hyper_parameters;
+use super::{Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// AdaDelta's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g` and averages `v`, `u`:
-///
-/// ```text
-/// v <- rho * v + (1 - rho) * g * g
-/// d  = sqrt(u + epsilon) / sqrt(v + epsilon) * g
-/// u <- rho * u + (1 - rho) * d * d
-/// x <- x - learning_rate * d
-/// ```
-///
-/// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct AdaDelta {
-    /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
-    pub learning_rate: f32,
-    /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
-    /// it is needed. Default 0.9.
-    pub rho: f64,
-    /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
-    /// subnormal. Default 1e-6. With 0 nothing ever moves.
-    pub epsilon: f32,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// AdaDelta's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g` and averages `v`, `u`:
+    ///
+    /// ```text
+    /// v <- rho * v + (1 - rho) * g * g
+    /// d  = sqrt(u + epsilon) / sqrt(v + epsilon) * g
+    /// u <- rho * u + (1 - rho) * d * d
+    /// x <- x - learning_rate * d
+    /// ```
+    ///
+    /// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
+    AdaDelta {
+        /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
+        learning_rate: f32 = 1.0, "what each step is multiplied by", Normal;
+        /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
+        /// it is needed. Default 0.9.
+        rho: f64 = 0.9, "how much of the running averages stays at each step", BelowOne;
+        /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
+        /// subnormal. Default 1e-6. With 0 nothing ever moves.
+        epsilon: f32 = 1e-6, "where the steps begin: the larger, the larger the first ones", Normal;
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adadelta.wgsl`.
@@ -56,18 +53,6 @@ pub struct AdaDeltaUniforms {
     pub padding_c: f32,
 }
 
-impl Default for AdaDelta {
-    fn default() -> Self {
-        Self {
-            learning_rate: 1.0,
-            rho: 0.9,
-            epsilon: 1e-6,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
-}
-
 impl AdaDelta {
     /// The defaults of `torch.optim.Adadelta`, which are ours.
     #[must_use]
@@ -89,27 +74,15 @@ impl AdaDelta {
 }
 
 impl Rule for AdaDelta {
-    const NAME: &'static str = "adadelta";
+    common_items!("adadelta");
+
     const STATE: &'static [&'static str] = &["square_average", "delta_average"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adadelta.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
-        number!(learning_rate, Normal, "what each step is multiplied by"),
-        number!(rho, BelowOne, "how much of the running averages stays at each step"),
-        number!(epsilon, Normal, "where the steps begin: the larger, the larger the first ones"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
-    ];
 
     type State<T: Real> = [T; 2];
     type Uniforms = AdaDeltaUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "steps as large as the last ones, without a learning rate to choose",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("steps as large as the last ones, without a learning rate to choose")]
     }
 
     fn examples() -> Vec<Self> {
@@ -123,18 +96,6 @@ impl Rule for AdaDelta {
     #[inline(always)]
     fn can_share(&self, index: usize) -> bool {
         index == 0 && !self.weight_decay.is_l2()
-    }
-
-    fn initial_state(&self) -> [f32; 2] {
-        [0.0; 2]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
     }
 
     fn uniforms_at(&self, _: u64, learning_rate: f64) -> AdaDeltaUniforms {
@@ -151,17 +112,19 @@ impl Rule for AdaDelta {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![("maximize", constant(self.maximize))];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants([], self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        specialize!(self, pass:
-            [weight_decay: WeightDecay::None, maximize: false],
-            [weight_decay: WeightDecay::L2(0.0), maximize: false],
-            else []
+        specialize!(
+            self,
+            pass,
+            [
+                [weight_decay: WeightDecay::None, maximize: false],
+                [weight_decay: WeightDecay::L2(0.0), maximize: false],
+                []
+            ]
         );
     }
 
@@ -174,33 +137,30 @@ impl Rule for AdaDelta {
         square: impl Square<T>,
         state: &mut [T; 2],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
         let rho = T::of(hyper.rho);
         let share = T::of(hyper.share);
         let epsilon = T::of(hyper.epsilon);
         let [v, u] = state;
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *v = rho * *v + share * square.of(g);
         let delta = (*u + epsilon).sqrt() / (*v + epsilon).sqrt() * g;
         *u = rho * *u + share * (delta * delta);
-        x - learning_rate * delta
+        x - T::of(hyper.learning_rate) * delta
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
     /// v = 0.75 * 0 + 0.25 * 4^2 = 4, d = sqrt(0.75 + 0.25) / sqrt(4 + 0.25) * 4, and
     /// u = 0.75 * 0.75 + 0.25 * d^2.
     #[test]
     fn by_hand() {
         let rule = AdaDelta { learning_rate: 0.5, rho: 0.75, epsilon: 0.25, ..AdaDelta::default() };
-        let mut state = [0.0, 0.75];
-        let x = rule.update(&rule.uniforms(1), 1.0, 4.0, OwnSquare, &mut state);
+        let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.75]);
         let delta = 1.0 / 4.25_f64.sqrt() * 4.0;
         assert_eq!((x, state), (1.0 - 0.5 * delta, [4.0, 0.5625 + 0.25 * (delta * delta)]));
     }

@@ -2,39 +2,37 @@
 //! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
-use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::hyper_parameters;
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// Adagrad's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g` and accumulator `s`:
-///
-/// ```text
-/// s <- s + g * g
-/// x <- x - learning_rate * g / sqrt(s + epsilon)
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adagrad {
-    /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
-    /// not subnormal, since some devices take such numbers for 0. Default 0.01.
-    pub learning_rate: f32,
-    /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
-    /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
-    /// becomes NaN, as 0 / 0 does.
-    pub epsilon: f32,
-    /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
-    pub epsilon_placement: EpsilonPlacement,
-    /// The accumulator before the first step; finite, at least 0. Default 0.
-    pub initial_accumulator: f32,
-    /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
-    /// finite, at least 0. Default 0.
-    pub learning_rate_decay: f32,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// Adagrad's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g` and accumulator `s`:
+    ///
+    /// ```text
+    /// s <- s + g * g
+    /// x <- x - learning_rate * g / sqrt(s + epsilon)
+    /// ```
+    Adagrad {
+        /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
+        /// not subnormal, since some devices take such numbers for 0. Default 0.01.
+        learning_rate: f32 = 0.01, "the step size before it is divided by the root", Normal;
+        /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
+        /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
+        /// becomes NaN, as 0 / 0 does.
+        epsilon: f32 = 1e-6, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
+        epsilon_placement: EpsilonPlacement = EpsilonPlacement::InsideRoot,
+            "where epsilon is added";
+        /// The accumulator before the first step; finite, at least 0. Default 0.
+        initial_accumulator: f32 = 0.0, "the accumulator before the first step", Normal;
+        /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
+        /// finite, at least 0. Default 0.
+        learning_rate_decay: f32 = 0.0, "step t uses rate / (1 + (t - 1) * this)", AtLeastZero;
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adagrad.wgsl`.
@@ -49,20 +47,6 @@ pub struct AdagradUniforms {
     pub weight_decay: f32,
     /// Fills the struct to 16 bytes.
     pub padding: f32,
-}
-
-impl Default for Adagrad {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.01,
-            epsilon: 1e-6,
-            epsilon_placement: EpsilonPlacement::InsideRoot,
-            initial_accumulator: 0.0,
-            learning_rate_decay: 0.0,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl Adagrad {
@@ -96,30 +80,15 @@ impl Adagrad {
 }
 
 impl Rule for Adagrad {
-    const NAME: &'static str = "adagrad";
-    const STATE: &'static [&'static str] = &["accumulator"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adagrad.wgsl");
+    common_items!("adagrad");
 
-    const SETTINGS: &'static [Setting<Self>] = &[
-        number!(learning_rate, Normal, "the step size before it is divided by the root"),
-        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        epsilon_placement!(),
-        number!(initial_accumulator, Normal, "the accumulator before the first step"),
-        number!(learning_rate_decay, AtLeastZero, "step t uses rate / (1 + (t - 1) * this)"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
-    ];
+    const STATE: &'static [&'static str] = &["accumulator"];
 
     type State<T: Real> = [T; 1];
     type Uniforms = AdagradUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "learning rates of their own, by the sum of squared gradients",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("learning rates of their own, by the sum of squared gradients")]
     }
 
     fn examples() -> Vec<Self> {
@@ -144,14 +113,6 @@ impl Rule for Adagrad {
         [self.initial_accumulator]
     }
 
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> AdagradUniforms {
         let steps_before = step.saturating_sub(1) as f64;
         let rate = learning_rate / (1.0 + steps_before * f64::from(self.learning_rate_decay));
@@ -164,21 +125,21 @@ impl Rule for Adagrad {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![
-            ("epsilon_outside_root", constant(self.epsilon_placement.is_outside())),
-            ("maximize", constant(self.maximize)),
-        ];
-        constants.extend(self.weight_decay.constants());
-        constants
+        let outside = self.epsilon_placement as u8;
+        constants([("epsilon_outside_root", outside)], self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         use EpsilonPlacement::{InsideRoot, OutsideRoot};
-        specialize!(self, pass:
-            [epsilon_placement: InsideRoot, weight_decay: WeightDecay::None, maximize: false],
-            [epsilon_placement: OutsideRoot, weight_decay: WeightDecay::None, maximize: false],
-            else []
+        specialize!(
+            self,
+            pass,
+            [
+                [epsilon_placement: InsideRoot, weight_decay: WeightDecay::None, maximize: false],
+                [epsilon_placement: OutsideRoot, weight_decay: WeightDecay::None, maximize: false],
+                []
+            ]
         );
     }
 
@@ -191,71 +152,32 @@ impl Rule for Adagrad {
         square: impl Square<T>,
         [s]: &mut [T; 1],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
         let epsilon = T::of(hyper.epsilon);
-        let weight_decay = T::of(hyper.weight_decay);
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *s = *s + square.of(g);
         let root = self.epsilon_placement.root(*s, epsilon);
-        x - learning_rate * g / root
+        x - T::of(hyper.learning_rate) * g / root
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
-
-    fn step(rule: &Adagrad, number: u64, x: f64, g: f64, s: f64) -> (f64, f64) {
-        let mut state = [s];
-        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
-        (x, state[0])
-    }
+    use crate::rules::stepped as step;
 
     /// One step by hand: s = 0 + 3^2 = 9, x = 1 - 0.5 * 3 / sqrt(9 + 16) = 0.7.
     #[test]
     fn epsilon_inside_the_root() {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 16.0, ..Adagrad::default() };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.7, 9.0));
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]), (0.7, [9.0]));
     }
 
     /// x = 1 - 0.5 * 3 / (sqrt(9) + 1) = 0.625.
     #[test]
     fn epsilon_outside_the_root() {
         let rule = Adagrad { learning_rate: 0.5, epsilon: 1.0, ..Adagrad::pytorch() };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (0.625, 9.0));
-    }
-
-    /// L2 of 0.5 makes g = 1 + 0.5 * 4 = 3 in the accumulator as well as in the numerator.
-    #[test]
-    fn l2_reaches_numerator_and_accumulator_alike() {
-        let rule = Adagrad {
-            learning_rate: 0.5,
-            epsilon: 16.0,
-            weight_decay: WeightDecay::L2(0.5),
-            ..Adagrad::default()
-        };
-        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (4.0 - 0.5 * 3.0 / 5.0, 9.0));
-    }
-
-    /// Decoupled decay of 0.5 at learning rate 0.5 first shrinks x = 4 to 3, and leaves s alone.
-    #[test]
-    fn decoupled_decay_passes_the_accumulator_by() {
-        let rule = Adagrad {
-            learning_rate: 0.5,
-            epsilon: 16.0,
-            weight_decay: WeightDecay::Decoupled(0.5),
-            ..Adagrad::default()
-        };
-        assert_eq!(step(&rule, 1, 4.0, 3.0, 0.0), (3.0 - 0.5 * 3.0 / 5.0, 9.0));
-    }
-
-    #[test]
-    fn maximize_turns_the_sign_of_the_update_only() {
-        let rule =
-            Adagrad { learning_rate: 0.5, epsilon: 16.0, maximize: true, ..Adagrad::default() };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0), (1.3, 9.0));
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]), (0.625, [9.0]));
     }
 
     /// The first step is not decayed: 0.5, then 0.5 / 1.25, then 0.5 / 1.5.
@@ -267,29 +189,8 @@ mod tests {
     }
 
     #[test]
-    fn hyper_parameters_outside_their_domain_are_named() {
-        let base = Adagrad::default();
-        let wrong = [
-            ("learning_rate", Adagrad { learning_rate: f32::NAN, ..base }),
-            ("learning_rate", Adagrad { learning_rate: -0.1, ..base }),
-            ("epsilon", Adagrad { epsilon: f32::INFINITY, ..base }),
-            ("epsilon", Adagrad { epsilon: 1e-40, ..base }),
-            ("learning_rate", Adagrad { learning_rate: 1e-40, ..base }),
-            ("initial_accumulator", Adagrad { initial_accumulator: 1e-40, ..base }),
-            ("weight_decay", Adagrad { weight_decay: WeightDecay::L2(1e-40), ..base }),
-            ("initial_accumulator", Adagrad { initial_accumulator: -1.0, ..base }),
-            ("learning_rate_decay", Adagrad { learning_rate_decay: f32::NAN, ..base }),
-            ("weight_decay", Adagrad { weight_decay: WeightDecay::L2(-1.0), ..base }),
-            ("weight_decay", Adagrad { weight_decay: WeightDecay::Decoupled(f32::NAN), ..base }),
-        ];
-        for (name, rule) in wrong {
-            let message = rule.validate().unwrap_err().to_string();
-            assert!(message.starts_with(name), "{message}");
-        }
-        for preset in
-            [base, Adagrad::pytorch(), Adagrad::optax(0.1), Adagrad::keras(), Adagrad::mxnet()]
-        {
-            assert_eq!(preset.validate(), Ok(()));
-        }
+    fn the_defaults_of_other_frameworks_are_valid() {
+        let all = [Adagrad::pytorch(), Adagrad::optax(0.1), Adagrad::keras(), Adagrad::mxnet()];
+        assert!(all.iter().all(|rule| rule.validate().is_ok()));
     }
 }

@@ -3,57 +3,45 @@
 //! (Reddi, Kale and Kumar, "On the Convergence of Adam and Beyond", arXiv:1904.09237). WGSL twin:
 //! `shaders/rules/adam.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::hyper_parameters;
+use super::{EpsilonScale, Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
-///
-/// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
-///
-/// ```text
-/// m <- beta1 * m + (1 - beta1) * g
-/// v <- beta2 * v + (1 - beta2) * g * g
-/// w <- max(w, v)                               with amsgrad; else w = v
-/// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
-///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
-/// ```
-///
-/// The corrections are the same for all elements, so that what is computed is
-/// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
-/// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
-/// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
-/// AMSGrad also takes the maximum of the corrected averages, and is another rule.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Adam {
-    /// The step size; finite, at least 0, not subnormal. Default 0.001.
-    pub learning_rate: f32,
-    /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
-    /// since 1 minus it is needed. Default 0.9.
-    pub beta1: f64,
-    /// The same for the average of squares. Default 0.999.
-    pub beta2: f64,
-    /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
-    pub epsilon: f32,
-    /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
-    pub epsilon_scale: EpsilonScale,
-    /// Divide by the largest average of squares so far. Default false.
-    pub amsgrad: bool,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
-}
-
-/// What Adam's epsilon is added to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum EpsilonScale {
-    /// The root of the corrected average, as the paper's algorithm, PyTorch and optax have it.
-    #[default]
-    Corrected,
-    /// The root of the average itself, "epsilon hat" in the paper's section 2, as Keras has it.
-    Uncorrected,
+hyper_parameters! {
+    /// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
+    ///
+    /// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
+    ///
+    /// ```text
+    /// m <- beta1 * m + (1 - beta1) * g
+    /// v <- beta2 * v + (1 - beta2) * g * g
+    /// w <- max(w, v)                               with amsgrad; else w = v
+    /// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
+    ///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
+    /// ```
+    ///
+    /// The corrections are the same for all elements, so that what is computed is
+    /// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
+    /// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
+    /// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
+    /// AMSGrad also takes the maximum of the corrected averages, and is another rule.
+    Adam {
+        /// The step size; finite, at least 0, not subnormal. Default 0.001.
+        learning_rate: f32 = 0.001, "the step size", Normal;
+        /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
+        /// since 1 minus it is needed. Default 0.9.
+        beta1: f64 = 0.9, "how much of the gradient's running average stays", BelowOne;
+        /// The same for the average of squares. Default 0.999.
+        beta2: f64 = 0.999, "how much of the running average of its square stays", BelowOne;
+        /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
+        epsilon: f32 = 1e-8, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
+        epsilon_scale: EpsilonScale = EpsilonScale::Corrected,
+            "what epsilon is added to: the root of the corrected average, or not";
+        /// Divide by the largest average of squares so far. Default false.
+        amsgrad: bool = false, "divide by the largest average of squares so far";
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/adam.wgsl`.
@@ -76,21 +64,6 @@ pub struct AdamUniforms {
     pub epsilon: f32,
     /// Fills the struct to 32 bytes.
     pub padding: f32,
-}
-
-impl Default for Adam {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.001,
-            beta1: 0.9,
-            beta2: 0.999,
-            epsilon: 1e-8,
-            epsilon_scale: EpsilonScale::Corrected,
-            amsgrad: false,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl Adam {
@@ -133,42 +106,22 @@ impl Adam {
 }
 
 impl Rule for Adam {
-    const NAME: &'static str = "adam";
+    common_items!("adam");
+
     const STATE: &'static [&'static str] =
         &["gradient_average", "square_average", "largest_square_average"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/adam.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
-        number!(learning_rate, Normal, "the step size"),
-        number!(beta1, BelowOne, "how much of the gradient's running average stays"),
-        number!(beta2, BelowOne, "how much of the running average of its square stays"),
-        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        Setting {
-            name: "epsilon_scale",
-            help: "what epsilon is added to: the root of the corrected average, or not",
-            kind: super::SettingKind::Choice(&["corrected", "uncorrected"]),
-            get: |rule| constant(rule.epsilon_scale == EpsilonScale::Uncorrected),
-            set: |rule, value| {
-                rule.epsilon_scale =
-                    if value == 0.0 { EpsilonScale::Corrected } else { EpsilonScale::Uncorrected };
-            },
-        },
-        flag!(amsgrad, "divide by the largest average of squares so far"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
-    ];
 
     type State<T: Real> = [T; 3];
     type Uniforms = AdamUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        let adam = Preset {
-            name: Self::NAME,
-            about: "momentum over the root of a running average of squares, corrected for its start",
-            rule: Self::default(),
-        };
-        let about = "Adam with decoupled weight decay";
-        vec![adam, Preset { name: "adamw", about, rule: Self::adamw() }]
+        let about =
+            "momentum over the root of a running average of squares, corrected for its start";
+        let adamw = "Adam with decoupled weight decay";
+        vec![
+            Preset::defaults(about),
+            Preset { name: "adamw", about: adamw, rule: Self::adamw() },
+        ]
     }
 
     fn examples() -> Vec<Self> {
@@ -194,18 +147,6 @@ impl Rule for Adam {
         index > 0 && !self.weight_decay.is_l2()
     }
 
-    fn initial_state(&self) -> [f32; 3] {
-        [0.0; 3]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> AdamUniforms {
         let correction1 = 1.0 - power(self.beta1, step.max(1));
         let root2 = (1.0 - power(self.beta2, step.max(1))).sqrt();
@@ -226,25 +167,23 @@ impl Rule for Adam {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants =
-            vec![("amsgrad", constant(self.amsgrad)), ("maximize", constant(self.maximize))];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants([("amsgrad", self.amsgrad.into())], self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         use WeightDecay::{Decoupled, L2, None};
-        specialize!(self, pass:
-            [amsgrad: false, maximize: false, weight_decay: None],
-            [amsgrad: false, maximize: false, weight_decay: L2(0.0)],
-            [amsgrad: false, maximize: false, weight_decay: Decoupled(0.0)],
-            // Weight decay is a choice between values where it is not literal.
-            [amsgrad: false, maximize: true],
-            [amsgrad: true, maximize: false, weight_decay: None],
-            [amsgrad: true, maximize: false, weight_decay: L2(0.0)],
-            [amsgrad: true, maximize: false, weight_decay: Decoupled(0.0)],
-            else [amsgrad: true, maximize: true]
+        specialize!(
+            self,
+            pass,
+            [[amsgrad: false], [amsgrad: true]],
+            [
+                [maximize: false, weight_decay: None],
+                [maximize: false, weight_decay: L2(0.0)],
+                [maximize: false, weight_decay: Decoupled(0.0)],
+                // Weight decay is a choice between values where it is not literal.
+                [maximize: true]
+            ]
         );
     }
 
@@ -257,11 +196,9 @@ impl Rule for Adam {
         square: impl Square<T>,
         state: &mut [T; 3],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
         let [m, v, largest_so_far] = state;
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *m = T::of(hyper.beta1) * *m + T::of(hyper.share1) * g;
         *v = T::of(hyper.beta2) * *v + T::of(hyper.share2) * square.of(g);
         let mut largest = *v;
@@ -269,7 +206,7 @@ impl Rule for Adam {
             largest = largest_so_far.maximum(*v);
             *largest_so_far = largest;
         }
-        x - learning_rate * *m / (largest.sqrt() + T::of(hyper.epsilon))
+        x - T::of(hyper.learning_rate) * *m / (largest.sqrt() + T::of(hyper.epsilon))
     }
 }
 
@@ -289,33 +226,20 @@ fn power(base: f64, exponent: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
-    const RULE: Adam = Adam {
-        learning_rate: 0.5,
-        beta1: 0.5,
-        beta2: 0.75,
-        epsilon: 1.0,
-        epsilon_scale: EpsilonScale::Corrected,
-        amsgrad: false,
-        weight_decay: WeightDecay::None,
-        maximize: false,
-    };
-
-    fn step(rule: &Adam, number: u64, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
-        let mut state = state;
-        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
-        (x, state)
+    fn rule() -> Adam {
+        Adam { learning_rate: 0.5, beta1: 0.5, beta2: 0.75, epsilon: 1.0, ..Adam::default() }
     }
 
     /// m = 0.5 * 4 = 2, v = 0.25 * 16 = 4; corrected 4 and 16, so x = 1 - 0.5 * 4 / (4 + 1); with
     /// epsilon uncorrected, by hand: 0.5 * 0.5 / 0.5 * 2 / (2 + 1).
     #[test]
     fn the_first_step_is_corrected() {
-        let (x, state) = step(&RULE, 1, 1.0, 4.0, [0.0; 3]);
+        let (x, state) = step(&rule(), 1, 1.0, 4.0, [0.0; 3]);
         assert_eq!((x, state), (0.6, [2.0, 4.0, 0.0]));
-        assert_eq!(RULE.state_names(), ["gradient_average", "square_average"]);
-        let rule = Adam { epsilon_scale: EpsilonScale::Uncorrected, ..RULE };
+        assert_eq!(rule().state_names(), ["gradient_average", "square_average"]);
+        let rule = Adam { epsilon_scale: EpsilonScale::Uncorrected, ..rule() };
         assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]).0, 1.0 - 1.0 / 3.0);
     }
 
@@ -323,7 +247,7 @@ mod tests {
     #[test]
     fn corrections_are_rounded_once() {
         let root = (37.0_f64 / 64.0).sqrt();
-        let uniforms = RULE.uniforms(3);
+        let uniforms = rule().uniforms(3);
         assert_eq!(uniforms.learning_rate, (0.5 * root / 0.875) as f32);
         assert_eq!(uniforms.epsilon, root as f32);
         // What PyTorch computes in double precision, rounded: not 1 minus the rounded beta.
@@ -334,20 +258,11 @@ mod tests {
     /// A smaller average leaves the largest as it is, and the denominator with it.
     #[test]
     fn amsgrad_keeps_the_largest_average() {
-        let rule = Adam { amsgrad: true, ..RULE };
+        let rule = Adam { amsgrad: true, ..rule() };
         assert_eq!(rule.state_names().len(), 3);
         let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.0, 16.0]);
         // rate = 0.5 * 0.5 / 0.5, epsilon 0.5: 0.5 * 2 / (4 + 0.5).
         assert_eq!((x, state), (1.0 - 1.0 / 4.5, [2.0, 4.0, 16.0]));
         assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0; 3]), (0.6, [2.0, 4.0, 4.0]));
-    }
-
-    /// AdamW shrinks x by learning rate times coefficient: 4 - 0.25 * 4 = 3.
-    #[test]
-    fn decoupled_decay_passes_the_averages_by() {
-        let rule = Adam { weight_decay: WeightDecay::Decoupled(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 4.0, [0.0; 3]), (2.6, [2.0, 4.0, 0.0]));
-        let rule = Adam { weight_decay: WeightDecay::L2(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 2.0, [0.0; 3]).1, [2.0, 4.0, 0.0]);
     }
 }

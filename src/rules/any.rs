@@ -85,15 +85,8 @@ macro_rules! rules {
         /// `with_rule!(any, |rule| expression)`.
         ///
         /// The expression is compiled once for each rule, with `rule` of that rule's type, and must
-        /// have one type for all of them. A reference to an `AnyRule` gives one to the rule.
-        ///
-        /// ```
-        /// use wgpu_optim::{AnyRule, Rule, with_rule};
-        ///
-        /// let any = AnyRule::named("adam")?;
-        /// assert_eq!(with_rule!(any, |rule| rule.state_names().len()), 2);
-        /// # Ok::<(), wgpu_optim::rules::UnknownRule>(())
-        /// ```
+        /// have one type for all of them. A reference to an `AnyRule` gives one to the rule. There is an
+        /// example at [`AnyRule`].
         #[macro_export]
         macro_rules! with_rule {
             ($d any:expr, |$d rule:ident| $d body:expr) => {

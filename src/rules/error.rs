@@ -62,32 +62,23 @@ pub enum RuleError {
 
 /// Checks that `value` is finite and at least 0.
 pub(crate) fn at_least_zero(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_finite() && value >= 0.0 {
-        Ok(())
-    } else {
-        Err(RuleError::NotFiniteOrNegative { parameter, value })
-    }
+    let fits = value.is_finite() && value >= 0.0;
+    fits.then_some(()).ok_or(RuleError::NotFiniteOrNegative { parameter, value })
 }
 
 /// Checks that `value` is finite and above 0.
 pub(crate) fn above_zero(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_finite() && value > 0.0 {
-        Ok(())
-    } else {
-        Err(RuleError::NotFiniteOrNotPositive { parameter, value })
-    }
+    let fits = value.is_finite() && value > 0.0;
+    fits.then_some(()).ok_or(RuleError::NotFiniteOrNotPositive { parameter, value })
 }
 
 /// Checks that `value` is not one of the numbers between 0 and the smallest normal one.
 pub(crate) fn not_subnormal(parameter: &'static str, value: f32) -> Result<(), RuleError> {
-    if value.is_subnormal() { Err(RuleError::Subnormal { parameter, value }) } else { Ok(()) }
+    (!value.is_subnormal()).then_some(()).ok_or(RuleError::Subnormal { parameter, value })
 }
 
 /// Checks that `value` is at least 0 and below 1, as an f32 too.
 pub(crate) fn below_one(parameter: &'static str, value: f64) -> Result<(), RuleError> {
-    if value >= 0.0 && (value as f32) < 1.0 {
-        Ok(())
-    } else {
-        Err(RuleError::NotBelowOne { parameter, value })
-    }
+    let fits = value >= 0.0 && (value as f32) < 1.0;
+    fits.then_some(()).ok_or(RuleError::NotBelowOne { parameter, value })
 }

@@ -13,7 +13,7 @@ mod square;
 
 pub use any::{RuleOption, UnknownRule};
 pub use error::RuleError;
-pub use options::{EpsilonPlacement, WeightDecay};
+pub use options::{EpsilonPlacement, EpsilonScale, WeightDecay};
 pub use setting::{Domain, Setting, SettingError, SettingKind, set, setting};
 pub use square::{MeanSquare, OwnSquare, Square};
 
@@ -89,7 +89,9 @@ pub trait Rule: Copy + std::fmt::Debug + PartialEq + Send + Sync + 'static {
     }
 
     /// The value that every element of each state vector starts from.
-    fn initial_state(&self) -> Self::State<f32>;
+    fn initial_state(&self) -> Self::State<f32> {
+        Self::State::from_fn(|_| 0.0)
+    }
 
     /// The base learning rate.
     fn learning_rate(&self) -> f32;
@@ -164,19 +166,6 @@ impl<T: Copy + std::fmt::Debug, const N: usize> StateElement<T> for [T; N] {
     }
 }
 
-/// The state vectors that `rule` has, in order, each with its number, its first value, and whether a
-/// row shares it in a row-wise optimizer.
-pub(crate) fn state_vectors<R: Rule>(rule: &R) -> Vec<StateVector> {
-    let initial = rule.initial_state();
-    let all = initial.as_ref().iter().enumerate().filter(|(k, _)| rule.uses_state(*k));
-    all.map(|(k, &value)| StateVector {
-        name: R::STATE[k],
-        initial: value,
-        shared: rule.can_share(k),
-    })
-    .collect()
-}
-
 /// One of a rule's state vectors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct StateVector {
@@ -189,7 +178,7 @@ pub(crate) struct StateVector {
 
 /// Whether a row can share something of the rule's state.
 pub(crate) fn check_row_wise<R: Rule>(rule: &R) -> Result<(), RuleError> {
-    match state_vectors(rule).iter().any(|vector| vector.shared) {
+    match (0..R::STATE.len()).any(|k| rule.uses_state(k) && rule.can_share(k)) {
         true => Ok(()),
         false => Err(RuleError::NotRowWise { rule: R::NAME }),
     }
@@ -201,6 +190,18 @@ pub(crate) const fn check_state<R: Rule>() {
     assert!(R::STATE.len() <= MAX_STATE);
 }
 
+/// For tests by hand: parameter and state after step `number`.
+#[cfg(test)]
+pub(crate) fn stepped<R: Rule<State<f64> = [f64; N]>, const N: usize>(
+    rule: &R,
+    number: u64,
+    x: f64,
+    gradient: f64,
+    mut state: [f64; N],
+) -> (f64, [f64; N]) {
+    (rule.update(&rule.uniforms(number), x, gradient, OwnSquare, &mut state), state)
+}
+
 /// A rule under a name that users know.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Preset<R> {
@@ -210,6 +211,30 @@ pub struct Preset<R> {
     pub about: &'static str,
     /// The rule with PyTorch's defaults, or its textbook's.
     pub rule: R,
+}
+
+impl<R: Rule + Default> Preset<R> {
+    /// The rule's defaults, under its own name.
+    pub(crate) fn defaults(about: &'static str) -> Self {
+        Self { name: R::NAME, about, rule: R::default() }
+    }
+}
+
+/// What follows from a rule's name and its hyper-parameters.
+macro_rules! common_items {
+    ($name:literal) => {
+        const NAME: &'static str = $name;
+        const SHADER: &'static str = include_str!(concat!("../../shaders/rules/", $name, ".wgsl"));
+        const SETTINGS: &'static [Setting<Self>] = Self::HYPER_PARAMETERS;
+
+        fn learning_rate(&self) -> f32 {
+            self.learning_rate
+        }
+
+        fn set_learning_rate(&mut self, learning_rate: f32) {
+            self.learning_rate = learning_rate;
+        }
+    };
 }
 
 // The list: a rule is added by one line here, beside its two files.

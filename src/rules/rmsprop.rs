@@ -3,51 +3,49 @@
 //! and with momentum as Graves, "Generating Sequences With Recurrent Neural Networks",
 //! arXiv:1308.0850, has it. WGSL twin: `shaders/rules/rmsprop.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
-use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::hyper_parameters;
+use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// RMSProp's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g` and averages `v` and, if centred, `a`:
-///
-/// ```text
-/// v <- smoothing * v + (1 - smoothing) * g * g
-/// a <- smoothing * a + (1 - smoothing) * g             if centred
-/// d  = max(v - a * a, 0)                               v if not centred
-/// x <- x - learning_rate * g / (sqrt(d) + epsilon)     or sqrt(d + epsilon)
-/// ```
-///
-/// With momentum, buffer `b`:
-///
-/// ```text
-/// b <- momentum * b + g / (sqrt(d) + epsilon)
-/// x <- x - learning_rate * b
-/// ```
-///
-/// This is `torch.optim.RMSprop`, but for `max`: rounding may leave `v - a * a` below 0, which is
-/// NaN there. optax and Keras keep the learning rate in the buffer, which is the same as long as
-/// the rate does not change.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RmsProp {
-    /// The step size before it is divided; finite, at least 0, not subnormal. Default 0.01.
-    pub learning_rate: f32,
-    /// How much of the averages stays: PyTorch's `alpha`, optax's `decay`, Keras' `rho`; at least
-    /// 0 and below 1. In double precision, since 1 minus it is needed. Default 0.99.
-    pub smoothing: f64,
-    /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
-    pub epsilon: f32,
-    /// Where epsilon is added. Default [`EpsilonPlacement::OutsideRoot`].
-    pub epsilon_placement: EpsilonPlacement,
-    /// Divide by an estimate of the gradient's deviation rather than of its size. Default false.
-    pub centered: bool,
-    /// How much of the buffer stays; finite, at least 0, not subnormal. Default 0: no buffer.
-    pub momentum: f32,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// RMSProp's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g` and averages `v` and, if centred, `a`:
+    ///
+    /// ```text
+    /// v <- smoothing * v + (1 - smoothing) * g * g
+    /// a <- smoothing * a + (1 - smoothing) * g             if centred
+    /// d  = max(v - a * a, 0)                               v if not centred
+    /// x <- x - learning_rate * g / (sqrt(d) + epsilon)     or sqrt(d + epsilon)
+    /// ```
+    ///
+    /// With momentum, buffer `b`:
+    ///
+    /// ```text
+    /// b <- momentum * b + g / (sqrt(d) + epsilon)
+    /// x <- x - learning_rate * b
+    /// ```
+    ///
+    /// This is `torch.optim.RMSprop`, but for `max`: rounding may leave `v - a * a` below 0, which is
+    /// NaN there. optax and Keras keep the learning rate in the buffer, which is the same as long as
+    /// the rate does not change.
+    RmsProp {
+        /// The step size before it is divided; finite, at least 0, not subnormal. Default 0.01.
+        learning_rate: f32 = 0.01, "the step size before it is divided by the root", Normal;
+        /// How much of the averages stays: PyTorch's `alpha`, optax's `decay`, Keras' `rho`; at least
+        /// 0 and below 1. In double precision, since 1 minus it is needed. Default 0.99.
+        smoothing: f64 = 0.99, "how much of the running averages stays at each step", BelowOne;
+        /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
+        epsilon: f32 = 1e-8, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// Where epsilon is added. Default [`EpsilonPlacement::OutsideRoot`].
+        epsilon_placement: EpsilonPlacement = EpsilonPlacement::OutsideRoot,
+            "where epsilon is added";
+        /// Divide by an estimate of the gradient's deviation rather than of its size. Default false.
+        centered: bool = false, "divide by the gradient's deviation rather than by its size";
+        /// How much of the buffer stays; finite, at least 0, not subnormal. Default 0: no buffer.
+        momentum: f32 = 0.0, "how much of the last steps' direction stays", Normal;
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/rmsprop.wgsl`.
@@ -70,21 +68,6 @@ pub struct RmsPropUniforms {
     pub padding_a: f32,
     /// The same.
     pub padding_b: f32,
-}
-
-impl Default for RmsProp {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.01,
-            smoothing: 0.99,
-            epsilon: 1e-8,
-            epsilon_placement: EpsilonPlacement::OutsideRoot,
-            centered: false,
-            momentum: 0.0,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl RmsProp {
@@ -112,50 +95,19 @@ impl RmsProp {
     fn has_momentum(&self) -> bool {
         self.momentum != 0.0
     }
-
-    /// Runs a pass over a rule whose place of epsilon and state vectors the compiler knows.
-    #[inline(always)]
-    fn by_state<P: RulePass<Self>>(self, pass: P) {
-        use EpsilonPlacement::{InsideRoot, OutsideRoot};
-        specialize!(self, pass:
-            [epsilon_placement: InsideRoot, centered: false, momentum: 0.0],
-            [epsilon_placement: InsideRoot, centered: false, momentum: 1.0],
-            [epsilon_placement: InsideRoot, centered: true, momentum: 0.0],
-            [epsilon_placement: InsideRoot, centered: true, momentum: 1.0],
-            [epsilon_placement: OutsideRoot, centered: false, momentum: 0.0],
-            [epsilon_placement: OutsideRoot, centered: false, momentum: 1.0],
-            [epsilon_placement: OutsideRoot, centered: true, momentum: 0.0],
-            else [epsilon_placement: OutsideRoot, centered: true, momentum: 1.0]
-        );
-    }
 }
 
 impl Rule for RmsProp {
-    const NAME: &'static str = "rmsprop";
+    common_items!("rmsprop");
+
     const STATE: &'static [&'static str] =
         &["square_average", "gradient_average", "momentum_buffer"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/rmsprop.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
-        number!(learning_rate, Normal, "the step size before it is divided by the root"),
-        number!(smoothing, BelowOne, "how much of the running averages stays at each step"),
-        number!(epsilon, Normal, "keeps the quotient finite where no gradient has been seen"),
-        epsilon_placement!(),
-        flag!(centered, "divide by the gradient's deviation rather than by its size"),
-        number!(momentum, Normal, "how much of the last steps' direction stays"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
-    ];
 
     type State<T: Real> = [T; 3];
     type Uniforms = RmsPropUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "the gradient over a running average of its size",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("the gradient over a running average of its size")]
     }
 
     fn examples() -> Vec<Self> {
@@ -168,8 +120,7 @@ impl Rule for RmsProp {
                 }
             }
         }
-        for weight_decay in &WeightDecay::EXAMPLES[1..] {
-            let weight_decay = *weight_decay;
+        for weight_decay in [WeightDecay::L2(0.03), WeightDecay::Decoupled(0.3)] {
             rules.push(Self { weight_decay, ..base });
             rules.push(Self { weight_decay, momentum: 0.5, maximize: true, ..base });
         }
@@ -191,18 +142,6 @@ impl Rule for RmsProp {
         index == 0 && !self.centered && !self.weight_decay.is_l2()
     }
 
-    fn initial_state(&self) -> [f32; 3] {
-        [0.0; 3]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, _: u64, learning_rate: f64) -> RmsPropUniforms {
         RmsPropUniforms {
             learning_rate: learning_rate as f32,
@@ -217,25 +156,26 @@ impl Rule for RmsProp {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![
-            ("epsilon_outside_root", constant(self.epsilon_placement.is_outside())),
-            ("centered", constant(self.centered)),
-            ("with_momentum", constant(self.has_momentum())),
-            ("maximize", constant(self.maximize)),
+        let own = [
+            ("epsilon_outside_root", self.epsilon_placement as u8),
+            ("centered", self.centered.into()),
+            ("with_momentum", self.has_momentum().into()),
         ];
-        constants.extend(self.weight_decay.constants());
-        constants
+        constants(own, self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
-        // Decay and maximization are choices between values, which cost little.
-        let weight_decay = WeightDecay::None;
-        if self.maximize || self.weight_decay != weight_decay {
-            self.by_state(pass);
-        } else {
-            Self { weight_decay, maximize: false, ..self }.by_state(pass);
-        }
+        use EpsilonPlacement::{InsideRoot, OutsideRoot};
+        specialize!(
+            self,
+            pass,
+            [[epsilon_placement: InsideRoot], [epsilon_placement: OutsideRoot]],
+            [[centered: false], [centered: true]],
+            [[momentum: 0.0], [momentum: 1.0]],
+            // Otherwise decay and maximization are choices between values, which cost little.
+            [[weight_decay: WeightDecay::None, maximize: false], []]
+        );
     }
 
     #[inline(always)]
@@ -248,12 +188,11 @@ impl Rule for RmsProp {
         state: &mut [T; 3],
     ) -> T {
         let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
         let smoothing = T::of(hyper.smoothing);
         let share = T::of(hyper.share);
         let [v, a, buffer] = state;
 
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         *v = smoothing * *v + share * square.of(g);
         let mut deviation = *v;
         if self.centered {
@@ -272,51 +211,38 @@ impl Rule for RmsProp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
-    fn step(rule: &RmsProp, x: f64, g: f64, state: [f64; 3]) -> (f64, [f64; 3]) {
-        let mut state = state;
-        let x = rule.update(&rule.uniforms(1), x, g, OwnSquare, &mut state);
-        (x, state)
+    fn rule() -> RmsProp {
+        RmsProp { learning_rate: 0.5, smoothing: 0.75, epsilon: 1.0, ..RmsProp::default() }
     }
-
-    const RULE: RmsProp = RmsProp {
-        learning_rate: 0.5,
-        smoothing: 0.75,
-        epsilon: 1.0,
-        epsilon_placement: EpsilonPlacement::OutsideRoot,
-        centered: false,
-        momentum: 0.0,
-        weight_decay: WeightDecay::None,
-        maximize: false,
-    };
 
     /// v = 0.75 * 4 + 0.25 * 2^2 = 4, x = 1 - 0.5 * 2 / (2 + 1), or over sqrt(4 + 5).
     #[test]
     fn epsilon_outside_and_inside_the_root() {
-        let (x, state) = step(&RULE, 1.0, 2.0, [4.0, 0.0, 0.0]);
+        let (x, state) = step(&rule(), 1, 1.0, 2.0, [4.0, 0.0, 0.0]);
         assert_eq!((x, state), (1.0 - 1.0 / 3.0, [4.0, 0.0, 0.0]));
-        let inside = RmsProp { epsilon_placement: EpsilonPlacement::InsideRoot, epsilon: 5.0, ..RULE };
-        assert_eq!(step(&inside, 1.0, 2.0, [4.0, 0.0, 0.0]).0, 1.0 - 1.0 / 3.0);
+        let inside = RmsProp { epsilon_placement: EpsilonPlacement::InsideRoot, epsilon: 5.0, ..rule() };
+        assert_eq!(step(&inside, 1, 1.0, 2.0, [4.0, 0.0, 0.0]).0, 1.0 - 1.0 / 3.0);
         assert_eq!(inside.state_names(), ["square_average"]);
     }
 
     /// v = 3 + 1 = 4, a = 0.75 * 0 + 0.25 * 2 = 0.5, so d = 3.75; below 0, d is 0.
     #[test]
     fn centred() {
-        let rule = RmsProp { centered: true, ..RULE };
+        let rule = RmsProp { centered: true, ..rule() };
         assert_eq!(rule.state_names(), ["square_average", "gradient_average"]);
-        let (x, state) = step(&rule, 1.0, 2.0, [4.0, 0.0, 0.0]);
+        let (x, state) = step(&rule, 1, 1.0, 2.0, [4.0, 0.0, 0.0]);
         assert_eq!((x, state), (1.0 - 1.0 / (3.75_f64.sqrt() + 1.0), [4.0, 0.5, 0.0]));
-        assert_eq!(step(&rule, 1.0, 2.0, [0.0, 8.0, 0.0]).0, 0.0);
+        assert_eq!(step(&rule, 1, 1.0, 2.0, [0.0, 8.0, 0.0]).0, 0.0);
     }
 
     /// b = 0.5 * 4 + 2 / (2 + 1), x = 1 - 0.5 * b.
     #[test]
     fn momentum() {
-        let rule = RmsProp { momentum: 0.5, ..RULE };
+        let rule = RmsProp { momentum: 0.5, ..rule() };
         assert_eq!(rule.state_names(), ["square_average", "momentum_buffer"]);
-        let (x, state) = step(&rule, 1.0, 2.0, [4.0, 0.0, 4.0]);
+        let (x, state) = step(&rule, 1, 1.0, 2.0, [4.0, 0.0, 4.0]);
         let buffer = 2.0 + 2.0 / 3.0;
         assert_eq!((x, state), (1.0 - 0.5 * buffer, [4.0, 0.0, buffer]));
     }

@@ -2,6 +2,7 @@
 //! user, for their validation, and for tests that draw them at random.
 
 use super::error::{at_least_zero, below_one, not_subnormal};
+use super::options::Either;
 use super::{Rule, RuleError};
 
 /// A hyper-parameter of rule `R`, or a part of one, by name.
@@ -164,81 +165,85 @@ pub(crate) fn check_domains<R: Rule>(rule: &R) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// A field that is an f32 or f64, as a [`Setting`].
-macro_rules! number {
-    ($field:ident, $domain:ident, $help:literal) => {
-        $crate::rules::Setting {
+/// What a user calls the values of a field.
+pub(crate) const fn kind<R, T: Either>(_: fn(&R) -> T) -> SettingKind {
+    T::KIND
+}
+
+/// Declares a rule's struct, whose hyper-parameters stand once each: `field: type = default, help`, then
+/// the domain of one that is a number. Every rule has weight decay and maximization besides.
+macro_rules! hyper_parameters {
+    (@setting $field:ident $help:literal $domain:ident) => {
+        Setting {
             name: stringify!($field),
             help: $help,
-            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::$domain),
+            kind: SettingKind::Number($crate::rules::Domain::$domain),
             get: |rule| f64::from(rule.$field),
             set: |rule, value| rule.$field = value as _,
         }
     };
-}
-
-/// A field that is a bool, as a [`Setting`].
-macro_rules! flag {
-    ($field:ident, $help:literal) => {
-        $crate::rules::Setting {
+    (@setting $field:ident $help:literal) => {
+        Setting {
             name: stringify!($field),
             help: $help,
-            kind: $crate::rules::SettingKind::Flag,
-            get: |rule| f64::from(u8::from(rule.$field)),
-            set: |rule, value| rule.$field = value != 0.0,
+            kind: $crate::rules::setting::kind(|rule: &Self| rule.$field),
+            get: |rule| $crate::rules::options::Choice::number(rule.$field).into(),
+            set: |rule, value| rule.$field = $crate::rules::options::Either::of(value != 0.0),
+        }
+    };
+    ($(#[$about:meta])* $Rule:ident {
+        $($(#[$doc:meta])* $field:ident: $Type:ty = $default:expr, $help:literal $(, $domain:ident)?;)+
+    }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        pub struct $Rule {
+            $($(#[$doc])* pub $field: $Type,)+
+            /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+            pub weight_decay: WeightDecay,
+            /// Climb the gradient instead of descending it. Default false.
+            pub maximize: bool,
+        }
+
+        impl Default for $Rule {
+            fn default() -> Self {
+                Self { $($field: $default,)+ weight_decay: WeightDecay::None, maximize: false }
+            }
+        }
+
+        impl $Rule {
+            const HYPER_PARAMETERS: &'static [Setting<Self>] = &[
+                $($crate::rules::setting::hyper_parameters!(@setting $field $help $($domain)?),)+
+                Setting {
+                    name: "weight_decay",
+                    help: "pull towards zero: the coefficient",
+                    kind: SettingKind::Number($crate::rules::Domain::Normal),
+                    get: |rule| f64::from(rule.weight_decay.coefficient()),
+                    set: |rule, value| {
+                        rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
+                    },
+                },
+                Setting {
+                    name: "decoupled_weight_decay",
+                    help: "shrink the parameter itself instead of adding to the gradient",
+                    kind: SettingKind::Flag,
+                    get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
+                    set: |rule, value| {
+                        rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
+                    },
+                },
+                $crate::rules::setting::hyper_parameters!(
+                    @setting maximize "climb the gradient instead of descending it"
+                ),
+            ];
         }
     };
 }
 
-/// The field `epsilon_placement`, as a [`Setting`].
-macro_rules! epsilon_placement {
-    () => {
-        $crate::rules::Setting {
-            name: "epsilon_placement",
-            help: "where epsilon is added",
-            kind: $crate::rules::SettingKind::Choice($crate::rules::EpsilonPlacement::NAMES),
-            get: |rule| f64::from(u8::from(rule.epsilon_placement.is_outside())),
-            set: |rule, value| {
-                rule.epsilon_placement = $crate::rules::EpsilonPlacement::outside(value != 0.0);
-            },
-        }
-    };
-}
-
-/// The coefficient of the field `weight_decay`, as a [`Setting`].
-macro_rules! weight_decay {
-    () => {
-        $crate::rules::Setting {
-            name: "weight_decay",
-            help: "pull towards zero: the coefficient",
-            kind: $crate::rules::SettingKind::Number($crate::rules::Domain::Normal),
-            get: |rule| f64::from(rule.weight_decay.coefficient()),
-            set: |rule, value| {
-                rule.weight_decay = rule.weight_decay.with_coefficient(value as f32);
-            },
-        }
-    };
-}
-
-/// The kind of the field `weight_decay`, as a [`Setting`].
-macro_rules! decoupled_weight_decay {
-    () => {
-        $crate::rules::Setting {
-            name: "decoupled_weight_decay",
-            help: "shrink the parameter itself instead of adding to the gradient",
-            kind: $crate::rules::SettingKind::Flag,
-            get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
-            set: |rule, value| {
-                rule.weight_decay = rule.weight_decay.with_decoupled(value != 0.0);
-            },
-        }
-    };
-}
-
-pub(crate) use {decoupled_weight_decay, epsilon_placement, flag, number, weight_decay};
+pub(crate) use hyper_parameters;
 
 #[cfg(test)]
 mod tests {
+    use super::{Domain, SettingKind};
     use crate::rules::with_rule;
     use crate::{AnyRule, EpsilonPlacement, Rule, Sgd};
 
@@ -260,10 +265,15 @@ mod tests {
         assert_eq!(R::presets()[0].name, R::NAME);
         assert_eq!(rule.validate(), Ok(()), "{rule:?}");
         assert_eq!(R::SETTINGS[0].name, "learning_rate");
-        for wrong in [f32::NAN, -1.0, f32::INFINITY, 1e-40] {
-            let mut rule = rule;
-            rule.set_learning_rate(wrong);
-            assert!(rule.validate().unwrap_err().to_string().starts_with("learning_rate"));
+        for setting in R::SETTINGS {
+            let SettingKind::Number(domain) = setting.kind else { continue };
+            let wrong = [f64::NAN, -1.0, f64::INFINITY, 1e-40];
+            for wrong in &wrong[..if domain == Domain::AtLeastZero { 3 } else { 4 }] {
+                let mut rule = rule;
+                (setting.set)(&mut rule, *wrong);
+                let message = rule.validate().unwrap_err().to_string();
+                assert!(message.starts_with(setting.name), "{message}");
+            }
         }
     }
 

@@ -3,39 +3,36 @@
 //! Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. WGSL
 //! twin: `shaders/rules/sgd.wgsl`.
 
-use super::options::{constant, specialize};
-use super::setting::{check_domains, decoupled_weight_decay, flag, number, weight_decay};
-use super::{Preset, Rule, RuleError, RulePass, Setting, Square, WeightDecay};
+use super::options::{constants, specialize};
+use super::setting::{check_domains, hyper_parameters};
+use super::{Preset, Rule, RuleError, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
-/// Stochastic gradient descent's hyper-parameters.
-///
-/// For each parameter `x` with gradient `g`, and, if momentum is not 0, buffer `b`:
-///
-/// ```text
-/// b <- momentum * b + (1 - dampening) * g        without dampening in the first step
-/// x <- x - learning_rate * b                     with nesterov: g + momentum * b
-/// ```
-///
-/// Without momentum `x <- x - learning_rate * g`, and there is no state. This is
-/// `torch.optim.SGD`, and, with dampening 0, `optax.sgd`. `keras.optimizers.SGD` keeps the learning
-/// rate in its buffer, which is the same as long as the rate does not change.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Sgd {
-    /// The step size; finite, at least 0, and, as all that follow, not subnormal, since some
-    /// devices take such numbers for 0. Default 0.001, as PyTorch has it.
-    pub learning_rate: f32,
-    /// How much of the buffer stays; finite, at least 0. Default 0: no buffer.
-    pub momentum: f32,
-    /// How much of the gradient is kept from the buffer; finite, at least 0. Default 0.
-    pub dampening: f32,
-    /// Look ahead: step along the gradient plus momentum times the new buffer. Needs momentum, and
-    /// no dampening. Default false.
-    pub nesterov: bool,
-    /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
-    pub weight_decay: WeightDecay,
-    /// Climb the gradient instead of descending it. Default false.
-    pub maximize: bool,
+hyper_parameters! {
+    /// Stochastic gradient descent's hyper-parameters.
+    ///
+    /// For each parameter `x` with gradient `g`, and, if momentum is not 0, buffer `b`:
+    ///
+    /// ```text
+    /// b <- momentum * b + (1 - dampening) * g        without dampening in the first step
+    /// x <- x - learning_rate * b                     with nesterov: g + momentum * b
+    /// ```
+    ///
+    /// Without momentum `x <- x - learning_rate * g`, and there is no state. This is
+    /// `torch.optim.SGD`, and, with dampening 0, `optax.sgd`. `keras.optimizers.SGD` keeps the learning
+    /// rate in its buffer, which is the same as long as the rate does not change.
+    Sgd {
+        /// The step size; finite, at least 0, and, as all that follow, not subnormal, since some
+        /// devices take such numbers for 0. Default 0.001, as PyTorch has it.
+        learning_rate: f32 = 0.001, "the step size", Normal;
+        /// How much of the buffer stays; finite, at least 0. Default 0: no buffer.
+        momentum: f32 = 0.0, "how much of the last steps' direction stays", Normal;
+        /// How much of the gradient is kept from the buffer; finite, at least 0. Default 0.
+        dampening: f32 = 0.0, "how much of the gradient is kept from the buffer", Normal;
+        /// Look ahead: step along the gradient plus momentum times the new buffer. Needs momentum, and
+        /// no dampening. Default false.
+        nesterov: bool = false, "look ahead by the momentum";
+    }
 }
 
 /// What the kernel reads at each step: `struct Hyper` of `shaders/rules/sgd.wgsl`.
@@ -50,19 +47,6 @@ pub struct SgdUniforms {
     pub momentum: f32,
     /// What the gradient is multiplied by in the buffer.
     pub gradient_share: f32,
-}
-
-impl Default for Sgd {
-    fn default() -> Self {
-        Self {
-            learning_rate: 0.001,
-            momentum: 0.0,
-            dampening: 0.0,
-            nesterov: false,
-            weight_decay: WeightDecay::None,
-            maximize: false,
-        }
-    }
 }
 
 impl Sgd {
@@ -90,28 +74,15 @@ impl Sgd {
 }
 
 impl Rule for Sgd {
-    const NAME: &'static str = "sgd";
+    common_items!("sgd");
+
     const STATE: &'static [&'static str] = &["momentum_buffer"];
-    const SHADER: &'static str = include_str!("../../shaders/rules/sgd.wgsl");
-    const SETTINGS: &'static [Setting<Self>] = &[
-        number!(learning_rate, Normal, "the step size"),
-        number!(momentum, Normal, "how much of the last steps' direction stays"),
-        number!(dampening, Normal, "how much of the gradient is kept from the buffer"),
-        flag!(nesterov, "look ahead by the momentum"),
-        weight_decay!(),
-        decoupled_weight_decay!(),
-        flag!(maximize, "climb the gradient instead of descending it"),
-    ];
 
     type State<T: Real> = [T; 1];
     type Uniforms = SgdUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset {
-            name: Self::NAME,
-            about: "gradient descent, with momentum if asked for",
-            rule: Self::default(),
-        }]
+        vec![Preset::defaults("gradient descent, with momentum if asked for")]
     }
 
     fn examples() -> Vec<Self> {
@@ -142,18 +113,6 @@ impl Rule for Sgd {
         self.has_momentum()
     }
 
-    fn initial_state(&self) -> [f32; 1] {
-        [0.0]
-    }
-
-    fn learning_rate(&self) -> f32 {
-        self.learning_rate
-    }
-
-    fn set_learning_rate(&mut self, learning_rate: f32) {
-        self.learning_rate = learning_rate;
-    }
-
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> SgdUniforms {
         // The buffer begins as the first gradient.
         let dampening = if step <= 1 { 0.0 } else { f64::from(self.dampening) };
@@ -166,26 +125,23 @@ impl Rule for Sgd {
     }
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
-        let mut constants = vec![
-            ("with_momentum", constant(self.has_momentum())),
-            ("nesterov", constant(self.nesterov)),
-            ("maximize", constant(self.maximize)),
-        ];
-        constants.extend(self.weight_decay.constants());
-        constants
+        let momentum = ("with_momentum", self.has_momentum().into());
+        let own = [momentum, ("nesterov", self.nesterov.into())];
+        constants(own, self.maximize, self.weight_decay)
     }
 
     #[inline(always)]
     fn specialize<P: RulePass<Self>>(self, pass: P) {
         use WeightDecay::{L2, None};
-        specialize!(self, pass:
-            [maximize: false, weight_decay: None, momentum: 0.0],
-            [maximize: false, weight_decay: L2(0.0), momentum: 0.0],
-            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: false],
-            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: false],
-            [maximize: false, weight_decay: None, momentum: 1.0, nesterov: true],
-            [maximize: false, weight_decay: L2(0.0), momentum: 1.0, nesterov: true],
-            else []
+        specialize!(
+            self,
+            pass,
+            [[momentum: 0.0], [momentum: 1.0, nesterov: false], [momentum: 1.0, nesterov: true]],
+            [
+                [maximize: false, weight_decay: None],
+                [maximize: false, weight_decay: L2(0.0)],
+                []
+            ]
         );
     }
 
@@ -198,79 +154,57 @@ impl Rule for Sgd {
         _: impl Square<T>,
         [buffer]: &mut [T; 1],
     ) -> T {
-        let learning_rate = T::of(hyper.learning_rate);
-        let weight_decay = T::of(hyper.weight_decay);
-        let (x, g) = self.weight_decay.apply(self.maximize, weight_decay, x, gradient);
+        let (x, g) = self.weight_decay.apply(self.maximize, hyper.weight_decay, x, gradient);
         if !self.has_momentum() {
-            return x - learning_rate * g;
+            return x - T::of(hyper.learning_rate) * g;
         }
         let momentum = T::of(hyper.momentum);
         *buffer = momentum * *buffer + T::of(hyper.gradient_share) * g;
         let direction = if self.nesterov { g + momentum * *buffer } else { *buffer };
-        x - learning_rate * direction
+        x - T::of(hyper.learning_rate) * direction
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rules::OwnSquare;
+    use crate::rules::stepped as step;
 
-    fn step(rule: &Sgd, number: u64, x: f64, g: f64, buffer: f64) -> (f64, f64) {
-        let mut state = [buffer];
-        let x = rule.update(&rule.uniforms(number), x, g, OwnSquare, &mut state);
-        (x, state[0])
+    fn rule() -> Sgd {
+        Sgd { learning_rate: 0.5, momentum: 0.5, ..Sgd::default() }
     }
-
-    const RULE: Sgd = Sgd {
-        learning_rate: 0.5,
-        momentum: 0.5,
-        dampening: 0.0,
-        nesterov: false,
-        weight_decay: WeightDecay::None,
-        maximize: false,
-    };
 
     #[test]
     fn plain_descent_has_no_state() {
-        let rule = Sgd { momentum: 0.0, ..RULE };
+        let rule = Sgd { momentum: 0.0, ..rule() };
         assert!(rule.state_names().is_empty());
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0).0, -0.5);
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]).0, -0.5);
         let rule = Sgd { maximize: true, ..rule };
-        assert_eq!(step(&rule, 1, 1.0, 3.0, 0.0).0, 2.5);
+        assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]).0, 2.5);
     }
 
     /// b = 0.5 * 2 + 3 = 4, x = 1 - 0.5 * 4; looking ahead, x = 1 - 0.5 * (3 + 0.5 * 4).
     #[test]
     fn momentum_and_looking_ahead() {
-        assert_eq!(RULE.state_names(), ["momentum_buffer"]);
-        assert_eq!(step(&RULE, 2, 1.0, 3.0, 2.0), (-1.0, 4.0));
-        assert_eq!(step(&Sgd { nesterov: true, ..RULE }, 2, 1.0, 3.0, 2.0), (-1.5, 4.0));
+        assert_eq!(rule().state_names(), ["momentum_buffer"]);
+        assert_eq!(step(&rule(), 2, 1.0, 3.0, [2.0]), (-1.0, [4.0]));
+        assert_eq!(step(&Sgd { nesterov: true, ..rule() }, 2, 1.0, 3.0, [2.0]), (-1.5, [4.0]));
     }
 
     /// Dampening of 0.25 takes three quarters of the gradient, from the second step on.
     #[test]
     fn the_first_step_is_not_dampened() {
-        let rule = Sgd { dampening: 0.25, ..RULE };
-        assert_eq!(step(&rule, 1, 1.0, 4.0, 0.0), (-1.0, 4.0));
-        assert_eq!(step(&rule, 2, 1.0, 4.0, 2.0), (-1.0, 4.0));
-    }
-
-    /// L2 of 0.5 makes g = 1 + 0.5 * 4 = 3; decoupled decay first shrinks x to 4 - 0.25 * 4 = 3.
-    #[test]
-    fn weight_decay_reaches_gradient_or_parameter() {
-        let rule = Sgd { weight_decay: WeightDecay::L2(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (2.5, 3.0));
-        let rule = Sgd { weight_decay: WeightDecay::Decoupled(0.5), ..RULE };
-        assert_eq!(step(&rule, 1, 4.0, 1.0, 0.0), (2.5, 1.0));
+        let rule = Sgd { dampening: 0.25, ..rule() };
+        assert_eq!(step(&rule, 1, 1.0, 4.0, [0.0]), (-1.0, [4.0]));
+        assert_eq!(step(&rule, 2, 1.0, 4.0, [2.0]), (-1.0, [4.0]));
     }
 
     #[test]
     fn looking_ahead_needs_momentum_and_no_dampening() {
-        let wrong = [Sgd { momentum: 0.0, ..RULE }, Sgd { dampening: 0.5, ..RULE }];
+        let wrong = [Sgd { momentum: 0.0, ..rule() }, Sgd { dampening: 0.5, ..rule() }];
         for rule in wrong.map(|rule| Sgd { nesterov: true, ..rule }) {
             assert!(rule.validate().unwrap_err().to_string().starts_with("nesterov needs"));
         }
-        assert_eq!(Sgd { nesterov: true, ..RULE }.validate(), Ok(()));
+        assert_eq!(Sgd { nesterov: true, ..rule() }.validate(), Ok(()));
     }
 }

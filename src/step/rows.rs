@@ -116,9 +116,7 @@ impl NamedRows {
         self.begins.push(count as u32);
         Ok(())
     }
-}
 
-impl NamedRows {
     /// Checks that rows, if any are named, are as long as those of a row-wise optimizer.
     pub(crate) fn check_width(&self, width: usize) -> Result<(), RowsError> {
         match self.rows.is_empty() || self.width == width {

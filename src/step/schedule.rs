@@ -113,6 +113,15 @@ pub enum ScheduleError {
     },
 }
 
+/// A number of a schedule.
+#[derive(Clone, Copy)]
+enum Number {
+    /// At least 1.
+    Steps(u64),
+    /// Finite, at least 0.
+    Factor(f64),
+}
+
 impl Schedule {
     /// What the base learning rate is multiplied by in step number `step`, counted from 1.
     #[must_use]
@@ -153,49 +162,45 @@ impl Schedule {
     /// # Errors
     /// [`ScheduleError`] names the first that is not.
     pub fn validate(&self) -> Result<(), ScheduleError> {
-        let schedule = self.name();
-        let count = |parameter, value: u64| match value {
-            0 => Err(ScheduleError::Zero { schedule, parameter }),
-            _ => Ok(()),
-        };
-        let number = |parameter, value: f64| match value.is_finite() && value >= 0.0 {
-            true => Ok(()),
-            false => Err(ScheduleError::NotFiniteOrNegative { schedule, parameter, value }),
-        };
         match self {
-            Self::Constant => Ok(()),
-            Self::Step { every, factor } => {
-                count("every", *every)?;
-                number("factor", *factor)
-            }
-            Self::Exponential { factor } => number("factor", *factor),
-            Self::Cosine { steps, floor } => {
-                count("steps", *steps)?;
-                number("floor", *floor)
-            }
-            Self::Warmup { steps, from } => {
-                count("steps", *steps)?;
-                number("from", *from)
-            }
-            Self::InverseSquareRoot { after } => count("after", *after),
             Self::Sequence { parts, last } => {
                 parts.iter().try_for_each(|(part, _)| part.validate())?;
-                last.validate()
+                return last.validate();
             }
-            Self::Product(parts) => parts.iter().try_for_each(Self::validate),
+            Self::Product(parts) => return parts.iter().try_for_each(Self::validate),
+            _ => {}
         }
+        let (schedule, numbers) = self.numbers();
+        for (parameter, number) in numbers {
+            match number {
+                Number::Steps(0) => return Err(ScheduleError::Zero { schedule, parameter }),
+                Number::Factor(value) if !(value.is_finite() && value >= 0.0) => {
+                    return Err(ScheduleError::NotFiniteOrNegative { schedule, parameter, value });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Constant => "constant",
-            Self::Step { .. } => "step",
-            Self::Exponential { .. } => "exponential",
-            Self::Cosine { .. } => "cosine",
-            Self::Warmup { .. } => "warmup",
-            Self::InverseSquareRoot { .. } => "rsqrt",
-            Self::Sequence { .. } => "sequence",
-            Self::Product(_) => "product",
+    /// The name and the numbers, in the order in which text has them; neither where others are its
+    /// parts.
+    fn numbers(&self) -> (&'static str, Vec<(&'static str, Number)>) {
+        use Number::{Factor, Steps};
+        match *self {
+            Self::Constant => ("constant", vec![]),
+            Self::Step { every, factor } => {
+                ("step", vec![("every", Steps(every)), ("factor", Factor(factor))])
+            }
+            Self::Exponential { factor } => ("exponential", vec![("factor", Factor(factor))]),
+            Self::Cosine { steps, floor } => {
+                ("cosine", vec![("steps", Steps(steps)), ("floor", Factor(floor))])
+            }
+            Self::Warmup { steps, from } => {
+                ("warmup", vec![("steps", Steps(steps)), ("from", Factor(from))])
+            }
+            Self::InverseSquareRoot { after } => ("rsqrt", vec![("after", Steps(after))]),
+            Self::Sequence { .. } | Self::Product(_) => ("", vec![]),
         }
     }
 
@@ -306,14 +311,7 @@ fn single(text: &str) -> Result<Schedule, ScheduleError> {
 impl std::fmt::Display for Schedule {
     /// As [`str::parse`] takes it; a sequence within another schedule has no such text.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let name = self.name();
         match self {
-            Self::Constant => formatter.write_str(name),
-            Self::Step { every, factor } => write!(formatter, "{name}:{every}:{factor}"),
-            Self::Exponential { factor } => write!(formatter, "{name}:{factor}"),
-            Self::Cosine { steps, floor } => write!(formatter, "{name}:{steps}:{floor}"),
-            Self::Warmup { steps, from } => write!(formatter, "{name}:{steps}:{from}"),
-            Self::InverseSquareRoot { after } => write!(formatter, "{name}:{after}"),
             Self::Sequence { parts, last } => {
                 for (part, steps) in parts {
                     write!(formatter, "{part}@{steps},")?;
@@ -323,6 +321,14 @@ impl std::fmt::Display for Schedule {
             Self::Product(parts) => {
                 let parts: Vec<_> = parts.iter().map(ToString::to_string).collect();
                 formatter.write_str(&parts.join("*"))
+            }
+            _ => {
+                let (name, numbers) = self.numbers();
+                formatter.write_str(name)?;
+                numbers.into_iter().try_for_each(|(_, number)| match number {
+                    Number::Steps(steps) => write!(formatter, ":{steps}"),
+                    Number::Factor(factor) => write!(formatter, ":{factor}"),
+                })
             }
         }
     }
