@@ -1,11 +1,10 @@
 // Axis `place`: which elements an invocation steps. Here those of one block of one tensor: each
 // workgroup takes a block, and its invocations groups of four in turn, side by side.
 //
-// Shapes: `blocks` has an entry for each workgroup. Parameters and gradients lie in windows, which
-// are parts of the caller's buffers; a route is a window of parameters with one of gradients, and
-// `step_block` branches to the right one, the same for the whole workgroup. Starts and `len` count
-// groups of four or elements, as the element has it, from the start of the window, or of the part of
-// the state that is bound. Mirror: `Block` in src/gpu/table.rs.
+// Shapes: `blocks` has an entry for each workgroup. Parameters, gradients and state vectors lie in
+// windows, which are parts of buffers; a route is a window for each of them, and `step_block` branches
+// to the right one, the same for the whole workgroup. Starts and `len` count groups of four or
+// elements, as the element has it, from the start of the window. Mirror: `Block` in src/gpu/table.rs.
 
 struct Block {
     route: u32,
@@ -13,15 +12,17 @@ struct Block {
     len: u32,
     params_start: u32,
     grads_start: u32,
-    state_start: u32,
-    unused_0: u32,
-    unused_1: u32,
+    state_start_0: u32,
+    state_start_1: u32,
+    state_start_2: u32,
 }
 
 struct Here {
     params: At,
     grads: At,
-    state: At,
+    state_0: At,
+    state_1: At,
+    state_2: At,
 }
 
 @group(0) @binding(0) var<storage, read> blocks: array<Block>;
@@ -31,7 +32,9 @@ fn locate(block: Block, first: u32) -> Here {
     return Here(
         at_run(block.params_start, first, block.len),
         at_run(block.grads_start, first, block.len),
-        at_run(block.state_start, first, block.len),
+        at_run(block.state_start_0, first, block.len),
+        at_run(block.state_start_1, first, block.len),
+        at_run(block.state_start_2, first, block.len),
     );
 }
 

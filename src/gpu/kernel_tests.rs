@@ -23,7 +23,9 @@ fn choice<R: Rule>(rule: &R) -> StepChoice {
 
 /// Of two windows: parameters in one, gradients in the other.
 fn tensors(step: StepChoice) -> TableKernel {
-    TableKernel { step, written: vec![true, false], routes: vec![[0, 1]] }
+    let state = 2..2 + step.formula.state_count();
+    let written = [true, false].into_iter().chain(state.clone().map(|_| true)).collect();
+    TableKernel { step, written, routes: vec![[0, 1].into_iter().chain(state).collect()] }
 }
 
 fn rows(step: StepChoice, means: bool, row_wise: bool) -> RowsKernel {
@@ -66,9 +68,18 @@ fn every_choice_of_the_other_axes_goes_with_every_other() {
         for (treatment, groups) in TREATMENTS.into_iter().zip([1, 3, 16]) {
             for element in ELEMENTS {
                 let step = StepChoice { treatment, groups, element, ..step.clone() };
+                let state = step.formula.state_count();
                 for (written, routes) in windows {
-                    let (written, routes) = (written.to_vec(), routes.to_vec());
-                    check(&TableKernel { step: step.clone(), written, routes });
+                    // All state in the first buffer, or each vector in one of its own.
+                    for own in [0, state] {
+                        let window = |k| if own == 0 { 0 } else { written.len() + k };
+                        let route = |route: &[usize; 2]| {
+                            route.iter().copied().chain((0..state).map(window)).collect()
+                        };
+                        let routes = routes.iter().map(route).collect();
+                        let written = [written, &[true; 3][..own]].concat();
+                        check(&TableKernel { step: step.clone(), written, routes });
+                    }
                 }
                 for which in [WhichRows::Named, WhichRows::All] {
                     let kernel = rows(step.clone(), false, false);
@@ -92,7 +103,16 @@ fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
     let text = tensors(step.clone()).text();
     same_layout!(
         &text,
-        Block { route, group, len, params_start, grads_start, state_start, unused_0, unused_1 }
+        Block {
+            route,
+            group,
+            len,
+            params_start,
+            grads_start,
+            state_start_0,
+            state_start_1,
+            state_start_2,
+        }
     );
     let sum = SumKernel { precision: Precision::Native, workgroup_size: 1 };
     for text in [rows(step, false, false).text(), sum.text()] {

@@ -25,14 +25,14 @@ impl StepChoice {
     }
 }
 
-/// A step over blocks of tensors. Bindings: blocks, state vectors, windows.
+/// A step over blocks of tensors. Bindings: blocks, windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TableKernel {
     pub(crate) step: StepChoice,
-    /// For each window, whether parameters lie in its buffer, so that it is bound for writing.
+    /// For each window, whether parameters or state lie in its buffer, so that it is bound for writing.
     pub(crate) written: Vec<bool>,
-    /// The windows of parameters and of gradients of each route.
-    pub(crate) routes: Vec<[usize; 2]>,
+    /// The windows of parameters, of gradients and of each state vector of each route.
+    pub(crate) routes: Vec<Vec<usize>>,
 }
 
 impl Kernel for TableKernel {
@@ -49,24 +49,11 @@ impl Kernel for TableKernel {
         let mut text = Text::new(&[include_str!("../../shaders/place/table.wgsl")]);
         text.rule(formula, *precision, SquareOf::Own);
         text.file(element.file());
-        text.state(formula, Bound::All, *element);
         text.windows(*element, &self.written);
+        text.chosen_state(formula);
         text.step(*treatment, *groups);
-        for (route, [params, grads]) in self.routes.iter().enumerate() {
-            text.function(
-                &format!("step_{route}(block: Block, hyper: Hyper, lane: u32)"),
-                &format!(
-                    "    for (var first = run_stride * lane; first < block.len; first += run_stride * workgroup_size) {{
-        let here = locate(block, first);
-        var state = load_state(here.state);
-        let x = load_window_{params}(here.params);
-        let gradient = load_window_{grads}(here.grads);
-        store_window_{params}(here.params, stepped(hyper, x, gradient, &state));
-        store_state(here.state, state);
-    }}
-"
-                ),
-            );
+        for (route, windows) in self.routes.iter().enumerate() {
+            text.route(route, windows, formula);
         }
         text.branch(
             "step_block(block: Block, hyper: Hyper, lane: u32)",

@@ -109,8 +109,12 @@ fn source<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<Source, RuleError>
     let windows = windows.max(1);
     Ok(match place {
         KernelPlace::Tensors => {
-            let written = (0..windows).map(|window| window == 0).collect();
-            let routes = (1.min(windows - 1)..windows).map(|grads| [0, grads]).collect();
+            let written = (0..windows + step.formula.state_count())
+                .map(|window| window == 0 || window >= windows)
+                .collect();
+            let state = || windows..windows + step.formula.state_count();
+            let route = |grads| [0, grads].into_iter().chain(state()).collect();
+            let routes = (1.min(windows - 1)..windows).map(route).collect();
             Source::of(&TableKernel { step, written, routes })
         }
         KernelPlace::Rows | KernelPlace::AllRows | KernelPlace::RowMeans => {

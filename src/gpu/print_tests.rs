@@ -96,6 +96,7 @@ fn prints<R: Rule>(rule: &R, choice: &KernelChoice, file: &str) {
         assert_eq!(has("element/quads.wgsl"), quads);
     }
     if matches!(place, KernelPlace::Tensors | KernelPlace::Scan) {
-        assert_eq!(printed.matches("> window_").count(), windows);
+        let state = if place == KernelPlace::Scan { 0 } else { rule.state_names().len() };
+        assert_eq!(printed.matches("> window_").count(), windows + state);
     }
 }

@@ -8,7 +8,7 @@
 //! pieces as long as there are bindings for their windows; tensors that share buffers share
 //! windows, so that any number of views of one buffer is one dispatch.
 
-use super::plan::{DispatchLimits, Element, Piece, Span, plan};
+use super::plan::{Binding, DispatchLimits, Element, Piece, Span, plan};
 use super::shape::KernelShape;
 
 /// A run of elements in one of the buffers.
@@ -19,17 +19,15 @@ pub(crate) struct Place {
     pub(crate) span: Span,
 }
 
-/// One tensor of the list; its three vectors have equal lengths.
+/// One tensor of the list; its vectors have equal lengths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Tensor {
     /// Its parameter group.
     pub(crate) group: u32,
     /// Groups whose rules choose the same formulas have the same kernel number.
     pub(crate) kernel: usize,
-    pub(crate) params: Vec<Place>,
-    pub(crate) grads: Vec<Place>,
-    /// In each state vector alike; the buffer is the number of the arena's buffer.
-    pub(crate) state: Vec<Place>,
+    /// Parameters, gradients, and each state vector.
+    pub(crate) vectors: Vec<Vec<Place>>,
 }
 
 /// What the device allows, and how the work is shared out.
@@ -46,15 +44,15 @@ pub(crate) struct TableLimits {
 
 /// The maximum number of buffers that a kernel is written for, whatever the device allows.
 const MAX_WINDOWS: usize = 32;
-/// The maximum number of pairs of buffers that a kernel branches between: each is a copy of the update.
+/// The maximum number of routes that a kernel branches between: each is a copy of the update.
 const MAX_ROUTES: usize = 16;
 
 impl TableLimits {
-    /// For kernels in a shape, with so many state vectors.
-    pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape, state: u32) -> Self {
+    /// For kernels in a shape, with so many storage buffers besides the blocks and the windows.
+    pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape, others: u32) -> Self {
         Self {
             dispatch: DispatchLimits::of(limits, shape.workgroup_size),
-            windows: windows(limits, 1 + state, 1).max(2),
+            windows: windows(limits, 1 + others, 1),
             routes: MAX_ROUTES,
             block: shape.workgroup_size * shape.quads_per_invocation,
         }
@@ -98,9 +96,9 @@ pub(crate) struct Block {
     pub(crate) len: u32,
     pub(crate) params_start: u32,
     pub(crate) grads_start: u32,
-    pub(crate) state_start: u32,
-    pub(crate) unused_0: u32,
-    pub(crate) unused_1: u32,
+    pub(crate) state_start_0: u32,
+    pub(crate) state_start_1: u32,
+    pub(crate) state_start_2: u32,
 }
 
 /// One dispatch over blocks of many tensors.
@@ -108,12 +106,10 @@ pub(crate) struct Block {
 pub(crate) struct TableDispatch {
     pub(crate) kernel: usize,
     pub(crate) element: Element,
-    /// The part of every state arena that is bound.
-    pub(crate) state: Window,
     /// In the order of their bindings.
     pub(crate) windows: Vec<Window>,
-    /// Which window has the parameters, and which the gradients.
-    pub(crate) routes: Vec<[usize; 2]>,
+    /// Which window has the parameters, which the gradients, and which each state vector.
+    pub(crate) routes: Vec<Vec<usize>>,
     pub(crate) blocks: Vec<Block>,
 }
 
@@ -122,20 +118,17 @@ impl TableDispatch {
         limits.grid(self.blocks.len() as u64 * u64::from(limits.workgroup_size))
     }
 
-    /// Whether `windows` and the route between them could be bound along with the present ones.
-    fn has_room(&self, windows: [Window; 2], limits: &TableLimits) -> bool {
-        let at = windows.map(|window| self.windows.iter().position(|known| *known == window));
-        let same = usize::from(windows[0] == windows[1]);
-        let new = at.iter().skip(same).filter(|known| known.is_none()).count();
-        let is_known = self.routes.iter().any(|route| at == route.map(Some));
-        self.windows.len() + new <= limits.windows
-            && (is_known || self.routes.len() < limits.routes)
-            && self.blocks.len() < limits.max_blocks()
-    }
-
-    fn route(&mut self, windows: [Window; 2]) -> u32 {
-        let route = windows.map(|window| position_or_push(&mut self.windows, window));
-        position_or_push(&mut self.routes, route) as u32
+    /// The number of the route over `windows`, which is added if there is room for it.
+    fn route(&mut self, windows: &[Window], limits: &TableLimits) -> Option<u32> {
+        let mut all = self.windows.clone();
+        let route: Vec<_> = windows.iter().map(|&w| position_or_push(&mut all, w)).collect();
+        let known = self.routes.iter().position(|known| *known == route);
+        let has_room =
+            known.is_some() || (all.len() <= limits.windows && self.routes.len() < limits.routes);
+        (has_room && self.blocks.len() < limits.max_blocks()).then(|| {
+            self.windows = all;
+            known.unwrap_or_else(|| position_or_push(&mut self.routes, route)) as u32
+        })
     }
 }
 
@@ -150,67 +143,82 @@ pub(crate) fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usiz
 /// Cuts the work over `tensors` into dispatches that cover every element once.
 pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispatch> {
     let mut dispatches: Vec<TableDispatch> = Vec::new();
+    let cell = limits.dispatch.cell();
     for tensor in tensors {
-        let vectors = [&tensor.params, &tensor.grads, &tensor.state];
-        let cells = vectors.map(|places| in_cells(places, limits.dispatch.cell()));
+        let cells: Vec<_> = tensor.vectors.iter().map(|places| in_cells(places, cell)).collect();
         let spans: Vec<Vec<Span>> =
             cells.iter().map(|places| places.iter().map(|place| place.span).collect()).collect();
         for piece in plan(&spans, &limits.dispatch) {
-            let at = |vector: usize| {
-                let binding = &piece.bindings[vector];
+            let at = |(cells, binding): (&Vec<Place>, &Binding)| {
                 let address = binding.offset + 4 * u64::from(binding.shift);
-                let offset = address / limits.dispatch.cell() * limits.dispatch.cell();
-                let buffer = cells[vector][binding.span].buffer;
-                (Window { buffer, offset }, address - offset)
+                let offset = address / cell * cell;
+                (Window { buffer: cells[binding.span].buffer, offset }, address - offset)
             };
-            let places = [at(0), at(1), at(2)];
-            add(&mut dispatches, tensor, &piece, places, limits);
+            let (windows, starts): (Vec<_>, Vec<_>) =
+                cells.iter().zip(&piece.bindings).map(at).unzip();
+            add(&mut dispatches, tensor, &piece, &windows, &starts, limits);
         }
     }
     dispatches
 }
 
-/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones.
+/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones. Of each vector there is
+/// the window, and where in it the piece starts, in bytes.
 fn add(
     dispatches: &mut Vec<TableDispatch>,
     tensor: &Tensor,
     piece: &Piece,
-    [params, grads, state]: [(Window, u64); 3],
+    windows: &[Window],
+    starts: &[u64],
     limits: &TableLimits,
 ) {
     let (unit, len, max) = match piece.element {
         Element::Quads => (16, piece.len.div_ceil(4), limits.block),
         Element::Scalars => (4, piece.len, 4 * limits.block),
     };
+    let kind = (tensor.kernel, piece.element);
+    let mut joined = None;
     for first in (0..len).step_by(max as usize) {
-        let same_kind = |dispatch: &TableDispatch| {
-            (dispatch.kernel, dispatch.element, dispatch.state)
-                == (tensor.kernel, piece.element, state.0)
-        };
-        let index = match dispatches.iter().rposition(same_kind) {
-            Some(index) if dispatches[index].has_room([params.0, grads.0], limits) => index,
-            _ => {
-                let (kernel, element, state) = (tensor.kernel, piece.element, state.0);
-                let (windows, routes, blocks) = Default::default();
-                dispatches.push(TableDispatch { kernel, element, state, windows, routes, blocks });
-                dispatches.len() - 1
-            }
-        };
-        let dispatch = &mut dispatches[index];
-        let route = dispatch.route([params.0, grads.0]);
+        let full =
+            |&(index, _): &(usize, u32)| dispatches[index].blocks.len() == limits.max_blocks();
+        if joined.as_ref().is_none_or(full) {
+            joined = Some(join(dispatches, kind, windows, limits));
+        }
+        let Some((index, route)) = joined else { continue };
         // Within a binding, all of these are far below 2^32.
-        let start = |(_, bytes): (Window, u64)| (bytes / unit) as u32 + first;
-        dispatch.blocks.push(Block {
+        let start =
+            |vector: usize| starts.get(vector).map_or(0, |bytes| (bytes / unit) as u32 + first);
+        dispatches[index].blocks.push(Block {
             route,
             group: tensor.group,
             len: max.min(len - first),
-            params_start: start(params),
-            grads_start: start(grads),
-            state_start: start(state),
-            unused_0: 0,
-            unused_1: 0,
+            params_start: start(0),
+            grads_start: start(1),
+            state_start_0: start(2),
+            state_start_1: start(3),
+            state_start_2: start(4),
         });
     }
+}
+
+/// The dispatch of a kind that takes a route over `windows`, and the route's number in it.
+fn join(
+    dispatches: &mut Vec<TableDispatch>,
+    (kernel, element): (usize, Element),
+    windows: &[Window],
+    limits: &TableLimits,
+) -> (usize, u32) {
+    let last = dispatches.iter().rposition(|d| (d.kernel, d.element) == (kernel, element));
+    if let Some(index) = last
+        && let Some(route) = dispatches[index].route(windows, limits)
+    {
+        return (index, route);
+    }
+    let mut windows_of_one = Vec::new();
+    let route = windows.iter().map(|&w| position_or_push(&mut windows_of_one, w)).collect();
+    let (windows, routes, blocks) = (windows_of_one, vec![route], Vec::new());
+    dispatches.push(TableDispatch { kernel, element, windows, routes, blocks });
+    (dispatches.len() - 1, 0)
 }
 
 /// Cuts places where a cell ends.

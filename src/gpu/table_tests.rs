@@ -8,7 +8,7 @@ const WEBGPU: TableLimits = TableLimits {
         workgroups: 65535,
         workgroup_size: 128,
     },
-    windows: 6,
+    windows: 7,
     routes: 16,
     block: 128,
 };
@@ -17,21 +17,29 @@ fn place(buffer: usize, offset: u64, len: u64, padded: bool) -> Vec<Place> {
     vec![Place { buffer, span: Span { offset, len, padded } }]
 }
 
+/// Of a rule with one state vector.
+fn tensor(params: Vec<Place>, grads: Vec<Place>, state: Vec<Place>) -> Tensor {
+    Tensor { group: 0, kernel: 0, vectors: vec![params, grads, state] }
+}
+
+/// The buffer of all state.
+const STATE: usize = 90;
+
 /// A tensor of our own making: parameters in buffer 0, gradients in 1, all at `offset`.
 fn own(offset: u64, len: u64) -> Tensor {
-    let (params, grads) = (place(0, offset, len, true), place(1, offset, len, true));
-    Tensor { group: 0, kernel: 0, params, grads, state: place(0, offset, len, true) }
+    let place = |buffer| place(buffer, offset, len, true);
+    tensor(place(0), place(1), place(STATE))
 }
 
 /// A tensor in two buffers of its own, its state at `state`.
 fn apart(number: usize, len: u64, state: u64) -> Tensor {
-    let (params, grads) = (place(2 * number, 0, len, true), place(2 * number + 1, 0, len, true));
-    Tensor { group: 0, kernel: 0, params, grads, state: place(0, state, len, true) }
+    let own = |buffer| place(buffer, 0, len, true);
+    tensor(own(2 * number), own(2 * number + 1), place(STATE, state, len, true))
 }
 
 fn block(route: u32, len: u32, starts: [u32; 3]) -> Block {
-    let [params_start, grads_start, state_start] = starts;
-    Block { route, len, params_start, grads_start, state_start, ..bytemuck::Zeroable::zeroed() }
+    let [params_start, grads_start, state_start_0] = starts;
+    Block { route, len, params_start, grads_start, state_start_0, ..bytemuck::Zeroable::zeroed() }
 }
 
 #[test]
@@ -45,7 +53,7 @@ fn views_of_two_buffers_are_one_dispatch_at_any_length() {
     let dispatches = table(&tensors, &WEBGPU);
     assert_eq!(dispatches.len(), 1);
     let dispatch = &dispatches[0];
-    assert_eq!((dispatch.element, &dispatch.routes[..]), (Element::Quads, &[[0, 1]][..]));
+    assert_eq!((dispatch.element, &dispatch.routes[..]), (Element::Quads, &[vec![0, 1, 2]][..]));
     let expected = [(1, 0), (1, 1), (1, 2), (2, 3), (128, 5), (1, 133)];
     let expected = expected.map(|(len, start)| block(0, len, [start; 3]));
     assert_eq!(dispatch.blocks, expected);
@@ -57,32 +65,39 @@ fn buffers_past_the_windows_are_another_dispatch() {
     let tensors: Vec<_> = (0..7).map(|n| apart(n, 8, 32 * n as u64)).collect();
     let dispatches = table(&tensors, &WEBGPU);
     let windows: Vec<_> = dispatches.iter().map(|dispatch| dispatch.windows.len()).collect();
-    assert_eq!(windows, [6, 6, 2]);
-    assert_eq!(dispatches[1].routes, [[0, 1], [2, 3], [4, 5]]);
+    assert_eq!(windows, [7, 7, 3]);
+    assert_eq!(dispatches[1].routes, [[0, 1, 2], [3, 4, 2], [5, 6, 2]]);
     assert_eq!(dispatches[1].blocks[2], block(2, 2, [0, 0, 10]));
     // Gradients in one buffer leave more windows for parameters.
-    let one = |n: usize| Tensor { grads: place(100, 32 * n as u64, 8, true), ..apart(n, 8, 0) };
+    let one = |n: usize| {
+        let state = place(STATE, 0, 8, true);
+        tensor(place(n, 0, 8, true), place(100, 32 * n as u64, 8, true), state)
+    };
     let dispatches = table(&(0..7).map(one).collect::<Vec<_>>(), &WEBGPU);
     let windows: Vec<_> = dispatches.iter().map(|dispatch| dispatch.windows.len()).collect();
-    assert_eq!(windows, [6, 3]);
-    assert_eq!(dispatches[0].routes, [[0, 1], [2, 1], [3, 1], [4, 1], [5, 1]]);
+    assert_eq!(windows, [7, 4]);
+    let routes = [[0, 1, 2], [3, 1, 2], [4, 1, 2], [5, 1, 2], [6, 1, 2]];
+    assert_eq!(dispatches[0].routes, routes);
     let few = TableLimits { routes: 2, ..WEBGPU };
     assert_eq!(table(&tensors, &few).len(), 4);
 }
 
 #[test]
-fn parameters_and_gradients_in_one_buffer_are_one_window() {
-    let tensor = Tensor { grads: place(0, 64, 16, false), ..own(0, 16) };
+fn parameters_gradients_and_state_in_one_buffer_are_one_window() {
+    let state = place(0, 128, 16, true);
+    let tensor = tensor(place(0, 0, 16, true), place(0, 64, 16, false), state);
     let dispatches = table(&[tensor], &WEBGPU);
     assert_eq!(dispatches[0].windows, [Window { buffer: 0, offset: 0 }]);
-    assert_eq!(dispatches[0].routes, [[0, 0]]);
-    assert_eq!(dispatches[0].blocks, [block(0, 4, [0, 4, 0])]);
+    assert_eq!(dispatches[0].routes, [[0, 0, 0]]);
+    assert_eq!(dispatches[0].blocks, [block(0, 4, [0, 4, 8])]);
 }
 
 #[test]
 fn kinds_of_access_and_formulas_are_dispatches_of_their_own() {
-    let unaligned = Tensor { params: place(0, 132, 8, false), ..own(128, 8) };
-    let unpadded = Tensor { grads: place(1, 256, 7, false), ..own(256, 7) };
+    let mut unaligned = own(128, 8);
+    unaligned.vectors[0] = place(0, 132, 8, false);
+    let mut unpadded = own(256, 7);
+    unpadded.vectors[1] = place(1, 256, 7, false);
     let other = Tensor { kernel: 3, group: 4, ..own(512, 4) };
     let dispatches = table(&[own(0, 4), unaligned, unpadded, other, own(528, 4)], &WEBGPU);
     let shape = |d: &TableDispatch| {
@@ -107,9 +122,10 @@ fn the_binding_limit_cuts_at_fixed_places() {
     // Cells of 992 bytes. The tensor begins 48 bytes before the end of the first.
     let tensors = [own(944, 100)];
     let dispatches = table(&tensors, &TableLimits { dispatch, ..WEBGPU });
-    let shapes: Vec<_> =
-        dispatches.iter().map(|d| (d.windows[0].offset, d.state.offset, d.blocks[0])).collect();
-    assert_eq!(shapes, [(0, 0, block(0, 3, [59; 3])), (992, 992, block(0, 22, [0; 3]))]);
+    let offsets: Vec<_> = dispatches[0].windows.iter().map(|window| window.offset).collect();
+    assert_eq!((dispatches.len(), offsets), (1, vec![0, 0, 0, 992, 992, 992]));
+    assert_eq!(dispatches[0].routes, [[0, 1, 2], [3, 4, 5]]);
+    assert_eq!(dispatches[0].blocks, [block(0, 3, [59; 3]), block(1, 22, [0; 3])]);
     // The largest binding of Vulkan is no multiple of 4.
     let vulkan = DispatchLimits { binding: (1 << 31) - 1, alignment: 32, ..WEBGPU.dispatch };
     assert_eq!(vulkan.cell(), (1 << 31) - 32);
@@ -153,7 +169,8 @@ fn any_tensors() -> impl Strategy<Value = Vec<Tensor>> {
                 params.push(lay((params[0].buffer + 1) % 3, len - first, gaps[1], false));
             }
             let grads = vec![lay(grads, len, gaps[1], padded)];
-            Tensor { group, kernel, params, grads, state: vec![lay(6, len, 0, true)] }
+            let vectors = vec![params, grads, vec![lay(6, len, 0, true)]];
+            Tensor { group, kernel, vectors }
         };
         all.into_iter().map(tensor).collect()
     })
@@ -174,7 +191,7 @@ proptest! {
     fn blocks_cover_each_element_once(
         tensors in any_tensors(),
         binding in 64_u64..4096,
-        windows in 2_usize..6,
+        windows in 3_usize..7,
         routes in 1_usize..4,
         block in 1_u32..40,
         workgroups in 1_u32..4,
@@ -199,12 +216,9 @@ proptest! {
             };
             for block in &dispatch.blocks {
                 prop_assert!(block.len <= max);
-                let [params, grads] = dispatch.routes[block.route as usize];
-                let vectors = [
-                    (dispatch.windows[params], block.params_start),
-                    (dispatch.windows[grads], block.grads_start),
-                    (dispatch.state, block.state_start),
-                ];
+                let route = &dispatch.routes[block.route as usize];
+                let starts = [block.params_start, block.grads_start, block.state_start_0];
+                let vectors = [0, 1, 2].map(|k| (dispatch.windows[route[k]], starts[k]));
                 for index in 0..u64::from(block.len) * lanes {
                     let place = vectors.map(|(window, start)| {
                         let within = unit * u64::from(start) + 4 * index;
@@ -221,14 +235,14 @@ proptest! {
             }
         }
         for tensor in &tensors {
-            let vectors = [&tensor.params, &tensor.grads, &tensor.state].map(|v| addresses(v));
+            let vectors = [0, 1, 2].map(|k| addresses(&tensor.vectors[k]));
             for ((params, grads), state) in vectors[0].iter().zip(&vectors[1]).zip(&vectors[2]) {
                 let expected = (*grads, *state, tensor.group, tensor.kernel);
                 prop_assert_eq!(computed.remove(params), Some(expected));
             }
         }
         // What is left is padding: less than four elements behind the end of a padded place.
-        let padded = tensors.iter().flat_map(|tensor| &tensor.params).filter(|p| p.span.padded);
+        let padded = tensors.iter().flat_map(|tensor| &tensor.vectors[0]).filter(|p| p.span.padded);
         let ends: Vec<_> =
             padded.map(|p| (p.buffer, p.span.offset + 4 * p.span.len)).collect();
         for (buffer, address) in computed.into_keys() {

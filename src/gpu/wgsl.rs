@@ -142,6 +142,11 @@ impl Formula {
         self.0.constants.clone()
     }
 
+    /// How many state vectors there are.
+    pub(crate) fn state_count(&self) -> usize {
+        self.0.state.len()
+    }
+
     /// The names of some of the state vectors.
     fn vectors(&self, bound: Bound) -> Vec<&'static str> {
         let is_bound = |vector: &&StateVector| match bound {
@@ -167,6 +172,11 @@ pub(crate) enum Bound {
     Shared,
     /// The others.
     Unshared,
+}
+
+/// A statement for each name.
+fn lines(names: &[&str], statement: impl Fn(&str) -> String) -> String {
+    names.iter().map(|name| format!("    {};\n", statement(name))).collect()
 }
 
 /// A kernel's text in the making. Bindings of group 0 are numbered as they come.
@@ -267,26 +277,55 @@ impl Text {
         self.push(&format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {ty};\n"));
     }
 
-    /// State vectors, with `load_state`, `store_state` and, of all members, `chosen_state`.
+    /// State vectors, with `load_state` and `store_state`, and `chosen_state`.
     pub(crate) fn state(&mut self, formula: &Formula, bound: Bound, element: Element) {
         let vectors = formula.vectors(bound);
         vectors.iter().for_each(|name| self.vector(name, element, true));
-        let lines = |line: &dyn Fn(&str) -> String, names: &[&str]| -> String {
-            names.iter().map(|name| format!("    {};\n", line(name))).collect()
-        };
-        let load = lines(&|name| format!("state.{name} = load_{name}(at)"), &vectors);
-        let store = lines(&|name| format!("store_{name}(at, state.{name})"), &vectors);
-        let select = lines(
-            &|name| format!("chosen.{name} = select(a.{name}, b.{name}, is_b)"),
-            formula.0.members,
-        );
+        let load = lines(&vectors, |name| format!("state.{name} = load_{name}(at)"));
+        let store = lines(&vectors, |name| format!("store_{name}(at, state.{name})"));
         self.push(&format!(
             "fn load_state(at: At) -> State {{\n    var state: State;\n{load}    return state;\n}}\n\n\
-             fn store_state(at: At, state: State) {{\n{store}}}\n\n\
-             // Of each element one of two states.\n\
+             fn store_state(at: At, state: State) {{\n{store}}}\n",
+        ));
+        self.chosen_state(formula);
+    }
+
+    /// `chosen_state`, of all members.
+    pub(crate) fn chosen_state(&mut self, formula: &Formula) {
+        let select = lines(formula.0.members, |name| {
+            format!("chosen.{name} = select(a.{name}, b.{name}, is_b)")
+        });
+        self.push(&format!(
+            "// Of each element one of two states.\n\
              fn chosen_state(a: State, b: State, is_b: vec4<bool>) -> State {{\n    \
              var chosen = a;\n{select}    return chosen;\n}}\n",
         ));
+    }
+
+    /// The step of a block whose parameters, gradients and state vectors lie in these windows.
+    pub(crate) fn route(&mut self, number: usize, windows: &[usize], formula: &Formula) {
+        let (params, grads) = (windows[0], windows[1]);
+        let state: Vec<_> = (0..).zip(formula.vectors(Bound::All)).zip(&windows[2..]).collect();
+        let load = state.iter().map(|((k, name), window)| {
+            format!("        state.{name} = load_window_{window}(here.state_{k});\n")
+        });
+        let store = state.iter().map(|((k, name), window)| {
+            format!("        store_window_{window}(here.state_{k}, state.{name});\n")
+        });
+        let (load, store) = (load.collect::<String>(), store.collect::<String>());
+        self.function(
+            &format!("step_{number}(block: Block, hyper: Hyper, lane: u32)"),
+            &format!(
+                "    for (var first = run_stride * lane; first < block.len; first += run_stride * workgroup_size) {{
+        let here = locate(block, first);
+        var state: State;
+{load}        let x = load_window_{params}(here.params);
+        let gradient = load_window_{grads}(here.grads);
+        store_window_{params}(here.params, stepped(hyper, x, gradient, &state));
+{store}    }}
+"
+            ),
+        );
     }
 
     /// What the parameters of a row share: left by the kernel that finds means, taken by the step.

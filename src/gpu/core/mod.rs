@@ -112,7 +112,7 @@ impl<R: Rule> Core<R> {
             precision: Precision::Native,
             shape,
             rows_workgroup: KernelShape::default().within(&limits).workgroup_size,
-            limits: TableLimits::new(&limits, shape, used.len() as u32),
+            limits: TableLimits::new(&limits, shape, 0),
             schedule: Schedule::Constant,
             steps: 0,
             state: StateMemory::new(gpu, &tensors, &used, row_width)?,
@@ -141,7 +141,7 @@ impl<R: Rule> Core<R> {
 
     fn set_limits(&mut self) {
         // A step that obeys a guard reads the decision too.
-        let others = self.state.vectors.len() as u32 + u32::from(self.guard.scans());
+        let others = u32::from(self.guard.scans());
         self.limits = TableLimits::new(&self.gpu.device().limits(), self.shape, others);
         self.kept.clear();
     }

@@ -62,13 +62,13 @@ impl<R: Rule> Core<R> {
             let Some(grads) = grads else { continue };
             let group = self.tensors.group_of[index];
             let formula = &self.formulas[group as usize];
-            regions.write(params);
+            let state = || self.state.vectors.iter().map(|vector| &vector.tensors[index]);
+            [params].into_iter().chain(state()).for_each(|vector| regions.write(vector));
+            let vectors = [params, grads].into_iter().chain(state());
             tensors.push(Tensor {
                 group,
                 kernel: self.formulas.iter().position(|known| known == formula).unwrap_or(0),
-                params: regions.places(params),
-                grads: regions.places(grads),
-                state: self.state.places(index, params.len()),
+                vectors: vectors.map(|vector| regions.places(vector)).collect(),
             });
         }
         let mut steps = match (self.row_width, grads.dense().next().flatten()) {
@@ -78,13 +78,10 @@ impl<R: Rule> Core<R> {
                 let binder = RowsBinder::new(gpu, step, width, (0, group), &params[0], state)?;
                 binder.all(&mut self.rows[0], grads)?
             }
-            _ => {
-                self.state.arenas().for_each(|arena| regions.write(arena));
-                self.bind_tables(&table(&tensors, &self.limits), regions)?
-            }
+            _ => self.bind_tables(&table(&tensors, &self.limits), regions)?,
         };
         self.hold(&mut steps, params.iter().chain(grads.dense().flatten()));
-        Ok((steps, tensors.into_iter().map(|tensor| tensor.grads).collect()))
+        Ok((steps, tensors.into_iter().map(|mut tensor| tensor.vectors.swap_remove(1)).collect()))
     }
 
     fn bind_tables(
@@ -104,9 +101,8 @@ impl<R: Rule> Core<R> {
                 routes: dispatch.routes.clone(),
             })?;
             let cell = self.limits.dispatch.cell();
-            let state = self.state.parts(dispatch.state, cell);
             let windows = windows().map(|(region, offset)| region.part(offset, cell));
-            let bound = [uploaded.binding(blocks)].into_iter().chain(state).chain(windows);
+            let bound = [uploaded.binding(blocks)].into_iter().chain(windows);
             pass.add(&self.gpu, &kernel, bound, dispatch.grid(&self.limits.dispatch))?;
         }
         pass.hold(uploaded.guards());
@@ -116,7 +112,7 @@ impl<R: Rule> Core<R> {
     /// Keeps all memory of a step for as long as the pass lives: the caller's vectors may be another
     /// optimizer's state, whose memory is reused when the last clone of the vector is dropped.
     fn hold<'a>(&'a self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
-        pass.hold(self.state.arenas().chain(vectors).flat_map(GpuVec::guards));
+        pass.hold(self.state.all().chain(vectors).flat_map(GpuVec::guards));
     }
 
     fn choice(&self, group: usize, element: Element) -> StepChoice {
