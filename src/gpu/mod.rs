@@ -20,6 +20,7 @@ mod methods;
 mod optimizer;
 mod pass;
 mod plan;
+mod portable;
 mod print;
 mod readback;
 mod request;
@@ -44,6 +45,7 @@ pub use errors::{DownloadError, ReportError, RequestError, StepError, VectorErro
 pub use group_error::GroupError;
 pub use groups::GpuGroupOptimizer;
 pub use optimizer::GpuOptimizer;
+pub use portable::PortableStep;
 pub use print::{KernelChoice, KernelPlace, kernel_text};
 pub use request::{AdapterKind, GpuRequest};
 pub use shape::KernelShape;

@@ -1,0 +1,1 @@
+//! Tensors of Burn's as vectors of ours, in place.

@@ -1,0 +1,67 @@
+//! The state of one parameter, as Burn's records keep it.
+
+use std::marker::PhantomData;
+
+use burn::optim::{RecordState, StateSink, StateSource};
+use burn::tensor::{Device, Tensor};
+use burn_pack::Scalar;
+use wgpu_optim::Rule;
+
+/// The state of a parameter of rank `D` under the rule `R`: its state vectors as tensors of the
+/// parameter's shape, and how many steps it has taken.
+///
+/// In a record, each vector has the name that [`Rule::STATE`] gives it, and the steps are `steps`.
+#[derive(Clone, Debug)]
+pub struct OptimState<R, const D: usize> {
+    /// The vectors that the rule has, in the order of [`Rule::STATE`].
+    pub vectors: Vec<Tensor<D>>,
+    /// Steps taken.
+    pub steps: u64,
+    /// The rule's own names of the vectors.
+    names: Vec<&'static str>,
+    rule: PhantomData<fn() -> R>,
+}
+
+impl<R: Rule, const D: usize> OptimState<R, D> {
+    /// The state ahead of the first step of a parameter like `tensor`.
+    pub(crate) fn new(rule: &R, tensor: &Tensor<D>) -> Self {
+        let initial = rule.initial_state();
+        let used = (0..R::STATE.len()).filter(|&index| rule.uses_state(index));
+        let vector = |index: usize| {
+            Tensor::full(tensor.shape(), initial.as_ref()[index], &tensor.device())
+        };
+        let vectors = used.map(vector).collect();
+        Self { vectors, steps: 0, names: rule.state_names(), rule: PhantomData }
+    }
+
+    /// The same with other vectors, one step later.
+    pub(crate) fn stepped(self, vectors: Vec<Tensor<D>>) -> Self {
+        Self { vectors, steps: self.steps + 1, ..self }
+    }
+
+    /// The same on another device.
+    pub(crate) fn on(self, device: &Device) -> Self {
+        let move_to = |vector: Tensor<D>| match vector.device() == *device {
+            true => vector,
+            false => vector.to_device(device),
+        };
+        Self { vectors: self.vectors.into_iter().map(move_to).collect(), ..self }
+    }
+}
+
+impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
+    fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
+        for (name, vector) in self.names.iter().zip(&self.vectors) {
+            out.push_tensor(prefix, name, vector.to_data());
+        }
+        out.push_scalar(prefix, "steps", Scalar::from(self.steps));
+    }
+
+    fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
+        let steps = u64::try_from(source.take_scalar(prefix, "steps")?).ok()?;
+        let taken = R::STATE.iter().filter_map(|&name| Some((name, source.take_tensor(prefix, name)?)));
+        let (names, data): (Vec<_>, Vec<_>) = taken.unzip();
+        let vectors = data.into_iter().map(|data| Tensor::from_data(data, device)).collect();
+        Some(Self { vectors, steps, names, rule: PhantomData })
+    }
+}

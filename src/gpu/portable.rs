@@ -1,0 +1,126 @@
+//! The kernel of a step for hosts that compile and launch WGSL by themselves.
+
+use super::kernel::Kernel;
+use super::plan::Element;
+use super::wgsl::{Bound, Formula, SquareOf, Text, Treatment};
+use crate::numerics::Precision;
+use crate::rules::Rule;
+
+/// Invocations in a workgroup.
+const WORKGROUP_SIZE: u32 = 256;
+
+/// A step over one tensor as WGSL with its bindings in group 0, for a host that compiles, binds and
+/// launches by itself, as a tensor library does. The results have the bits of [`crate::GpuOptimizer`].
+///
+/// Bindings, in order: the job ([`PortableStep::job`]), parameters, gradients, and the state vectors
+/// that the rule has ([`Rule::state_names`]), each vector with as many f32 elements as the job says. All
+/// are storage that is declared `read_write`, but only parameters and state are written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PortableStep {
+    /// The whole WGSL.
+    pub wgsl: String,
+    /// The entry point.
+    pub entry: &'static str,
+    /// The values of its pipeline-overridable constants.
+    pub constants: Vec<(&'static str, f64)>,
+}
+
+impl PortableStep {
+    /// The kernel of a rule. With `quads` it loads four elements at once: every vector then starts on a
+    /// multiple of 16 bytes, and the bytes up to the next multiple of 16 behind its last element are
+    /// bound too, and may be overwritten.
+    #[must_use]
+    pub fn new<R: Rule>(rule: &R, precision: Precision, quads: bool) -> Self {
+        let element = if quads { Element::Quads } else { Element::Scalars };
+        let kernel = WholeKernel { formula: Formula::of(rule), precision, element };
+        Self { wgsl: kernel.text(), entry: kernel.entry(), constants: kernel.constants() }
+    }
+
+    /// The content of the job's binding: of a step of `len` elements that is number `step`, counted
+    /// from 1, at this learning rate.
+    #[must_use]
+    pub fn job<R: Rule>(rule: &R, learning_rate: f64, step: u64, len: u32) -> Vec<u8> {
+        let mut bytes = bytemuck::bytes_of(&rule.uniforms_at(step, learning_rate)).to_vec();
+        bytes.extend_from_slice(bytemuck::bytes_of(&[len, 0, 0, 0]));
+        bytes
+    }
+
+    /// The workgroups to launch for `len` elements, if a dimension may have so many.
+    #[must_use]
+    pub fn workgroups(len: u32, max_per_dimension: u32) -> [u32; 2] {
+        let groups = len.div_ceil(4 * WORKGROUP_SIZE).max(1);
+        let rows = groups.div_ceil(max_per_dimension.max(1));
+        [groups.div_ceil(rows), rows]
+    }
+}
+
+/// A step over a whole tensor. Bindings: job, parameters, gradients, state vectors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct WholeKernel {
+    formula: Formula,
+    precision: Precision,
+    element: Element,
+}
+
+impl Kernel for WholeKernel {
+    fn entry(&self) -> &'static str {
+        "step"
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        let mut constants = self.formula.constants();
+        constants.push(("workgroup_size", f64::from(WORKGROUP_SIZE)));
+        constants
+    }
+
+    fn text(&self) -> String {
+        let mut text = Text::new(&[]);
+        text.rule(&self.formula, self.precision, SquareOf::Own);
+        text.file(self.element.file());
+        text.bound("job", "Job", true);
+        text.vector("params", self.element, true);
+        text.vector("grads", self.element, true);
+        text.state(&self.formula, Bound::All, self.element);
+        text.step(Treatment::None, 1);
+        text.file(include_str!("../../shaders/place/whole.wgsl"));
+        text.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gpu::shader_check::{check, structure};
+    use crate::rules::{AnyRule, with_rule};
+
+    #[test]
+    fn every_rule_is_valid_and_its_job_has_the_layout_of_the_wgsl() {
+        fn check_rule<R: Rule>(rule: &R) {
+            for precision in [Precision::Native, Precision::Exact] {
+                for element in [Element::Quads, Element::Scalars] {
+                    check(&WholeKernel { formula: Formula::of(rule), precision, element });
+                }
+            }
+            let text = PortableStep::new(rule, Precision::Native, true).wgsl;
+            let (size, members) = structure(&text, "Job");
+            let len = size_of::<R::Uniforms>();
+            assert_eq!(members, [("hyper".to_owned(), 0), ("len".to_owned(), len)]);
+            let job = PortableStep::job(rule, 0.5, 3, 77);
+            assert!(size <= job.len());
+            assert_eq!(job[..len], *bytemuck::bytes_of(&rule.uniforms_at(3, 0.5)));
+            assert_eq!(job[len..len + 4], 77_u32.to_ne_bytes());
+        }
+        for rule in AnyRule::examples() {
+            with_rule!(rule, |rule| check_rule(&rule));
+        }
+    }
+
+    #[test]
+    fn workgroups_cover_every_element() {
+        assert_eq!(PortableStep::workgroups(1, 65535), [1, 1]);
+        assert_eq!(PortableStep::workgroups(1024, 65535), [1, 1]);
+        assert_eq!(PortableStep::workgroups(1025, 65535), [2, 1]);
+        assert_eq!(PortableStep::workgroups(7 * 1024, 3), [3, 3]);
+        assert_eq!(PortableStep::workgroups(u32::MAX, 65535), [64528, 65]);
+    }
+}
