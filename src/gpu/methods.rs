@@ -1,7 +1,7 @@
-//! What an optimizer of one tensor and one of many have in common.
+//! What an optimizer of one tensor, one of many, and a stepper have in common.
 
-/// The methods of an optimizer over a `core`; `$Error` is what a refusal is.
-macro_rules! optimizer_methods {
+/// The methods of what has a `core`; `$Error` is what a refusal is.
+macro_rules! core_methods {
     ($Optimizer:ident, $Error:ident) => {
         impl<R: Rule> $Optimizer<R> {
             /// The same optimizer with another precision. Default: [`Precision::Native`].
@@ -18,17 +18,6 @@ macro_rules! optimizer_methods {
                 Self { core: self.core.with_shape(shape) }
             }
 
-            /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has
-            /// every base learning rate times `schedule.factor(t)`. Default: the base learning rates
-            /// throughout.
-            ///
-            /// # Errors
-            /// [`StepError::Schedule`](crate::StepError::Schedule) if a number of the schedule is
-            /// outside its domain; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
-            pub fn with_schedule(self, schedule: Schedule) -> Result<Self, $Error> {
-                Ok(Self { core: self.core.with_schedule(schedule)? })
-            }
-
             /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
             /// none. It looks at all gradients of a step together, in an order that does not depend on how
             /// they lie in buffers ([`GradientGuard`]); where rows are stepped, at their summed
@@ -40,18 +29,6 @@ macro_rules! optimizer_methods {
             /// guard; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
             pub fn with_guard(self, guard: GradientGuard) -> Result<Self, $Error> {
                 Ok(Self { core: self.core.with_guard(guard)? })
-            }
-
-            /// How many state vectors there are.
-            #[must_use]
-            pub fn state_count(&self) -> usize {
-                self.core.state.vectors.len()
-            }
-
-            /// The learning-rate schedule.
-            #[must_use]
-            pub fn schedule(&self) -> &Schedule {
-                &self.core.schedule
             }
 
             /// The guard over the gradients.
@@ -70,17 +47,6 @@ macro_rules! optimizer_methods {
             #[must_use]
             pub fn precision(&self) -> Precision {
                 self.core.precision
-            }
-
-            /// How many steps have been submitted or recorded, those that a guard skipped included.
-            #[must_use]
-            pub fn steps(&self) -> u64 {
-                self.core.steps
-            }
-
-            /// Sets the number of steps taken: for resuming from a saved state.
-            pub fn set_steps(&mut self, steps: u64) {
-                self.core.steps = steps;
             }
 
             /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
@@ -143,4 +109,47 @@ macro_rules! optimizer_methods {
     };
 }
 
-pub(super) use optimizer_methods;
+/// The methods of an optimizer over a `core`, which counts its steps.
+macro_rules! optimizer_methods {
+    ($Optimizer:ident, $Error:ident) => {
+        $crate::gpu::methods::core_methods!($Optimizer, $Error);
+
+        impl<R: Rule> $Optimizer<R> {
+            /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has
+            /// every base learning rate times `schedule.factor(t)`. Default: the base learning rates
+            /// throughout.
+            ///
+            /// # Errors
+            /// [`StepError::Schedule`](crate::StepError::Schedule) if a number of the schedule is
+            /// outside its domain; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
+            pub fn with_schedule(self, schedule: Schedule) -> Result<Self, $Error> {
+                Ok(Self { core: self.core.with_schedule(schedule)? })
+            }
+
+            /// How many state vectors there are.
+            #[must_use]
+            pub fn state_count(&self) -> usize {
+                self.core.state.vectors.len()
+            }
+
+            /// The learning-rate schedule.
+            #[must_use]
+            pub fn schedule(&self) -> &Schedule {
+                &self.core.schedule
+            }
+
+            /// How many steps have been submitted or recorded, those that a guard skipped included.
+            #[must_use]
+            pub fn steps(&self) -> u64 {
+                self.core.steps
+            }
+
+            /// Sets the number of steps taken: for resuming from a saved state.
+            pub fn set_steps(&mut self, steps: u64) {
+                self.core.steps = steps;
+            }
+        }
+    };
+}
+
+pub(super) use {core_methods, optimizer_methods};

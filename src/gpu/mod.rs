@@ -33,6 +33,7 @@ mod slots;
 #[cfg(feature = "linear")]
 mod staging;
 mod state;
+mod stepper;
 mod table;
 mod tensors;
 mod uniforms;
@@ -49,6 +50,7 @@ pub use portable::PortableStep;
 pub use print::{KernelChoice, KernelPlace, kernel_text};
 pub use request::{AdapterKind, GpuRequest};
 pub use shape::KernelShape;
+pub use stepper::{GpuStepper, TensorStep};
 pub use vector::GpuVec;
 
 #[cfg(feature = "linear")]

@@ -1,15 +1,16 @@
 //! The state of an optimizer's tensors: one arena for each state vector, in which every tensor starts on
-//! a multiple of 16 bytes.
+//! a multiple of 16 bytes; or vectors that the caller holds.
 
 use super::arena::{starts, views};
 use super::context::Gpu;
 use super::errors::VectorError;
+use super::group_error::GroupError;
 use super::vector::GpuVec;
 use crate::rules::Rule;
-use crate::step::Tensors;
+use crate::step::{Tensors, TensorsError};
 
 /// One state vector of all tensors.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct StateVectors {
     pub(super) name: &'static str,
     /// Whether rows share it: one value a row.
@@ -19,7 +20,7 @@ pub(super) struct StateVectors {
 }
 
 /// All state vectors that the rule of some group has.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct StateMemory {
     pub(super) vectors: Vec<StateVectors>,
 }
@@ -29,10 +30,9 @@ impl StateMemory {
     pub(super) fn new<R: Rule>(
         gpu: &Gpu,
         tensors: &Tensors<R>,
-        used: &[usize],
         row_width: Option<usize>,
     ) -> Result<Self, VectorError> {
-        let vector = |&index: &usize| {
+        let vector = |index: usize| {
             let shared =
                 row_width.is_some() && tensors.rules.iter().all(|rule| rule.can_share(index));
             let width = row_width.filter(|_| shared).unwrap_or(1);
@@ -49,7 +49,32 @@ impl StateMemory {
             }
             Ok(StateVectors { name: R::STATE[index], shared, tensors: own })
         };
-        Ok(Self { vectors: used.iter().map(vector).collect::<Result<_, VectorError>>()? })
+        let vectors = tensors.used_state().into_iter().map(vector);
+        Ok(Self { vectors: vectors.collect::<Result<_, VectorError>>()? })
+    }
+
+    /// That the caller holds: for each tensor, the vectors that the rule of some group has, in order.
+    pub(super) fn held<R: Rule>(
+        tensors: &Tensors<R>,
+        held: &[&[GpuVec]],
+    ) -> Result<Self, GroupError> {
+        let used = tensors.used_state();
+        tensors.check_count("state", held.len())?;
+        for (tensor, vectors) in held.iter().enumerate() {
+            let (found, expected) = (vectors.len(), used.len());
+            if found != expected {
+                return Err(TensorsError::State { tensor, found, expected }.into());
+            }
+            for (vector, &index) in vectors.iter().zip(&used) {
+                tensors.check_length(R::STATE[index], tensor, vector.len())?;
+            }
+        }
+        let vector = |(number, &index): (usize, &usize)| StateVectors {
+            name: R::STATE[index],
+            shared: false,
+            tensors: held.iter().map(|vectors| vectors[number].clone()).collect(),
+        };
+        Ok(Self { vectors: used.iter().enumerate().map(vector).collect() })
     }
 
     /// All vectors of all tensors.

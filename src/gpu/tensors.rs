@@ -138,8 +138,8 @@ pub(super) fn check<R: Rule>(
     }
     for vector in &state.vectors {
         for (index, own) in vector.tensors.iter().enumerate() {
-            // Padding of our own is not free either.
-            claims.add(TensorName { list: vector.name, index }, own, 16);
+            // The padding of state is not free either.
+            claims.add(own_device(vector.name, index, own)?, own, 16);
         }
     }
     claims.check_overlap()
@@ -161,13 +161,15 @@ struct Claims {
 }
 
 impl Claims {
-    /// Claims the bytes of a vector, each run up to a multiple of `unit`.
+    /// Claims the bytes of a vector, each padded run up to a multiple of `unit`.
     fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
         for segment in vector.segments() {
             let next = self.numbers.len();
             let buffer = *self.numbers.entry(segment.buffer.clone()).or_insert(next);
             let mut bytes = segment.bytes();
-            bytes.end = bytes.end.next_multiple_of(unit);
+            if segment.span.padded {
+                bytes.end = bytes.end.next_multiple_of(unit);
+            }
             self.list.push(Claim { buffer, bytes, order: self.list.len(), tensor });
         }
     }

@@ -75,6 +75,16 @@ pub enum TensorsError {
         #[source]
         error: RuleError,
     },
+    /// A tensor was given another number of state vectors than the rules have.
+    #[error("tensor {tensor} was given {found} state vectors, but its rule has {expected}")]
+    State {
+        /// The tensor's place in the list of all, counted from 0.
+        tensor: usize,
+        /// How many there are.
+        found: usize,
+        /// How many the rules have.
+        expected: usize,
+    },
     /// The rows that a step names do not fit their tensor.
     #[error("tensor {tensor}: {error}")]
     Rows {
@@ -115,7 +125,7 @@ pub enum TensorsError {
 }
 
 /// The tensors of an optimizer, group after group, and the rule of each group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tensors<R> {
     /// One for each group.
     pub(crate) rules: Vec<R>,

@@ -21,7 +21,7 @@ use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Formula;
 use crate::numerics::Precision;
 use crate::rules::{Rule, check_state};
-use crate::step::{GradientGuard, GuardReport, Schedule, Tensors};
+use crate::step::{self, GradientGuard, GuardReport, Schedule, Tensors};
 
 /// Pairs of lists whose passes are kept. Callers who alternate between a few gradient buffers stay
 /// warm; older pairs are forgotten, and with them the hold on their memory.
@@ -45,6 +45,8 @@ pub(in crate::gpu) struct Core<R: Rule> {
     pub(in crate::gpu) steps: u64,
     pub(in crate::gpu) state: StateMemory,
     uniforms: StepUniforms<R>,
+    /// Scratch memory: the uniforms of a step.
+    scheduled: Vec<R::Uniforms>,
     pub(in crate::gpu) guard: GradientGuard,
     guard_memory: Option<GuardMemory>,
     /// Most recently used first.
@@ -89,25 +91,28 @@ impl<R: Rule> Core<R> {
         tensors: Tensors<R>,
         row_width: Option<usize>,
     ) -> Result<Self, GroupError> {
+        check_needs(gpu, &tensors, false)?;
+        let state = StateMemory::new(gpu, &tensors, row_width)?;
+        Self::over(gpu, tensors, row_width, state)
+    }
+
+    /// Of tensors whose state is there.
+    pub(in crate::gpu) fn over(
+        gpu: &Gpu,
+        tensors: Tensors<R>,
+        row_width: Option<usize>,
+        state: StateMemory,
+    ) -> Result<Self, GroupError> {
         const { assert!(size_of::<R::Uniforms>() as u64 <= SLOT_BYTES) };
         const { assert!(size_of::<R::Uniforms>().is_multiple_of(16)) };
         const { check_state::<R>() };
-        let used = tensors.used_state();
-        let limits = gpu.device().limits();
-        let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
-        let bytes = StepUniforms::<R>::bytes(tensors.rules.len()).next_multiple_of(SLOT_BYTES);
-        // Blocks, parameters, gradients, state; one group of four behind the worst alignment.
-        Needs::of(&limits)
-            .buffers(3 + used.len() as u64, 1)
-            .binding((alignment + 16).max(size_of::<Block>() as u64))
-            .uniform(bytes)
-            .bind_groups(2)
-            .check()?;
+        check_needs(gpu, &tensors, false)?;
         gpu.check_lost()?;
+        let limits = gpu.device().limits();
         let shape = KernelShape::of_device(gpu);
         Ok(Self {
             gpu: gpu.clone(),
-            formulas: tensors.rules.iter().map(|rule| Formula::new(rule, &used)).collect(),
+            formulas: formulas(&tensors),
             row_width,
             precision: Precision::Native,
             shape,
@@ -115,8 +120,9 @@ impl<R: Rule> Core<R> {
             limits: TableLimits::new(&limits, shape, 0),
             schedule: Schedule::Constant,
             steps: 0,
-            state: StateMemory::new(gpu, &tensors, &used, row_width)?,
-            uniforms: StepUniforms::new(tensors.rules.len()),
+            state,
+            uniforms: StepUniforms::default(),
+            scheduled: Vec::new(),
             guard: GradientGuard::default(),
             guard_memory: None,
             kept: Vec::new(),
@@ -155,10 +161,7 @@ impl<R: Rule> Core<R> {
     pub(in crate::gpu) fn with_guard(mut self, guard: GradientGuard) -> Result<Self, StepError> {
         guard.validate()?;
         self.guard_memory = if guard.scans() {
-            let limits = self.gpu.device().limits();
-            // A step that obeys reads the decision too.
-            let buffers = 4 + self.state.vectors.len() as u64;
-            Needs::of(&limits).buffers(buffers, 1).bind_groups(3).check()?;
+            check_needs(&self.gpu, &self.tensors, true)?;
             Some(GuardMemory::new(&self.gpu, guard)?)
         } else {
             None
@@ -169,13 +172,52 @@ impl<R: Rule> Core<R> {
         Ok(self)
     }
 
+    /// Makes the tensors and the state of the next steps these, if they are others.
+    pub(in crate::gpu) fn set_tensors(
+        &mut self,
+        tensors: Tensors<R>,
+        state: StateMemory,
+    ) -> Result<(), GroupError> {
+        if tensors != self.tensors || state != self.state {
+            check_needs(&self.gpu, &tensors, self.guard.scans())?;
+            self.formulas = formulas(&tensors);
+            self.rows.resize_with(tensors.lens.len(), RowsMemory::default);
+            (self.tensors, self.state) = (tensors, state);
+            self.kept.clear();
+        }
+        Ok(())
+    }
+
+    /// The uniforms of each group in the next step, in memory that is used again.
+    fn scheduled(&mut self) -> Vec<R::Uniforms> {
+        let mut uniforms = std::mem::take(&mut self.scheduled);
+        uniforms.clear();
+        let (schedule, next) = (&self.schedule, self.steps + 1);
+        uniforms
+            .extend(self.tensors.rules.iter().map(|rule| step::scheduled(rule, schedule, next)));
+        uniforms
+    }
+
     /// Encodes one step and submits it.
     pub(in crate::gpu) fn step(
         &mut self,
         params: &[GpuVec],
         grads: Grads<'_>,
     ) -> Result<(), GroupError> {
-        let rows = self.prepare(params, grads)?;
+        let uniforms = self.scheduled();
+        let result = self.step_with(&uniforms, params, grads);
+        self.scheduled = uniforms;
+        result
+    }
+
+    /// The same, with the uniforms of each group.
+    pub(in crate::gpu) fn step_with(
+        &mut self,
+        uniforms: &[R::Uniforms],
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<(), GroupError> {
+        let rows = self.prepare(uniforms, params, grads)?;
         let device = self.gpu.device();
         let encoder = self.gpu.catch(|| {
             let mut encoder = device.create_command_encoder(&Default::default());
@@ -194,7 +236,21 @@ impl<R: Rule> Core<R> {
         params: &[GpuVec],
         grads: Grads<'_>,
     ) -> Result<(), GroupError> {
-        let rows = self.prepare(params, grads)?;
+        let uniforms = self.scheduled();
+        let result = self.record_with(encoder, &uniforms, params, grads);
+        self.scheduled = uniforms;
+        result
+    }
+
+    /// The same, with the uniforms of each group.
+    pub(in crate::gpu) fn record_with(
+        &mut self,
+        encoder: &mut wgpu::CommandEncoder,
+        uniforms: &[R::Uniforms],
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<(), GroupError> {
+        let rows = self.prepare(uniforms, params, grads)?;
         self.gpu.catch(|| self.encode(encoder, &rows))?;
         self.steps += 1;
         Ok(())
@@ -213,7 +269,12 @@ impl<R: Rule> Core<R> {
     }
 
     /// Makes ready what `encode` needs for these lists and the next step.
-    fn prepare(&mut self, params: &[GpuVec], grads: Grads<'_>) -> Result<RowPasses, GroupError> {
+    fn prepare(
+        &mut self,
+        uniforms: &[R::Uniforms],
+        params: &[GpuVec],
+        grads: Grads<'_>,
+    ) -> Result<RowPasses, GroupError> {
         self.gpu.check_lost()?;
         let passes = if grads.has_rows() {
             self.bind_rows(params, grads)?
@@ -221,7 +282,7 @@ impl<R: Rule> Core<R> {
             self.keep(params, grads, true)?;
             RowPasses { with_kept: true, ..RowPasses::default() }
         };
-        self.uniforms.prepare(&self.gpu, &self.tensors, &self.schedule, self.steps + 1)?;
+        self.uniforms.prepare(&self.gpu, uniforms)?;
         Ok(passes)
     }
 
@@ -229,7 +290,7 @@ impl<R: Rule> Core<R> {
     #[cfg(feature = "linear")]
     pub(in crate::gpu) fn next_uniforms(&mut self) -> R::Uniforms {
         self.steps += 1;
-        crate::step::scheduled(&self.tensors.rules[0], &self.schedule, self.steps)
+        step::scheduled(&self.tensors.rules[0], &self.schedule, self.steps)
     }
 
     /// How many dispatches the step over these lists takes, less those of a guard.
@@ -265,4 +326,27 @@ impl<R: Rule> Core<R> {
             None => Ok(GuardReport::default()),
         }
     }
+}
+
+/// The formula of each group; groups whose formulas are equal share kernels.
+fn formulas<R: Rule>(tensors: &Tensors<R>) -> Vec<Formula> {
+    let used = tensors.used_state();
+    tensors.rules.iter().map(|rule| Formula::new(rule, &used)).collect()
+}
+
+/// Whether the device's limits allow a step over these tensors, with a guard or without.
+fn check_needs<R: Rule>(gpu: &Gpu, tensors: &Tensors<R>, guarded: bool) -> Result<(), GroupError> {
+    let limits = gpu.device().limits();
+    let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
+    let bytes = StepUniforms::<R>::bytes(tensors.rules.len()).next_multiple_of(SLOT_BYTES);
+    // Blocks, parameters, gradients, state; one group of four behind the worst alignment. A step that
+    // obeys a guard reads the decision too.
+    let buffers = 3 + tensors.used_state().len() as u64 + u64::from(guarded);
+    Needs::of(&limits)
+        .buffers(buffers, 1)
+        .binding((alignment + 16).max(size_of::<Block>() as u64))
+        .uniform(bytes)
+        .bind_groups(if guarded { 3 } else { 2 })
+        .check()?;
+    Ok(())
 }
