@@ -1,18 +1,59 @@
 //! What goes wrong.
 
-/// A kernel could not be prepared for Burn's runtime.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the rule's WGSL could not be prepared: {0}")]
-pub struct KernelError(pub(crate) String);
+use wgpu_optim::{DownloadError, GroupError, RuleError, VectorError};
 
-/// An optimizer cannot be made.
+/// Why an optimizer cannot be made, or cannot step.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OptimError {
     /// A hyper-parameter is outside its domain.
     #[error(transparent)]
-    Rule(#[from] wgpu_optim::RuleError),
-    /// A kernel of this rule could not be prepared.
+    Rule(#[from] RuleError),
+    /// The rule's WGSL could not be prepared for Burn's runtime.
+    #[error("the rule's WGSL could not be prepared: {0}")]
+    Kernel(String),
+    /// A tensor cannot be stepped.
+    #[error("a tensor cannot be stepped, since it is not of f32 on a wgpu device: {0}")]
+    Tensor(String),
+    /// The state of a record, or of a group, has other vectors than the rule.
+    #[error("the rule has the state vectors {expected:?}, but there are {found:?}")]
+    State {
+        /// Those of the rule.
+        expected: Vec<&'static str>,
+        /// What there is.
+        found: Vec<&'static str>,
+    },
+    /// Burn's runtime failed.
+    #[error("Burn's runtime failed: {0}")]
+    Runtime(String),
+    /// A tensor's buffer cannot be used.
     #[error(transparent)]
-    Kernel(#[from] KernelError),
+    Vector(#[from] VectorError),
+    /// The device cannot run the step, or the tensors lie on another one.
+    #[error(transparent)]
+    Step(#[from] GroupError),
+    /// The guard's report could not be read.
+    #[error(transparent)]
+    Report(#[from] DownloadError),
+}
+
+/// A step of a module failed.
+#[derive(Debug)]
+pub struct StepError<M> {
+    /// The module. Its parameters have not been stepped.
+    pub module: M,
+    /// What went wrong.
+    pub error: OptimError,
+}
+
+impl<M> std::fmt::Display for StepError<M> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.error.fmt(formatter)
+    }
+}
+
+impl<M: std::fmt::Debug> std::error::Error for StepError<M> {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
 }

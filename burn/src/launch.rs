@@ -13,7 +13,7 @@ use cubecl::{CubeKernel, PrecompiledSource};
 use wgpu_optim::gpu::PortableStep;
 use wgpu_optim::{Precision, Rule};
 
-use crate::error::KernelError;
+use crate::error::OptimError;
 
 /// Launches the steps of a rule.
 #[derive(Clone, Debug)]
@@ -26,7 +26,7 @@ pub(crate) struct Launcher<R> {
 }
 
 impl<R: Rule> Launcher<R> {
-    pub(crate) fn new(rule: R, precision: Precision) -> Result<Self, KernelError> {
+    pub(crate) fn new(rule: R, precision: Precision) -> Result<Self, OptimError> {
         let source = |quads| Source::new(&PortableStep::new(&rule, precision, quads));
         Ok(Self { rule, kernels: [source(true)?, source(false)?], jobs: Arc::default() })
     }
@@ -67,7 +67,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(step: &PortableStep) -> Result<Self, KernelError> {
+    fn new(step: &PortableStep) -> Result<Self, OptimError> {
         let wgsl = without_overrides(step)?;
         let mut hasher = DefaultHasher::new();
         wgsl.hash(&mut hasher);
@@ -76,10 +76,10 @@ impl Source {
 }
 
 /// The WGSL with its overrides at their values: cubecl passes none.
-fn without_overrides(step: &PortableStep) -> Result<String, KernelError> {
+fn without_overrides(step: &PortableStep) -> Result<String, OptimError> {
     use naga::back::{pipeline_constants::process_overrides, wgsl};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
-    let fail = |error: &dyn std::fmt::Display| KernelError(error.to_string());
+    let fail = |error: &dyn std::fmt::Display| OptimError::Kernel(error.to_string());
     let module = naga::front::wgsl::parse_str(&step.wgsl).map_err(|error| fail(&error))?;
     let mut validator = Validator::new(ValidationFlags::all(), Capabilities::empty());
     let info = validator.validate(&module).map_err(|error| fail(&error))?;

@@ -1,1 +1,57 @@
 //! Tensors of Burn's as vectors of ours, in place.
+
+use std::collections::HashSet;
+
+use burn::backend::wgpu::{AutoCompiler, CubeTensor, WgpuResource};
+use cubecl::server::ServerError;
+use cubecl::storage::ManagedResource;
+use cubecl::wgpu::WgpuServer;
+use wgpu_optim::GpuVec;
+
+use crate::error::OptimError;
+
+/// A tensor's memory. Burn's runtime leaves it where it is for as long as this lives.
+pub(crate) struct Lent {
+    pub(crate) vector: GpuVec,
+    _pin: ManagedResource<WgpuResource>,
+}
+
+impl Lent {
+    /// Borrows the memory of tensors. All work on them that has been queued is submitted first.
+    pub(crate) fn all(tensors: &[&CubeTensor]) -> Result<Vec<Self>, OptimError> {
+        let mut seen = HashSet::new();
+        for tensor in tensors {
+            if seen.insert(tensor.handle.stream) {
+                let mut client = tensor.client.clone();
+                // SAFETY: the stream is that of a live handle, and is only flushed.
+                #[allow(unsafe_code, reason = "cubecl offers no other way to flush a stream")]
+                unsafe {
+                    client.set_stream(tensor.handle.stream);
+                }
+                client.flush()?;
+            }
+        }
+        tensors.iter().map(|tensor| Self::one(tensor)).collect()
+    }
+
+    fn one(tensor: &CubeTensor) -> Result<Self, OptimError> {
+        let handle = tensor.handle.clone();
+        let whole = handle.offset_end.is_none_or(|bytes| bytes == 0);
+        let pin = tensor.client.get_resource::<WgpuServer<AutoCompiler>>(handle)?;
+        let WgpuResource { buffer, offset, .. } = pin.resource();
+        let len = tensor.meta.shape().num_elements();
+        // Burn allocates multiples of 16 bytes and more: what is behind a whole tensor is its own.
+        let padded = GpuVec::from_padded_buffer(buffer, *offset, len).ok().filter(|_| whole);
+        let vector = match padded {
+            Some(vector) => vector,
+            None => GpuVec::from_buffer(buffer, *offset, len)?,
+        };
+        Ok(Self { vector, _pin: pin })
+    }
+}
+
+impl From<ServerError> for OptimError {
+    fn from(error: ServerError) -> Self {
+        Self::Runtime(error.to_string())
+    }
+}

@@ -2,11 +2,14 @@
 
 mod error;
 mod launch;
+mod lent;
+mod module;
 mod optimizer;
 mod state;
 mod update;
 
-pub use error::{KernelError, OptimError};
+pub use error::{OptimError, StepError};
+pub use module::WgpuModuleOptim;
 pub use optimizer::WgpuOptim;
 pub use state::OptimState;
 pub use wgpu_optim;

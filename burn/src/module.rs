@@ -4,13 +4,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::wgpu::CubeTensor;
 use burn::lr_scheduler::module_lr_scheduler::ModuleLearningRate;
-use burn::module::{Module, ModuleVisitor, Param, ParamGroup};
-use burn::optim::{
-    GradientsParams, LearningRate, ModuleOptimizer, Optimizer, OptimizerRecord,
-};
-use burn::tensor::{DType, Device, Tensor};
+use burn::module::{Module, ParamGroup};
+use burn::optim::{GradientsParams, LearningRate, ModuleOptimizer, Optimizer, OptimizerRecord};
+use burn::tensor::{Device, Tensor};
 use wgpu_optim::gpu::{GpuStepper, TensorStep};
-use wgpu_optim::{Gpu, GpuVec, GradientGuard, GuardReport, Precision, Rule};
+use wgpu_optim::{Gpu, GpuVec, GradientGuard, GuardReport, KernelShape, Precision, Rule};
 
 use crate::error::{OptimError, StepError};
 use crate::lent::Lent;
@@ -18,33 +16,228 @@ use crate::state::OptimState;
 use crate::update::{Queue, Task, update};
 
 /// Steps all parameters of a module in one submission, which makes possible what needs all gradients
-/// at once: clipping by their global norm, and skipping a step with a gradient that is not finite.
+/// at once: clipping by their global norm, and leaving out a step whose gradients are not finite.
 ///
-/// Burn keeps the state of each parameter, as in [`crate::WgpuOptim`], so that records, groups and
-/// schedulers are Burn's own.
-#[derive(Debug)]
+/// It stands where a [`ModuleOptimizer`] stands, and has its records and groups: Burn keeps the state
+/// of each parameter, as with [`WgpuOptim`](crate::WgpuOptim). The device is shared with Burn:
+///
+/// ```no_run
+/// use burn::tensor::Device;
+/// use wgpu_optim_burn::WgpuModuleOptim;
+/// use wgpu_optim_burn::wgpu_optim::{Adam, Gpu, GradientGuard};
+///
+/// let (device, setup) = Device::wgpu_options().init_with_setup()?;
+/// let gpu = Gpu::from_wgpu(setup.device, setup.queue);
+/// let guard = GradientGuard { max_norm: Some(1.0), ..Default::default() };
+/// let mut optim = WgpuModuleOptim::new(&gpu, Adam::default())?.with_guard(guard)?;
+/// // model = optim.step(0.001, model, grads)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct WgpuModuleOptim<R: Rule> {
-    gpu: Gpu,
     inner: ModuleOptimizer,
-    batch: Batch<R>,
+    rule: R,
+    asked: Arc<Mutex<Asked<R>>>,
     stepper: GpuStepper<R>,
+    copies: u64,
 }
 
-type Batch<R> = Arc<Mutex<Collected<R>>>;
-
 /// The steps that Burn has asked for, until they are submitted.
-#[derive(Debug, Default)]
-struct Collected<R> {
-    steps: Vec<Asked<R>>,
+struct Asked<R> {
+    steps: Vec<Step<R>>,
+    /// The queue that they come through.
     queue: Option<Queue>,
     copies: u64,
 }
 
-/// One of them.
-#[derive(Debug)]
-struct Asked<R> {
+struct Step<R> {
     rule: R,
     learning_rate: f64,
-    step: u64,
+    number: u64,
+    /// Parameters, gradients, and state vectors.
     tensors: Vec<CubeTensor>,
+}
+
+impl<R: Rule> WgpuModuleOptim<R> {
+    /// Of a rule in native precision, on the device that Burn uses.
+    ///
+    /// # Errors
+    /// [`OptimError`] if a hyper-parameter is outside its domain, or the device's limits are too low.
+    pub fn new(gpu: &Gpu, rule: R) -> Result<Self, OptimError> {
+        rule.validate()?;
+        let asked = Asked { steps: Vec::new(), queue: None, copies: 0 };
+        let asked = Arc::new(Mutex::new(asked));
+        let inner = ModuleOptimizer::from(Asking { rule, asked: Arc::clone(&asked) });
+        Ok(Self { inner, rule, asked, stepper: GpuStepper::new(gpu)?, copies: 0 })
+    }
+
+    /// The same in another precision.
+    #[must_use]
+    pub fn with_precision(self, precision: Precision) -> Self {
+        Self { stepper: self.stepper.with_precision(precision), ..self }
+    }
+
+    /// The same with its kernels in another shape.
+    #[must_use]
+    pub fn with_shape(self, shape: KernelShape) -> Self {
+        Self { stepper: self.stepper.with_shape(shape), ..self }
+    }
+
+    /// The same with a guard over the gradients of all parameters together: their global norm, and
+    /// what becomes of a step with a gradient that is not finite.
+    ///
+    /// # Errors
+    /// [`OptimError`] if the norm is outside its domain, or the device's limits are too low.
+    pub fn with_guard(self, guard: GradientGuard) -> Result<Self, OptimError> {
+        Ok(Self { stepper: self.stepper.with_guard(guard)?, ..self })
+    }
+
+    /// The same with another rule for some parameters, as [`ModuleOptimizer::with_group`] has it.
+    ///
+    /// # Errors
+    /// [`OptimError`] if a hyper-parameter is outside its domain, or the rule has other state vectors.
+    pub fn with_group(self, group: ParamGroup, rule: R) -> Result<Self, OptimError> {
+        rule.validate()?;
+        let (expected, found) = (self.rule.state_names(), rule.state_names());
+        if found != expected {
+            return Err(OptimError::State { expected, found });
+        }
+        let asking = Asking { rule, asked: Arc::clone(&self.asked) };
+        Ok(Self { inner: self.inner.with_group(group, asking, None), ..self })
+    }
+
+    /// One step of all parameters that have a gradient, submitted at once. Burn's schedulers give the
+    /// learning rate.
+    ///
+    /// # Errors
+    /// [`StepError`], which has the module. Its parameters have not been stepped then.
+    pub fn step<M: Module>(
+        &mut self,
+        learning_rate: impl Into<ModuleLearningRate>,
+        module: M,
+        gradients: GradientsParams,
+    ) -> Result<M, StepError<M>> {
+        let module = self.inner.step(learning_rate, module, gradients);
+        match self.submit() {
+            Ok(()) => Ok(module),
+            Err(error) => Err(StepError { module, error }),
+        }
+    }
+
+    /// Submits what Burn has asked for.
+    fn submit(&mut self) -> Result<(), OptimError> {
+        let queue = self.lock().queue.take();
+        queue.map_or(Ok(()), Queue::drain)?;
+        let (asked, copies) = {
+            let mut asked = self.lock();
+            (std::mem::take(&mut asked.steps), std::mem::take(&mut asked.copies))
+        };
+        self.copies += copies;
+        let tensors: Vec<&CubeTensor> = asked.iter().flat_map(|step| &step.tensors).collect();
+        let lent = Lent::all(&tensors)?;
+        let mut vectors = lent.iter().map(|lent| lent.vector.clone());
+        let (mut steps, mut params, mut grads) = (Vec::new(), Vec::new(), Vec::new());
+        for Step { rule, learning_rate, number, tensors } in &asked {
+            params.extend(vectors.next());
+            grads.extend(vectors.next());
+            let state: Vec<GpuVec> = vectors.by_ref().take(tensors.len() - 2).collect();
+            let (rule, learning_rate, step) = (*rule, *learning_rate, *number);
+            steps.push(TensorStep { rule, learning_rate, step, state });
+        }
+        Ok(self.stepper.step(&steps, &params, &grads)?)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Asked<R>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many tensors have been copied, because something else held their memory or they were not
+    /// contiguous.
+    #[must_use]
+    pub fn copies(&self) -> u64 {
+        self.copies
+    }
+
+    /// What the guard has seen since it was set, blocking the thread.
+    ///
+    /// # Errors
+    /// [`OptimError`] if the device fails.
+    pub fn report_blocking(&self) -> Result<GuardReport, OptimError> {
+        Ok(self.stepper.report_blocking()?)
+    }
+
+    /// The state of all parameters, as Burn's records keep it.
+    #[must_use]
+    pub fn to_record(&self) -> OptimizerRecord {
+        self.inner.to_record()
+    }
+
+    /// The same with the state of a record.
+    #[must_use]
+    pub fn load_record(self, record: OptimizerRecord) -> Self {
+        Self { inner: self.inner.load_record(record), ..self }
+    }
+}
+
+/// Asks for steps, one parameter at a time.
+#[derive(Clone)]
+struct Asking<R> {
+    rule: R,
+    asked: Arc<Mutex<Asked<R>>>,
+}
+
+impl<R: Rule> Optimizer for Asking<R> {
+    type State<const D: usize> = OptimState<R, D>;
+
+    fn step<const D: usize>(
+        &self,
+        learning_rate: LearningRate,
+        tensor: Tensor<D>,
+        gradient: Tensor<D>,
+        state: Option<Self::State<D>>,
+    ) -> (Tensor<D>, Option<Self::State<D>>) {
+        let task = |number| Ask {
+            rule: self.rule,
+            learning_rate,
+            number,
+            asked: Arc::clone(&self.asked),
+        };
+        let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
+        (tensor, Some(state))
+    }
+
+    fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {
+        state.on(device)
+    }
+}
+
+/// Asks for one step of one parameter.
+struct Ask<R> {
+    rule: R,
+    learning_rate: f64,
+    number: u64,
+    asked: Arc<Mutex<Asked<R>>>,
+}
+
+impl<R: Rule> Ask<R> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Asked<R>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<R: Rule> Task for Ask<R> {
+    fn run(&self, tensors: Vec<CubeTensor>) {
+        let Self { rule, learning_rate, number, .. } = *self;
+        self.lock().steps.push(Step { rule, learning_rate, number, tensors });
+    }
+
+    fn copied(&self) {
+        self.lock().copies += 1;
+    }
+
+    fn queued(&self, queue: &Queue) {
+        let mut asked = self.lock();
+        if asked.queue.is_none() {
+            asked.queue = Some(queue.clone());
+        }
+    }
 }

@@ -8,6 +8,7 @@ use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
 use wgpu_optim::{Precision, Rule};
 
+use crate::error::OptimError;
 use crate::launch::Launcher;
 use crate::state::OptimState;
 use crate::update::{Task, update};
@@ -32,8 +33,8 @@ impl<R: Rule> WgpuOptim<R> {
     /// Of a rule in native precision.
     ///
     /// # Errors
-    /// [`OptimError`](crate::OptimError) if a hyper-parameter is outside its domain.
-    pub fn new(rule: R) -> Result<Self, crate::OptimError> {
+    /// [`OptimError`] if a hyper-parameter is outside its domain.
+    pub fn new(rule: R) -> Result<Self, OptimError> {
         Self::with_precision(rule, Precision::Native)
     }
 
@@ -41,7 +42,7 @@ impl<R: Rule> WgpuOptim<R> {
     ///
     /// # Errors
     /// As [`WgpuOptim::new`].
-    pub fn with_precision(rule: R, precision: Precision) -> Result<Self, crate::OptimError> {
+    pub fn with_precision(rule: R, precision: Precision) -> Result<Self, OptimError> {
         rule.validate()?;
         Ok(Self { rule, launcher: Launcher::new(rule, precision)?, copies: Arc::default() })
     }
@@ -71,18 +72,14 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let mut state = state.unwrap_or_else(|| OptimState::new(&self.rule, &tensor));
-        let vectors = std::mem::take(&mut state.vectors);
-        let task = Step {
+        let task = |step| Step {
             launcher: self.launcher.clone(),
             learning_rate,
-            step: state.steps + 1,
+            step,
             copies: Arc::clone(&self.copies),
         };
-        let tensors = [tensor, gradient].into_iter().chain(vectors).collect();
-        let mut updated = update(tensors, task).expect("tensors of a wgpu device");
-        let vectors = updated.split_off(1);
-        (updated.remove(0), Some(state.stepped(vectors)))
+        let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
+        (tensor, Some(state))
     }
 
     fn to_device<const D: usize>(state: Self::State<D>, device: &Device) -> Self::State<D> {

@@ -7,6 +7,8 @@ use burn::tensor::{Device, Tensor};
 use burn_pack::Scalar;
 use wgpu_optim::Rule;
 
+use crate::error::OptimError;
+
 /// The state of a parameter of rank `D` under the rule `R`: its state vectors as tensors of the
 /// parameter's shape, and how many steps it has taken.
 ///
@@ -32,6 +34,12 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         };
         let vectors = used.map(vector).collect();
         Self { vectors, steps: 0, names: rule.state_names(), rule: PhantomData }
+    }
+
+    /// Whether these are the vectors of `rule`: a record may be of another choice of formula.
+    pub(crate) fn check(&self, rule: &R) -> Result<(), OptimError> {
+        let (expected, found) = (rule.state_names(), self.names.clone());
+        if found == expected { Ok(()) } else { Err(OptimError::State { expected, found }) }
     }
 
     /// The same with other vectors, one step later.

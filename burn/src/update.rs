@@ -3,31 +3,61 @@
 
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeBackend, CubeTensor};
-use burn::tensor::Tensor;
+use burn::tensor::{DType, Tensor};
+use wgpu_optim::Rule;
 
-/// What is done to the tensors of one parameter, once all operations before have been queued: the
-/// parameter, its gradient, and the state vectors, contiguous and of one length. All but the gradient
-/// are ours alone to write.
+use crate::error::OptimError;
+use crate::state::OptimState;
+
+/// What is done to the tensors of one parameter, once all operations before have been queued.
 pub(crate) trait Task: Send + Sync + 'static {
+    /// Does it to the parameter, its gradient, and the state vectors, which are contiguous and of one
+    /// length. All but the gradient are ours alone to write.
     fn run(&self, tensors: Vec<CubeTensor>);
+
     /// A tensor had to be copied.
     fn copied(&self);
+
+    /// It has been queued here.
+    fn queued(&self, _queue: &Queue) {}
 }
 
 /// The number of the gradient among the tensors of an update; it is only read.
 const GRADIENT: usize = 1;
 
-/// Queues `task` over the tensors, and gives all but the gradient back as they are behind it.
-pub(crate) fn update<const D: usize>(
-    tensors: Vec<Tensor<D>>,
-    task: impl Task,
-) -> Result<Vec<Tensor<D>>, burn::tensor::PrimitiveConversionError> {
-    let primitives: Vec<_> = tensors
-        .into_iter()
-        .map(|tensor| tensor.try_into_primitive::<Wgpu>())
-        .collect::<Result<_, _>>()?;
-    let updated = queue(primitives, task);
-    Ok(updated.into_iter().map(|tensor| Tensor::from_primitive::<Wgpu>(tensor)).collect())
+/// Queues a task over a parameter, its gradient and its state, and gives parameter and state back as
+/// they are behind it. `task` makes it for the number of the step.
+///
+/// # Panics
+/// If the tensors are not of f32 on a wgpu device, or the state is another rule's: Burn's trait has no
+/// way to return an error.
+pub(crate) fn update<R: Rule, T: Task, const D: usize>(
+    rule: &R,
+    tensor: Tensor<D>,
+    gradient: Tensor<D>,
+    state: Option<OptimState<R, D>>,
+    task: impl FnOnce(u64) -> T,
+) -> (Tensor<D>, OptimState<R, D>) {
+    let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
+    let vectors = std::mem::take(&mut state.vectors);
+    let tensors: Vec<_> = [tensor, gradient].into_iter().chain(vectors).collect();
+    let primitives = state.check(rule).and_then(|()| {
+        let primitive = |tensor: Tensor<D>| match tensor.dtype() {
+            DType::F32 => tensor
+                .try_into_primitive::<Wgpu>()
+                .map_err(|error| OptimError::Tensor(format!("{error:?}"))),
+            other => Err(OptimError::Tensor(format!("it is of type {}", other.name()))),
+        };
+        tensors.into_iter().map(primitive).collect::<Result<Vec<_>, _>>()
+    });
+    let primitives = match primitives {
+        Ok(primitives) => primitives,
+        Err(error) => panic!("{error}"),
+    };
+    let updated = queue(primitives, task(state.steps + 1));
+    let mut updated = updated.into_iter().map(Tensor::from_primitive::<Wgpu>);
+    let Some(tensor) = updated.next() else { unreachable!("a parameter goes in and comes out") };
+    (tensor, state.stepped(updated.collect()))
 }
 
 /// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
@@ -57,21 +87,52 @@ fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Vec<CubeTensor> {
 }
 
 #[cfg(not(feature = "fusion"))]
-fn queue(tensors: Vec<CubeTensor>, task: impl Task) -> Vec<CubeTensor> {
-    run(tensors, &task)
+mod direct {
+    use super::{CubeTensor, OptimError, Task, run};
+
+    /// Without fusion, nothing waits.
+    #[derive(Clone)]
+    pub(crate) struct Queue;
+
+    impl Queue {
+        pub(crate) fn drain(self) -> Result<(), OptimError> {
+            Ok(())
+        }
+    }
+
+    pub(super) fn queue(tensors: Vec<CubeTensor>, task: impl Task) -> Vec<CubeTensor> {
+        task.queued(&Queue);
+        run(tensors, &task)
+    }
 }
+
+#[cfg(not(feature = "fusion"))]
+pub(crate) use direct::Queue;
+#[cfg(not(feature = "fusion"))]
+use direct::queue;
 
 #[cfg(feature = "fusion")]
 mod fused {
-    use super::{CubeBackend, CubeTensor, GRADIENT, Task, run};
-    use burn::backend::fusion::FusionTensor;
+    use super::{CubeBackend, CubeTensor, GRADIENT, OptimError, Task, run};
+    use burn::backend::ExecutionError;
     use burn::backend::fusion::custom::{
         CustomOpIr, HandleContainer, Operation, OperationIr, StreamId, TensorId, TensorIr,
     };
-    use burn::backend::ExecutionError;
+    use burn::backend::fusion::{Client, FusionBackend, FusionRuntime, FusionTensor};
 
-    type Runtime = <CubeBackend as burn::backend::fusion::FusionBackend>::FusionRuntime;
-    type Handle = <Runtime as burn::backend::fusion::FusionRuntime>::FusionHandle;
+    type Runtime = <CubeBackend as FusionBackend>::FusionRuntime;
+    type Handle = <Runtime as FusionRuntime>::FusionHandle;
+
+    /// Where operations wait until they are run.
+    #[derive(Clone)]
+    pub(crate) struct Queue(Client<Runtime>);
+
+    impl Queue {
+        /// Runs what this thread has queued.
+        pub(crate) fn drain(self) -> Result<(), OptimError> {
+            self.0.try_sync(|| ()).map_err(|error| OptimError::Runtime(format!("{error:?}")))
+        }
+    }
 
     /// The update as an operation of a stream.
     struct Update<T> {
@@ -102,6 +163,7 @@ mod fused {
         task: T,
     ) -> Vec<FusionTensor<Runtime>> {
         let client = tensors[0].client.clone();
+        task.queued(&Queue(client.clone()));
         let output = |(index, tensor): (usize, &FusionTensor<Runtime>)| {
             let id = client.create_empty_handle();
             (index != GRADIENT).then(|| TensorIr::uninit(id, tensor.shape.clone(), tensor.dtype))
@@ -114,5 +176,7 @@ mod fused {
     }
 }
 
+#[cfg(feature = "fusion")]
+pub(crate) use fused::Queue;
 #[cfg(feature = "fusion")]
 use fused::queue;

@@ -60,6 +60,12 @@ pub enum VectorError {
         /// The offset, in bytes.
         offset: u64,
     },
+    /// A view with padding starts at a byte offset that is no multiple of 16.
+    #[error("byte offset {offset} is not a multiple of 16, where a view with padding starts")]
+    MisalignedPadding {
+        /// The offset, in bytes.
+        offset: u64,
+    },
     /// The view reaches past its buffer, or the slice past its vector.
     #[error("elements {start}..{end} reach past the end: there are {available}")]
     OutOfRange {

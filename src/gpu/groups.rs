@@ -11,6 +11,7 @@ use super::group_error::GroupError;
 use super::mapping::Wait;
 use super::methods::optimizer_methods;
 use super::shape::KernelShape;
+use super::state::StateMemory;
 use super::tensors::Grads;
 use super::vector::GpuVec;
 use crate::numerics::Precision;
@@ -64,6 +65,23 @@ impl<R: Rule> GpuGroupOptimizer<R> {
     /// domain, the device's limits are too low or its memory too small.
     pub fn new(gpu: &Gpu, groups: &[ParamGroup<R>]) -> Result<Self, GroupError> {
         Ok(Self { core: Core::new(gpu, Tensors::new(groups)?, None)? })
+    }
+
+    /// The same over state that the caller holds: for each tensor a vector for each state vector that
+    /// the rule of some group has, in any buffers. Their values are taken as they are, and updated in
+    /// place.
+    ///
+    /// # Errors
+    /// As [`GpuGroupOptimizer::new`]; and if the vectors are not those of the rules.
+    pub fn over_state(
+        gpu: &Gpu,
+        groups: &[ParamGroup<R>],
+        state: &[Vec<GpuVec>],
+    ) -> Result<Self, GroupError> {
+        let tensors = Tensors::new(groups)?;
+        let lists: Vec<&[GpuVec]> = state.iter().map(Vec::as_slice).collect();
+        let state = StateMemory::held(&tensors, &lists)?;
+        Ok(Self { core: Core::over(gpu, tensors, None, state)? })
     }
 
     /// Encodes one step of all tensors and submits it.

@@ -9,6 +9,7 @@ use super::mapping::Wait;
 use super::methods::optimizer_methods;
 use super::rows::check_row_length;
 use super::shape::KernelShape;
+use super::state::StateMemory;
 use super::tensors::Grads;
 use super::vector::GpuVec;
 use crate::numerics::Precision;
@@ -54,6 +55,22 @@ impl<R: Rule> GpuOptimizer<R> {
         let too_many = StepError::State(VectorError::OutOfMemory { bytes: u64::MAX });
         let len = rows.checked_mul(width).ok_or(too_many)?;
         Self::with_rows(gpu, rule, len, Some(width))
+    }
+
+    /// An optimizer for `len` parameters over state that the caller holds: a vector for each of
+    /// [`Rule::state_names`], each of `len` elements, in any buffers. Their values are taken as they are
+    /// ([`Rule::initial_state`] has those of the first step), and updated in place.
+    ///
+    /// # Errors
+    /// As [`GpuOptimizer::new`]; and if the vectors are not those of the rule.
+    pub fn over_state(gpu: &Gpu, rule: R, len: usize, state: &[GpuVec]) -> Result<Self, StepError> {
+        rule.validate()?;
+        if len == 0 {
+            return Err(StepError::State(VectorError::Empty));
+        }
+        let tensors = Tensors::one(rule, len);
+        let state = StateMemory::held(&tensors, &[state])?;
+        Ok(Self { core: Core::over(gpu, tensors, None, state)? })
     }
 
     fn with_rows(gpu: &Gpu, rule: R, len: usize, width: Option<usize>) -> Result<Self, StepError> {

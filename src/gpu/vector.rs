@@ -90,6 +90,29 @@ impl GpuVec {
         Ok(Self { segments: vec![Segment { buffer, span, owner: None, part: None }] })
     }
 
+    /// The same of a view with padding: the bytes behind its last element, up to the next multiple of 16,
+    /// belong to it and may be overwritten with anything. It starts on a multiple of 16 bytes. A step
+    /// then needs no dispatch of its own for the last one to three elements.
+    ///
+    /// # Errors
+    /// As [`GpuVec::from_buffer`], where the padding counts as part of the view.
+    pub fn from_padded_buffer(
+        buffer: impl Borrow<wgpu::Buffer>,
+        offset: u64,
+        len: usize,
+    ) -> Result<Self, VectorError> {
+        let buffer = buffer.borrow();
+        if !offset.is_multiple_of(16) {
+            return Err(VectorError::MisalignedPadding { offset });
+        }
+        if len > 0 {
+            Self::from_buffer(buffer, offset, len.saturating_add(3) / 4 * 4)?;
+        }
+        let mut view = Self::from_buffer(buffer, offset, len)?;
+        view.segments[0].span.padded = true;
+        Ok(view)
+    }
+
     /// One vector of the elements of several, in their order: for vectors past the largest
     /// buffer.
     ///

@@ -20,6 +20,7 @@ mod guard;
 mod guard_groups;
 mod guard_rows;
 mod guard_skip;
+mod held;
 mod linear;
 mod lost;
 mod memory;
@@ -58,6 +59,7 @@ const SUITES: &[Suite] = &[
     (errors::CHECKS, ANY),
     (errors::MEMORY_CHECKS, errors::reports_memory),
     (golden::CHECKS, ANY),
+    (held::CHECKS, ANY),
     (lost::CHECKS, ANY),
     (memory::CHECKS, memory::runs_on),
     (native_bound::CHECKS, ANY),
