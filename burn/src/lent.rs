@@ -1,10 +1,10 @@
 //! Tensors of Burn's as vectors of ours, in place.
 
+use std::any::Any;
 use std::collections::HashSet;
 
 use burn::backend::wgpu::{AutoCompiler, CubeTensor, WgpuResource};
 use cubecl::server::ServerError;
-use cubecl::storage::ManagedResource;
 use cubecl::wgpu::WgpuServer;
 use wgpu_optim::GpuVec;
 
@@ -13,7 +13,7 @@ use crate::error::OptimError;
 /// A tensor's memory. Burn's runtime leaves it where it is for as long as this lives.
 pub(crate) struct Lent {
     pub(crate) vector: GpuVec,
-    _pin: ManagedResource<WgpuResource>,
+    _pin: Box<dyn Any>,
 }
 
 impl Lent {
@@ -46,7 +46,7 @@ impl Lent {
             Some(vector) => vector,
             None => GpuVec::from_buffer(buffer, *offset, len)?,
         };
-        Ok(Self { vector, _pin: pin })
+        Ok(Self { vector, _pin: Box::new(pin) })
     }
 }
 

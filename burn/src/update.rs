@@ -62,7 +62,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
 
 /// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
 fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
-    let contiguous = tensor.is_contiguous() && tensor.meta.tiling.is_untiled();
+    let contiguous = tensor.is_contiguous() && !tensor.meta.tiling.is_tiled();
     let tensor = if contiguous {
         tensor
     } else {

@@ -148,6 +148,10 @@ impl<R: Rule> GpuStepper<R> {
             };
             group_of.push(group as u32); // no more groups than tensors, which a table counts
         }
+        // A power of two, so that there are few kernels however many differ.
+        while let Some(&last) = groups.last().filter(|_| !groups.len().is_power_of_two()) {
+            groups.push(last);
+        }
         let rules: Vec<R> = groups.iter().map(|(step, _)| step.rule).collect();
         let lens = params.iter().map(GpuVec::len).collect();
         let tensors = Tensors { rules, group_of, lens };

@@ -5,12 +5,6 @@ use super::errors::DeviceError;
 use super::slots::Slot;
 use crate::rules::Rule;
 
-/// How many structs a kernel is written for that has so many groups: a power of two, so that there are few
-/// kernels.
-pub(super) fn group_count(groups: usize) -> usize {
-    groups.next_power_of_two()
-}
-
 /// Those of the last step, and where they are: steps with the same ones share them.
 #[derive(Debug)]
 pub(super) struct StepUniforms<R: Rule> {
@@ -28,7 +22,7 @@ impl<R: Rule> Default for StepUniforms<R> {
 impl<R: Rule> StepUniforms<R> {
     /// Bytes of all groups.
     pub(super) fn bytes(groups: usize) -> u64 {
-        (group_count(groups) * size_of::<R::Uniforms>()) as u64
+        (groups * size_of::<R::Uniforms>()) as u64
     }
 
     /// Makes these, one for each group, those in the slot.

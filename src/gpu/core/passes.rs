@@ -8,7 +8,6 @@ use crate::gpu::plan::Element;
 use crate::gpu::rows::RowsBinder;
 use crate::gpu::table::{Place, TableDispatch, Tensor, table};
 use crate::gpu::tensors::{Grads, Regions, check};
-use crate::gpu::uniforms::group_count;
 use crate::gpu::upload::Upload;
 use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Treatment;
@@ -122,7 +121,7 @@ impl<R: Rule> Core<R> {
             precision: self.precision,
             treatment: Treatment::of(&self.guard),
             element,
-            groups: group_count(self.tensors.rules.len()),
+            groups: self.tensors.rules.len(),
             workgroup_size: self.shape.workgroup_size,
         }
     }
