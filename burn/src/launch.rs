@@ -62,21 +62,21 @@ impl<R: Rule> Launcher<R> {
 #[derive(Clone, Debug)]
 struct Source {
     wgsl: Arc<str>,
-    entry: &'static str,
+    entry: String,
     hash: u64,
 }
 
 impl Source {
     fn new(step: &PortableStep) -> Result<Self, OptimError> {
-        let wgsl = without_overrides(step)?;
+        let (wgsl, entry) = without_overrides(step)?;
         let mut hasher = DefaultHasher::new();
         wgsl.hash(&mut hasher);
-        Ok(Self { wgsl: wgsl.into(), entry: step.entry, hash: hasher.finish() })
+        Ok(Self { wgsl: wgsl.into(), entry, hash: hasher.finish() })
     }
 }
 
-/// The WGSL with its overrides at their values: cubecl passes none.
-fn without_overrides(step: &PortableStep) -> Result<String, OptimError> {
+/// The WGSL with its overrides at their values, since cubecl passes none, and its entry point.
+fn without_overrides(step: &PortableStep) -> Result<(String, String), OptimError> {
     use naga::back::{pipeline_constants::process_overrides, wgsl};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
     let fail = |error: &dyn std::fmt::Display| OptimError::Kernel(error.to_string());
@@ -86,7 +86,12 @@ fn without_overrides(step: &PortableStep) -> Result<String, OptimError> {
     let constants = step.constants.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
     let (module, info) =
         process_overrides(&module, &info, None, &constants).map_err(|error| fail(&error))?;
-    wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).map_err(|error| fail(&error))
+    let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty());
+    let text = text.map_err(|error| fail(&error))?;
+    // naga renames what has the name of a function of WGSL's own.
+    let written = naga::front::wgsl::parse_str(&text).map_err(|error| fail(&error))?;
+    let entry = written.entry_points.into_iter().map(|entry| entry.name).next();
+    Ok((text, entry.unwrap_or_default()))
 }
 
 impl KernelMetadata for Source {
@@ -110,7 +115,7 @@ impl CubeKernel for Source {
     fn source(&self) -> Option<PrecompiledSource> {
         Some(PrecompiledSource {
             source: self.wgsl.to_string(),
-            entrypoint_name: self.entry.to_owned(),
+            entrypoint_name: self.entry.clone(),
             lang: "wgsl",
         })
     }

@@ -92,6 +92,7 @@ impl<R: Rule> Core<R> {
         row_width: Option<usize>,
     ) -> Result<Self, GroupError> {
         check_needs(gpu, &tensors, false)?;
+        gpu.check_lost()?;
         let state = StateMemory::new(gpu, &tensors, row_width)?;
         Self::over(gpu, tensors, row_width, state)
     }
