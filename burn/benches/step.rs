@@ -1,0 +1,201 @@
+//! Whole training steps, and the optimizer's part alone, beside Burn's own optimizers: three models,
+//! Adagrad and Adam. Contestants take turns within a round, and ratios are of one round, so that what
+//! the machine does besides strikes all alike. `--test` runs each once.
+
+use std::time::{Duration, Instant};
+
+use burn::module::Module;
+use burn::nn::conv::{Conv2d, Conv2dConfig};
+use burn::nn::{Linear, LinearConfig};
+use burn::optim::{AdaGradConfig, AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::max_pool2d;
+use burn::tensor::{Device, Distribution, Tensor};
+use wgpu_optim_burn::wgpu_optim::{Adagrad, Adam, Gpu};
+use wgpu_optim_burn::{WgpuModuleOptim, WgpuOptim};
+
+/// A model with its input.
+trait Bench: Module {
+    fn loss(&self, input: Tensor<4>) -> Tensor<1>;
+}
+
+/// The tutorial's classifier, 100-50-1.
+#[derive(Module, Debug)]
+struct SparseNn {
+    hidden: Linear,
+    output: Linear,
+}
+
+impl Bench for SparseNn {
+    fn loss(&self, input: Tensor<4>) -> Tensor<1> {
+        let input = input.reshape([32, 100]);
+        sigmoid(self.output.forward(relu(self.hidden.forward(input)))).mean()
+    }
+}
+
+/// LeNet-5 on images of 28 x 28.
+#[derive(Module, Debug)]
+struct LeNet {
+    first: Conv2d,
+    second: Conv2d,
+    dense: [Linear; 3],
+}
+
+impl Bench for LeNet {
+    fn loss(&self, input: Tensor<4>) -> Tensor<1> {
+        let pool = |maps| max_pool2d(maps, [2, 2], [2, 2], [0, 0], [1, 1], false);
+        let maps = pool(relu(self.first.forward(input)));
+        let maps = pool(relu(self.second.forward(maps)));
+        let [batch, ..] = maps.dims();
+        let flat = maps.reshape([batch, 400]);
+        let [a, b, c] = &self.dense;
+        c.forward(relu(b.forward(relu(a.forward(flat))))).powf_scalar(2.0).mean()
+    }
+}
+
+/// 300 tensors, 10 million parameters: 150 layers of width 258.
+#[derive(Module, Debug)]
+struct Deep {
+    layers: Vec<Linear>,
+}
+
+impl Bench for Deep {
+    fn loss(&self, input: Tensor<4>) -> Tensor<1> {
+        let input = input.reshape([8, 258]);
+        let step = |x, layer: &Linear| relu(layer.forward(x));
+        self.layers.iter().fold(input, step).powf_scalar(2.0).mean()
+    }
+}
+
+/// Steps a module.
+type Step<M> = Box<dyn FnMut(M, GradientsParams) -> M>;
+
+struct Contestant<M> {
+    name: &'static str,
+    step: Step<M>,
+    model: Option<M>,
+    /// Of each round: a whole training step, and the optimizer's part.
+    times: Vec<[f64; 2]>,
+}
+
+fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>> {
+    let new = |name, step| Contestant {
+        name,
+        step,
+        model: Some(model.clone().fork(&model.devices()[0])),
+        times: Vec::new(),
+    };
+    let own = |mut optim: ModuleOptimizer| -> Step<M> {
+        Box::new(move |model, grads| optim.step(0.001, model, grads))
+    };
+    let (burns, launched, at_once): (_, _, Step<M>) = match rule {
+        "adagrad" => {
+            let mut module = WgpuModuleOptim::new(gpu, Adagrad::default()).expect("valid");
+            (
+                own(AdaGradConfig::new().init()),
+                own(WgpuOptim::new(Adagrad::default()).expect("valid").init()),
+                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+            )
+        }
+        _ => {
+            let mut module = WgpuModuleOptim::new(gpu, Adam::default()).expect("valid");
+            (
+                own(AdamConfig::new().init()),
+                own(WgpuOptim::new(Adam::default()).expect("valid").init()),
+                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+            )
+        }
+    };
+    vec![new("Burn's own", burns), new("WgpuOptim", launched), new("WgpuModuleOptim", at_once)]
+}
+
+fn gradients<M: Bench>(model: &M, input: &Tensor<4>) -> GradientsParams {
+    GradientsParams::from_grads(model.loss(input.clone()).backward(), model)
+}
+
+/// The time of `steps` steps, each from the input on.
+fn whole<M: Bench>(of: &mut Contestant<M>, device: &Device, input: &Tensor<4>, steps: u32) -> Duration {
+    let mut model = of.model.take().expect("there is a model");
+    device.sync().expect("a working device");
+    let start = Instant::now();
+    for _ in 0..steps {
+        let grads = gradients(&model, input);
+        model = (of.step)(model, grads);
+    }
+    device.sync().expect("a working device");
+    let time = start.elapsed();
+    of.model = Some(model);
+    time / steps
+}
+
+/// The time of the optimizer alone, with gradients that are there.
+fn alone<M: Bench>(of: &mut Contestant<M>, device: &Device, input: &Tensor<4>, steps: u32) -> Duration {
+    let mut model = of.model.take().expect("there is a model");
+    let mut time = Duration::ZERO;
+    for _ in 0..steps {
+        let grads = gradients(&model, input);
+        device.sync().expect("a working device");
+        let start = Instant::now();
+        model = (of.step)(model, grads);
+        device.sync().expect("a working device");
+        time += start.elapsed();
+    }
+    of.model = Some(model);
+    time / steps
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn run<M: Bench>(what: &str, gpu: &Gpu, device: &Device, model: &M, shape: [usize; 4], rounds: usize, steps: u32) {
+    let input = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), device);
+    for rule in ["adagrad", "adam"] {
+        let mut all = contestants(gpu, rule, model);
+        for round in 0..=rounds {
+            for of in &mut all {
+                let times = [whole(of, device, &input, steps), alone(of, device, &input, steps)];
+                // The first round tunes kernels.
+                if round > 0 || rounds == 0 {
+                    of.times.push(times.map(|time| 1e3 * time.as_secs_f64()));
+                }
+            }
+        }
+        let of = |index: usize, part: usize| all[index].times.iter().map(move |t| t[part]);
+        for (index, contestant) in all.iter().enumerate() {
+            let column = |part| {
+                let ratios = of(0, part).zip(of(index, part)).map(|(burns, own)| burns / own);
+                (median(of(index, part).collect()), median(ratios.collect()))
+            };
+            let [(step, step_ratio), (optim, optim_ratio)] = [column(0), column(1)];
+            println!(
+                "{what:<10} {rule:<8} {:<16} step {step:9.3} ms, ratio {step_ratio:5.2}; optimizer {optim:9.3} ms, ratio {optim_ratio:5.2}",
+                contestant.name
+            );
+        }
+    }
+}
+
+fn main() {
+    let test = std::env::args().any(|argument| argument == "--test");
+    let (rounds, steps) = if test { (0, 1) } else { (11, 20) };
+    let options = Device::wgpu_options();
+    let (device, setup) = options.init_with_setup().expect("a wgpu device");
+    let gpu = Gpu::from_wgpu(setup.device, setup.queue);
+    println!("# {}", gpu.info().name);
+    let device = device.autodiff();
+    let linear = |from, to| LinearConfig::new(from, to).init(&device);
+    let sparse = SparseNn { hidden: linear(100, 50), output: linear(50, 1) };
+    run("SparseNN", &gpu, &device, &sparse, [32, 100, 1, 1], rounds, steps);
+    let lenet = LeNet {
+        first: Conv2dConfig::new([1, 6], [5, 5])
+            .with_padding(burn::nn::PaddingConfig2d::Same)
+            .init(&device),
+        second: Conv2dConfig::new([6, 16], [5, 5]).init(&device),
+        dense: [linear(400, 120), linear(120, 84), linear(84, 10)],
+    };
+    run("LeNet", &gpu, &device, &lenet, [32, 1, 28, 28], rounds, steps);
+    let deep = Deep { layers: (0..150).map(|_| linear(258, 258)).collect() };
+    run("300", &gpu, &device, &deep, [8, 258, 1, 1], rounds, steps.min(5));
+}
