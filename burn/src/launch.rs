@@ -107,8 +107,11 @@ impl KernelMetadata for Source {
 impl CubeKernel for Source {
     fn define(&self) -> KernelDefinition {
         // Never compiled: the source stands in for it.
-        let settings =
-            KernelSettings::new(CubeDim::new_1d(1).into(), ExecutionMode::Checked, AddressType::U32);
+        let settings = KernelSettings::new(
+            CubeDim::new_1d(1).into(),
+            ExecutionMode::Checked,
+            AddressType::U32,
+        );
         KernelDefinition { body: Scope::root(settings.clone()), settings, info: Info::default() }
     }
 

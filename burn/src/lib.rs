@@ -1,4 +1,11 @@
-//! Burn's modules trained by wgpu-optim.
+//! Burn's modules trained by wgpu-optim's fused optimizers.
+//!
+//! [`WgpuOptim`] is an `Optimizer` of Burn's: made into a `ModuleOptimizer`, it stands wherever Burn's own
+//! stand. [`WgpuModuleOptim`] steps all parameters of a module in one submission, with clipping by the
+//! global norm and a guard against gradients that are not finite.
+//!
+//! Tensors are of f32 on a wgpu device. Parameters and state are updated in place; what has to be copied
+//! is counted.
 
 mod error;
 mod launch;

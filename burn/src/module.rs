@@ -195,12 +195,8 @@ impl<R: Rule> Optimizer for Asking<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let task = |number| Ask {
-            rule: self.rule,
-            learning_rate,
-            number,
-            asked: Arc::clone(&self.asked),
-        };
+        let task =
+            |number| Ask { rule: self.rule, learning_rate, number, asked: Arc::clone(&self.asked) };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
         (tensor, Some(state))
     }

@@ -29,9 +29,8 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
     pub(crate) fn new(rule: &R, tensor: &Tensor<D>) -> Self {
         let initial = rule.initial_state();
         let used = (0..R::STATE.len()).filter(|&index| rule.uses_state(index));
-        let vector = |index: usize| {
-            Tensor::full(tensor.shape(), initial.as_ref()[index], &tensor.device())
-        };
+        let vector =
+            |index: usize| Tensor::full(tensor.shape(), initial.as_ref()[index], &tensor.device());
         let vectors = used.map(vector).collect();
         Self { vectors, steps: 0, names: rule.state_names(), rule: PhantomData }
     }
@@ -67,7 +66,8 @@ impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
 
     fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
         let steps = u64::try_from(source.take_scalar(prefix, "steps")?).ok()?;
-        let taken = R::STATE.iter().filter_map(|&name| Some((name, source.take_tensor(prefix, name)?)));
+        let taken =
+            R::STATE.iter().filter_map(|&name| Some((name, source.take_tensor(prefix, name)?)));
         let (names, data): (Vec<_>, Vec<_>) = taken.unzip();
         let vectors = data.into_iter().map(|data| Tensor::from_data(data, device)).collect();
         Some(Self { vectors, steps, names, rule: PhantomData })
