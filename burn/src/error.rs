@@ -23,6 +23,9 @@ pub enum OptimError {
         /// What there is.
         found: Vec<&'static str>,
     },
+    /// Burn compiles its shaders to another language than WGSL, and the device's handles are not known.
+    #[error("Burn's runtime takes no WGSL here: give the optimizer the device by `with_gpu`")]
+    NoWgsl,
     /// Burn's runtime failed.
     #[error("Burn's runtime failed: {0}")]
     Runtime(String),

@@ -18,7 +18,7 @@ use crate::error::OptimError;
 /// Launches the steps of a rule.
 #[derive(Clone, Debug)]
 pub(crate) struct Launcher<R> {
-    rule: R,
+    pub(crate) rule: R,
     /// Loading four elements at once, and one by one.
     kernels: [Source; 2],
     /// The last job of each length, where it is in the device's memory.
@@ -56,6 +56,11 @@ impl<R: Rule> Launcher<R> {
         let kernel = self.kernels[usize::from(!len.is_multiple_of(4))].clone();
         client.launch(Box::new(kernel), CubeCount::Static(x, y, 1), arguments);
     }
+}
+
+/// Whether the runtime of a tensor takes kernels in WGSL.
+pub(crate) fn takes_wgsl(tensor: &CubeTensor) -> bool {
+    tensor.client.name().contains("wgsl")
 }
 
 /// A kernel as cubecl takes it: WGSL without overrides.

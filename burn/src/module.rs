@@ -221,9 +221,10 @@ impl<R: Rule> Ask<R> {
 }
 
 impl<R: Rule> Task for Ask<R> {
-    fn run(&self, tensors: Vec<CubeTensor>) {
+    fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
         let Self { rule, learning_rate, number, .. } = *self;
         self.lock().steps.push(Step { rule, learning_rate, number, tensors });
+        Ok(())
     }
 
     fn copied(&self) {

@@ -1,15 +1,17 @@
 //! Burn's `Optimizer` over our rules.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::wgpu::CubeTensor;
 use burn::optim::{LearningRate, ModuleOptimizer, Optimizer};
 use burn::tensor::{Device, Tensor};
-use wgpu_optim::{Precision, Rule};
+use wgpu_optim::gpu::{GpuStepper, TensorStep};
+use wgpu_optim::{Gpu, Precision, Rule};
 
 use crate::error::OptimError;
-use crate::launch::Launcher;
+use crate::launch::{Launcher, takes_wgsl};
+use crate::lent::Lent;
 use crate::state::OptimState;
 use crate::update::{Task, update};
 
@@ -21,12 +23,15 @@ use crate::update::{Task, update};
 ///
 /// Each parameter is one kernel, launched in Burn's own stream, which writes parameter and state in
 /// place. A tensor that something else holds, such as a clone of the module, is copied first;
-/// [`WgpuOptim::copies`] counts those.
+/// [`WgpuOptim::copies`] counts those. Where Burn compiles its shaders to another language than WGSL
+/// (its features `vulkan` and `metal`), give the device's handles too, by [`WgpuOptim::with_gpu`].
 #[derive(Clone, Debug)]
-pub struct WgpuOptim<R> {
+pub struct WgpuOptim<R: Rule> {
     rule: R,
+    precision: Precision,
     launcher: Launcher<R>,
     copies: Arc<AtomicU64>,
+    buffers: Option<Arc<Mutex<GpuStepper<R>>>>,
 }
 
 impl<R: Rule> WgpuOptim<R> {
@@ -44,7 +49,18 @@ impl<R: Rule> WgpuOptim<R> {
     /// As [`WgpuOptim::new`].
     pub fn with_precision(rule: R, precision: Precision) -> Result<Self, OptimError> {
         rule.validate()?;
-        Ok(Self { rule, launcher: Launcher::new(rule, precision)?, copies: Arc::default() })
+        let launcher = Launcher::new(rule, precision)?;
+        Ok(Self { rule, precision, launcher, copies: Arc::default(), buffers: None })
+    }
+
+    /// The same with the handles of Burn's device, through which parameters are stepped where Burn's
+    /// runtime takes no WGSL. That waits for Burn at each parameter.
+    ///
+    /// # Errors
+    /// [`OptimError`] if the device's limits are too low.
+    pub fn with_gpu(self, gpu: &Gpu) -> Result<Self, OptimError> {
+        let stepper = GpuStepper::new(gpu)?.with_precision(self.precision);
+        Ok(Self { buffers: Some(Arc::new(Mutex::new(stepper))), ..self })
     }
 
     /// How many tensors have been copied, by this optimizer and its clones, because something else
@@ -77,6 +93,7 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
             learning_rate,
             step,
             copies: Arc::clone(&self.copies),
+            buffers: self.buffers.clone(),
         };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
         (tensor, Some(state))
@@ -88,16 +105,31 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
 }
 
 /// One step of one parameter.
-struct Step<R> {
+struct Step<R: Rule> {
     launcher: Launcher<R>,
     learning_rate: f64,
     step: u64,
     copies: Arc<AtomicU64>,
+    buffers: Option<Arc<Mutex<GpuStepper<R>>>>,
 }
 
 impl<R: Rule> Task for Step<R> {
-    fn run(&self, tensors: Vec<CubeTensor>) {
-        self.launcher.launch(self.learning_rate, self.step, &tensors);
+    fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
+        if takes_wgsl(&tensors[0]) {
+            self.launcher.launch(self.learning_rate, self.step, &tensors);
+            return Ok(());
+        }
+        let buffers = self.buffers.as_ref().ok_or(OptimError::NoWgsl)?;
+        let lent = Lent::all(&tensors.iter().collect::<Vec<_>>())?;
+        let vectors: Vec<_> = lent.iter().map(|lent| lent.vector.clone()).collect();
+        let step = TensorStep {
+            rule: self.launcher.rule,
+            learning_rate: self.learning_rate,
+            step: self.step,
+            state: vectors[2..].to_vec(),
+        };
+        let mut stepper = buffers.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(stepper.step(&[step], &vectors[..1], &vectors[1..2])?)
     }
 
     fn copied(&self) {

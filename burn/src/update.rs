@@ -13,7 +13,7 @@ use crate::state::OptimState;
 pub(crate) trait Task: Send + Sync + 'static {
     /// Does it to the parameter, its gradient, and the state vectors, which are contiguous and of one
     /// length. All but the gradient are ours alone to write.
-    fn run(&self, tensors: Vec<CubeTensor>);
+    fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError>;
 
     /// A tensor had to be copied.
     fn copied(&self);
@@ -30,7 +30,7 @@ const GRADIENT: usize = 1;
 ///
 /// # Panics
 /// If the tensors are not of f32 on a wgpu device, or the state is another rule's: Burn's trait has no
-/// way to return an error.
+/// way to return an error. With fusion, what goes wrong later is reported where the tensors are read.
 pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     rule: &R,
     tensor: Tensor<D>,
@@ -54,7 +54,10 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
         Ok(primitives) => primitives,
         Err(error) => panic!("{error}"),
     };
-    let updated = queue(primitives, task(state.steps + 1));
+    let updated = match queue(primitives, task(state.steps + 1)) {
+        Ok(updated) => updated,
+        Err(error) => panic!("{error}"),
+    };
     let mut updated = updated.into_iter().map(Tensor::from_primitive::<Wgpu>);
     let Some(tensor) = updated.next() else { unreachable!("a parameter goes in and comes out") };
     (tensor, state.stepped(updated.collect()))
@@ -77,13 +80,13 @@ fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
 }
 
 /// Runs the task; returns all tensors but the gradient.
-fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Vec<CubeTensor> {
+fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Result<Vec<CubeTensor>, OptimError> {
     let own = |(index, tensor)| own(tensor, index != GRADIENT, task);
     let tensors: Vec<_> = tensors.into_iter().enumerate().map(own).collect();
     let mut updated = tensors.clone();
     updated.remove(GRADIENT);
-    task.run(tensors);
-    updated
+    task.run(tensors)?;
+    Ok(updated)
 }
 
 #[cfg(not(feature = "fusion"))]
@@ -100,7 +103,10 @@ mod direct {
         }
     }
 
-    pub(super) fn queue(tensors: Vec<CubeTensor>, task: impl Task) -> Vec<CubeTensor> {
+    pub(super) fn queue(
+        tensors: Vec<CubeTensor>,
+        task: impl Task,
+    ) -> Result<Vec<CubeTensor>, OptimError> {
         task.queued(&Queue);
         run(tensors, &task)
     }
@@ -151,7 +157,9 @@ mod fused {
         fn execute(&self, handles: &mut HandleContainer<Handle>) -> Result<(), ExecutionError> {
             let input = |ir| handles.get_float_tensor::<CubeBackend>(ir);
             let tensors: Vec<CubeTensor> = self.inputs.iter().map(input).collect();
-            for (id, tensor) in self.outputs.iter().zip(run(tensors, &self.task)) {
+            let updated = run(tensors, &self.task)
+                .map_err(|error| ExecutionError::generic(error.to_string()))?;
+            for (id, tensor) in self.outputs.iter().zip(updated) {
                 handles.register_float_tensor::<CubeBackend>(id, tensor);
             }
             Ok(())
@@ -161,7 +169,7 @@ mod fused {
     pub(super) fn queue<T: Task>(
         tensors: Vec<FusionTensor<Runtime>>,
         task: T,
-    ) -> Vec<FusionTensor<Runtime>> {
+    ) -> Result<Vec<FusionTensor<Runtime>>, OptimError> {
         let client = tensors[0].client.clone();
         task.queued(&Queue(client.clone()));
         let output = |(index, tensor): (usize, &FusionTensor<Runtime>)| {
@@ -172,7 +180,7 @@ mod fused {
         let inputs: Vec<_> = tensors.into_iter().map(FusionTensor::into_ir).collect();
         let operation = OperationIr::Custom(CustomOpIr::new("wgpu-optim", &inputs, &outputs));
         let outputs = outputs.iter().map(|ir| ir.id).collect();
-        client.register(StreamId::current(), operation, Update { inputs, outputs, task })
+        Ok(client.register(StreamId::current(), operation, Update { inputs, outputs, task }))
     }
 }
 
