@@ -13,7 +13,7 @@ use crate::error::OptimError;
 /// A tensor's memory. Burn's runtime leaves it where it is for as long as this lives.
 pub(crate) struct Lent {
     pub(crate) vector: GpuVec,
-    _pin: Box<dyn Any>,
+    _pin: Box<dyn Any + Send>,
 }
 
 impl Lent {
@@ -31,17 +31,22 @@ impl Lent {
                 client.flush()?;
             }
         }
-        tensors.iter().map(|tensor| Self::one(tensor)).collect()
+        let Some(client) = tensors.first().map(|tensor| tensor.client.clone()) else {
+            return Ok(Vec::new());
+        };
+        // All in one visit to the runtime's thread, since each costs as much as a small step.
+        client.exclusive(|| tensors.iter().map(|tensor| Self::one(tensor)).collect())?
     }
 
     fn one(tensor: &CubeTensor) -> Result<Self, OptimError> {
         let handle = tensor.handle.clone();
-        let whole = handle.offset_end.is_none_or(|bytes| bytes == 0);
+        // What an allocation has behind its tensor: nobody else sees it, since nobody holds what we write.
+        let (bytes, spare) = (handle.size_in_used(), handle.offset_end.unwrap_or(0));
+        let has_padding = bytes.next_multiple_of(16) - bytes <= spare;
         let pin = tensor.client.get_resource::<WgpuServer<AutoCompiler>>(handle)?;
         let WgpuResource { buffer, offset, .. } = pin.resource();
         let len = tensor.meta.shape().num_elements();
-        // Burn allocates multiples of 16 bytes and more: what is behind a whole tensor is its own.
-        let padded = GpuVec::from_padded_buffer(buffer, *offset, len).ok().filter(|_| whole);
+        let padded = GpuVec::from_padded_buffer(buffer, *offset, len).ok().filter(|_| has_padding);
         let vector = match padded {
             Some(vector) => vector,
             None => GpuVec::from_buffer(buffer, *offset, len)?,

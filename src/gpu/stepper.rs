@@ -28,8 +28,8 @@ pub struct TensorStep<R> {
 }
 
 /// Steps tensors whose state the caller holds, with a learning rate and a step count for each: for
-/// hosts with an optimizer state of their own, as tensor libraries have. Where buffers and limits allow,
-/// all tensors are one dispatch; their bits are those of [`crate::GpuOptimizer`].
+/// hosts with an optimizer state of their own, as tensor libraries have. Tensors whose vectors lie in the
+/// same buffers are one dispatch; their bits are those of [`crate::GpuOptimizer`].
 ///
 /// The rules of a step must have the same state vectors. State starts at [`Rule::initial_state`], and is
 /// updated in place. Calls over the same vectors in turn are the cheapest, as with
@@ -67,7 +67,7 @@ impl<R: Rule> GpuStepper<R> {
     pub fn new(gpu: &Gpu) -> Result<Self, GroupError> {
         let tensors = Tensors { rules: Vec::new(), group_of: Vec::new(), lens: Vec::new() };
         let state = StateMemory { vectors: Vec::new() };
-        Ok(Self { core: Core::over(gpu, tensors, None, state)? })
+        Ok(Self { core: Core::over(gpu, tensors, None, state)?.with_max_routes(1) })
     }
 
     /// Encodes one step of all tensors and submits it. The three lists have an entry for each; of

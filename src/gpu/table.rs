@@ -45,15 +45,21 @@ pub(crate) struct TableLimits {
 /// The maximum number of buffers that a kernel is written for, whatever the device allows.
 const MAX_WINDOWS: usize = 32;
 /// The maximum number of routes that a kernel branches between: each is a copy of the update.
-const MAX_ROUTES: usize = 16;
+pub(crate) const MAX_ROUTES: usize = 16;
 
 impl TableLimits {
-    /// For kernels in a shape, with so many storage buffers besides the blocks and the windows.
-    pub(crate) fn new(limits: &wgpu::Limits, shape: KernelShape, others: u32) -> Self {
+    /// For kernels in a shape, with so many storage buffers besides the blocks and the windows, and at
+    /// most so many routes.
+    pub(crate) fn new(
+        limits: &wgpu::Limits,
+        shape: KernelShape,
+        others: u32,
+        routes: usize,
+    ) -> Self {
         Self {
             dispatch: DispatchLimits::of(limits, shape.workgroup_size),
             windows: windows(limits, 1 + others, 1),
-            routes: MAX_ROUTES,
+            routes,
             block: shape.workgroup_size * shape.quads_per_invocation,
         }
     }

@@ -14,7 +14,7 @@ use crate::gpu::rows::RowsMemory;
 use crate::gpu::shape::KernelShape;
 use crate::gpu::slots::SLOT_BYTES;
 use crate::gpu::state::StateMemory;
-use crate::gpu::table::{Block, TableLimits};
+use crate::gpu::table::{Block, MAX_ROUTES, TableLimits};
 use crate::gpu::tensors::Grads;
 use crate::gpu::uniforms::StepUniforms;
 use crate::gpu::vector::GpuVec;
@@ -40,6 +40,8 @@ pub(in crate::gpu) struct Core<R: Rule> {
     pub(in crate::gpu) shape: KernelShape,
     /// Invocations in a workgroup of the kernels over rows, each of which has one quad.
     rows_workgroup: u32,
+    /// The maximum number of routes in a dispatch.
+    max_routes: usize,
     limits: TableLimits,
     pub(in crate::gpu) schedule: Schedule,
     pub(in crate::gpu) steps: u64,
@@ -118,7 +120,8 @@ impl<R: Rule> Core<R> {
             precision: Precision::Native,
             shape,
             rows_workgroup: KernelShape::default().within(&limits).workgroup_size,
-            limits: TableLimits::new(&limits, shape, 0),
+            max_routes: MAX_ROUTES,
+            limits: TableLimits::new(&limits, shape, 0, MAX_ROUTES),
             schedule: Schedule::Constant,
             steps: 0,
             state,
@@ -146,10 +149,19 @@ impl<R: Rule> Core<R> {
         self
     }
 
+    /// The same with at most so many routes in a dispatch: where vectors lie elsewhere at each step, few
+    /// are best, since a kernel is compiled for its routes.
+    pub(in crate::gpu) fn with_max_routes(mut self, max_routes: usize) -> Self {
+        self.max_routes = max_routes;
+        self.set_limits();
+        self
+    }
+
     fn set_limits(&mut self) {
         // A step that obeys a guard reads the decision too.
         let others = u32::from(self.guard.scans());
-        self.limits = TableLimits::new(&self.gpu.device().limits(), self.shape, others);
+        let limits = self.gpu.device().limits();
+        self.limits = TableLimits::new(&limits, self.shape, others, self.max_routes);
         self.kept.clear();
     }
 
