@@ -22,7 +22,7 @@ pub(crate) struct Launcher<R> {
     /// Loading four elements at once, and one by one.
     kernels: [Source; 2],
     /// The last job of each length, where it is in the device's memory.
-    jobs: Arc<Mutex<HashMap<u32, (Vec<u8>, Handle)>>>,
+    jobs: Jobs,
 }
 
 impl<R: Rule> Launcher<R> {
@@ -62,6 +62,9 @@ impl<R: Rule> Launcher<R> {
 pub(crate) fn takes_wgsl(tensor: &CubeTensor) -> bool {
     tensor.client.name().contains("wgsl")
 }
+
+/// Jobs by the length of their tensors: the bytes, and where they are on the device.
+type Jobs = Arc<Mutex<HashMap<u32, (Vec<u8>, Handle)>>>;
 
 /// A kernel as cubecl takes it: WGSL without overrides.
 #[derive(Clone, Debug)]

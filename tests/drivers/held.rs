@@ -136,11 +136,7 @@ fn rates_and_counts(driver: &Driver) {
 fn guarded(driver: &Driver) {
     let gpu = driver.gpu();
     let rule = Adam::default();
-    let guard = GradientGuard {
-        max_norm: Some(0.5),
-        non_finite: NonFinite::SkipStep,
-        ..Default::default()
-    };
+    let guard = GradientGuard { max_norm: Some(0.5), non_finite: NonFinite::SkipStep };
     let hosts: Vec<_> = LENS.iter().map(|&len| values(len, 7, 5)).collect();
     let gradients: Vec<_> = LENS.iter().map(|&len| values(len, 9, 5)).collect();
     let (params, grads) = (super::groups::side_by_side(gpu, &hosts), gradients.clone());
