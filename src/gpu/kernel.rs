@@ -6,6 +6,7 @@ use std::hash::Hash;
 
 use super::context::Gpu;
 use super::errors::DeviceError;
+use super::memory::whole;
 
 /// The bind group of a kernel's own buffers.
 pub(crate) const OWN_GROUP: u32 = 0;
@@ -158,14 +159,4 @@ impl Compiled {
 
 fn entry((binding, buffer): (u32, wgpu::BufferBinding<'_>)) -> wgpu::BindGroupEntry<'_> {
     wgpu::BindGroupEntry { binding, resource: wgpu::BindingResource::Buffer(buffer) }
-}
-
-/// A part of a buffer, to be bound.
-pub(crate) fn range(buffer: &wgpu::Buffer, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
-    wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) }
-}
-
-/// A whole buffer, to be bound.
-pub(crate) fn whole(buffer: &wgpu::Buffer) -> wgpu::BufferBinding<'_> {
-    buffer.as_entire_buffer_binding()
 }

@@ -145,6 +145,16 @@ impl PartPool {
     }
 }
 
+/// A part of a buffer, to be bound.
+pub(crate) fn range(buffer: &wgpu::Buffer, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
+    wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) }
+}
+
+/// A whole buffer, to be bound.
+pub(crate) fn whole(buffer: &wgpu::Buffer) -> wgpu::BufferBinding<'_> {
+    buffer.as_entire_buffer_binding()
+}
+
 #[cfg(test)]
 #[path = "memory_tests.rs"]
 mod tests;

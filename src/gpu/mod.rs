@@ -56,11 +56,13 @@ pub use vector::GpuVec;
 #[cfg(feature = "linear")]
 pub(crate) use errors::DeviceError;
 #[cfg(feature = "linear")]
-pub(crate) use kernel::{Kernel, whole};
+pub(crate) use kernel::Kernel;
 #[cfg(feature = "linear")]
 pub(crate) use limits::{LimitError, Needs};
 #[cfg(feature = "linear")]
 pub(crate) use mapping::Wait;
+#[cfg(feature = "linear")]
+pub(crate) use memory::whole;
 #[cfg(feature = "linear")]
 pub(crate) use plan::{DispatchLimits, Element, MAX_LOOP_ITERATIONS};
 #[cfg(feature = "linear")]

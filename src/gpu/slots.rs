@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::errors::DeviceError;
-use super::kernel::range;
+use super::memory::range;
 use super::memory::{PART_BYTES, Part, PartGuard, PartPool};
 use super::scope::caught;
 

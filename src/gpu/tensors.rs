@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::context::Gpu;
 use super::group_error::GroupError;
-use super::kernel::range;
+use super::memory::range;
 use super::plan::Span;
 use super::state::StateMemory;
 use super::table::Place;

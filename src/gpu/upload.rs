@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::context::Gpu;
 use super::errors::DeviceError;
-use super::kernel::range;
+use super::memory::range;
 use super::memory::{Part, PartGuard};
 
 /// What is collected.

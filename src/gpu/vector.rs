@@ -229,7 +229,7 @@ impl GpuVec {
     pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
         let Segment { buffer, span, .. } = &self.segments[0];
         let size = if span.padded { (4 * span.len).next_multiple_of(16) } else { 4 * span.len };
-        super::kernel::range(buffer, span.offset, size)
+        super::memory::range(buffer, span.offset, size)
     }
 
     /// The flags of `usage` that one of the vector's buffers lacks.

@@ -7,9 +7,9 @@ mod outcome;
 
 use super::context::Gpu;
 use super::errors::{DownloadError, StepError};
-use super::kernel::{range, whole};
 use super::limits::{LimitError, Needs};
 use super::mapping::Wait;
+use super::memory::{range, whole};
 use super::pass::Pass;
 use super::plan::DispatchLimits;
 use super::readback::Readback;

@@ -2,9 +2,9 @@
 
 use super::super::context::Gpu;
 use super::super::errors::StepError;
-use super::super::kernel::range;
 use super::super::kernels::{RowsKernel, StepChoice, SumKernel, WhichRows};
 use super::super::limits::{LimitError, Needs};
+use super::super::memory::range;
 use super::super::pass::Pass;
 use super::super::plan::{Binding, DispatchLimits, Element, Piece, plan};
 use super::super::state::StateMemory;
