@@ -83,12 +83,19 @@ fn run(args: &Args) -> Result<(), Failure> {
 
     let bar = bar(u64::from(args.runs) * u64::from(args.epochs) * Kind::ALL.len() as u64);
     warm_up(&plan, &device, &how, &bar)?;
+    say(&bar, &format!("{name}, {}\n", what(args)))?;
+    if args.runs > 1 {
+        say(&bar, &report::run_header())?;
+    }
     let mut rows = Kind::ALL.map(Row::new);
     for number in 0..args.runs {
         let problem = Problem::new(args.seed.wrapping_add(number.into()));
         let outcomes = all(&plan, &problem, &device, &how, &bar)?;
         for (row, (_, outcome)) in rows.iter_mut().zip(&outcomes) {
             row.add(&plan, outcome);
+        }
+        if args.runs > 1 {
+            say(&bar, &report::run_line(problem.seed, &outcomes))?;
         }
         if number > 0 {
             continue;
@@ -101,10 +108,15 @@ fn run(args: &Args) -> Result<(), Failure> {
         }
     }
     bar.finish_and_clear();
-    let mut text = format!("{name}, {}\n\n{}\n", what(args), report::table(&rows, args.runs));
-    text += &format!("The loss curves are in {}.\n", args.plot.display());
-    // A reader that has had enough, such as `head`, is no failure.
-    match io::stdout().write_all(text.as_bytes()) {
+    let gap = if args.runs > 1 { "\n" } else { "" };
+    say(&bar, &format!("{gap}{}", report::table(&rows, args.runs)))?;
+    say(&bar, &format!("The loss curves are in {}.", args.plot.display()))
+}
+
+/// Prints a line, or several, above the bar.
+fn say(bar: &ProgressBar, text: &str) -> Result<(), Failure> {
+    match bar.suspend(|| writeln!(io::stdout(), "{text}")) {
+        // A reader that has had enough, such as `head`, is no failure.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::Run(format!("standard output: {error}")))
         }

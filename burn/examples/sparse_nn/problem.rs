@@ -60,6 +60,13 @@ impl Problem {
         order.shuffle(&mut generator(self.seed, FIRST_EPOCH + epoch as u64));
         order
     }
+
+    /// Features and labels of some rows.
+    pub fn rows(&self, rows: &[u32]) -> (Vec<f32>, Vec<f32>) {
+        let starts = || rows.iter().map(|&row| row as usize);
+        let row = |row: usize| &self.features[FEATURES * row..][..FEATURES];
+        (starts().flat_map(row).copied().collect(), starts().map(|row| self.labels[row]).collect())
+    }
 }
 
 impl Weights {

@@ -26,6 +26,18 @@ impl Row {
     }
 }
 
+/// Of several runs, what the lines of [`run_line`] are.
+pub fn run_header() -> String {
+    let names = Kind::ALL.map(|kind| format!("{:>8}", kind.name())).join("  ");
+    format!("test accuracies\nseed        {names}")
+}
+
+/// The accuracies of one run.
+pub fn run_line(seed: u64, outcomes: &[(Kind, Outcome)]) -> String {
+    let accuracy = |(_, outcome): &(Kind, Outcome)| format!("  {:>8.4}", outcome.accuracy);
+    format!("{seed:<10}") + &outcomes.iter().map(accuracy).collect::<String>()
+}
+
 /// The table of one run, or of several.
 pub fn table(rows: &[Row], runs: u32) -> String {
     if runs == 1 {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use burn::optim::GradientsParams;
-use burn::tensor::{Device, Int, Tensor, TensorData, Transaction};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::Failure;
 use crate::network::SparseNn;
-use crate::problem::{FEATURES, Problem, ROWS, TRAINING_ROWS};
+use crate::problem::{FEATURES, Problem, TRAINING_ROWS};
 use crate::rules::Step;
 
 /// How long, and in which batches.
@@ -41,38 +41,29 @@ impl Plan {
         mut step: Step,
         mut epoch: impl FnMut(f64),
     ) -> Result<Outcome, Failure> {
-        let tensor = |data: &[f32], width: usize| {
+        let tensor = |data: Vec<f32>, width: usize| {
             let rows = data.len() / width;
-            Tensor::<2>::from_data(TensorData::new(data.to_vec(), [rows, width]), device)
+            Tensor::<2>::from_data(TensorData::new(data, [rows, width]), device)
         };
-        let features = tensor(&problem.features, FEATURES);
-        let labels = tensor(&problem.labels, 1);
         let mut network = SparseNn::new(&problem.weights, device);
         device.sync().map_err(Failure::burn)?;
         let start = Instant::now();
         let mut losses = Vec::new();
         for number in 0..self.epochs {
-            let order = problem.order(number).into_iter().map(|row| row as i32).collect();
-            let order = TensorData::new::<i32, _>(order, [TRAINING_ROWS]);
-            let order = Tensor::<1, Int>::from_data(order, device);
-            let (x, y) =
-                (features.clone().select(0, order.clone()), labels.clone().select(0, order));
-            let mut batches = Transaction::default();
-            for first in (0..TRAINING_ROWS).step_by(self.batch_size) {
-                let rows = first..TRAINING_ROWS.min(first + self.batch_size);
-                let loss = network.loss(x.clone().slice([rows.clone()]), y.clone().slice([rows]));
+            let order = problem.order(number);
+            for rows in order.chunks(self.batch_size) {
+                let (x, y) = problem.rows(rows);
+                let loss = network.loss(tensor(x, FEATURES), tensor(y, 1));
                 let gradients = GradientsParams::from_grads(loss.backward(), &network);
-                // Read once in an epoch, so that the device does not wait for the host at each step.
-                batches = batches.register(loss.inner());
                 network = step(network, gradients)?;
-            }
-            for loss in batches.try_execute().map_err(Failure::burn)? {
-                losses.extend(loss.try_into_vec_as::<f32>().map_err(Failure::burn)?);
+                // Read at each step, with which the host waits for the device. Burn's threads would
+                // otherwise wait for each other by spinning, at the expense of a software device.
+                losses.push(loss.try_into_scalar::<f32>().map_err(Failure::burn)?);
             }
             epoch(mean(&losses[losses.len() - self.steps_per_epoch()..]));
         }
         let time = start.elapsed();
-        let held_out = features.slice([TRAINING_ROWS..ROWS]);
+        let held_out = tensor(problem.features[FEATURES * TRAINING_ROWS..].to_vec(), FEATURES);
         let logits = network.forward(held_out).try_into_vec_as::<f32>().map_err(Failure::burn)?;
         let labels = &problem.labels[TRAINING_ROWS..];
         let right = logits.iter().zip(labels).filter(|&(&z, &label)| (z > 0.0) == (label > 0.0));
