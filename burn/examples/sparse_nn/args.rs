@@ -16,7 +16,11 @@ wgpu-optim's kernels.",
 function of the features is above 0. 800 rows are trained on, and 200 are held out. The network
 is 100-50-1 with ReLU and a sigmoid; the loss is the binary cross-entropy. Adagrad, SGD with
 momentum 0.9, Adam and RMSprop with alpha 0.99 start from the same weights and see the rows in
-the same order; their other settings are PyTorch's defaults.
+the same order; their other settings are PyTorch's defaults. The training loss is the mean over
+the last epoch's batches, each before its step. Seconds are without compilation.
+
+Without --at-once each parameter is stepped in Burn's own stream, by WgpuOptim. Both give the
+same losses.
 
 Examples (each after `cargo run --release --manifest-path burn/Cargo.toml --example sparse_nn --`):
   --plot loss.png           the table, and the loss curves as a PNG
@@ -27,9 +31,15 @@ Exit status: 0 done; 1 the run failed; 2 the arguments are wrong."
 )]
 pub struct Args {
     /// Decides the data, the initial weights and the order of the rows
-    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Problem")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        help_heading = "Problem"
+    )]
     pub seed: u64,
-    /// Train from N seeds, --seed and those after it, and show mean and spread of the accuracies
+    /// Train from N seeds, --seed and those after it; show mean and spread
     #[arg(
         long,
         value_name = "N",
@@ -49,7 +59,7 @@ pub struct Args {
         help_heading = "Training"
     )]
     pub epochs: u32,
-    /// Rows per step, up to the 800 that there are; the last batch of an epoch may have fewer
+    /// Rows per step, 800 at most; an epoch's last batch may have fewer
     #[arg(
         long,
         value_name = "ROWS",
@@ -69,18 +79,23 @@ pub struct Args {
         help_heading = "Training"
     )]
     pub learning_rate: f64,
-    /// The device's own arithmetic, or optimizer steps with the same bits on every device
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Native, help_heading = "Training")]
+    /// How steps are computed: as the device does, or the same on all
+    #[arg(
+        long,
+        value_name = "native|exact",
+        value_enum,
+        default_value_t = PrecisionArg::Native,
+        hide_possible_values = true,
+        help_heading = "Training"
+    )]
     pub precision: PrecisionArg,
-    /// Step all parameters in one submission (WgpuModuleOptim) rather than one after the other in
-    /// Burn's own stream (WgpuOptim)
+    /// Step all parameters in one submission, by WgpuModuleOptim
     #[arg(long, help_heading = "Training")]
     pub at_once: bool,
-    /// Draw the loss curves of the first seed into FILE, an .svg or a .png
+    /// Draw the first seed's loss curves, as .svg or .png
     #[arg(long, value_name = "FILE", default_value = "sparse_nn.svg", help_heading = "Output")]
     pub plot: PathBuf,
-    /// Write data, initial weights, the order of the rows and the losses of every step to DIR, for
-    /// compare.py
+    /// Write data, weights, order of rows and every loss, for compare.py
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub export: Option<PathBuf>,
 }

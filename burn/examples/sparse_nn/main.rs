@@ -167,7 +167,8 @@ fn what(args: &Args) -> String {
     let Args { epochs, batch_size, learning_rate, seed, runs, .. } = args;
     let last = seed.wrapping_add(u64::from(*runs) - 1);
     let seeds = if *runs == 1 { format!("seed {seed}") } else { format!("seeds {seed} to {last}") };
-    format!("{epochs} epochs in batches of {batch_size}, learning rate {learning_rate}, {seeds}")
+    let s = if *epochs == 1 { "" } else { "s" };
+    format!("{epochs} epoch{s} in batches of {batch_size}, learning rate {learning_rate}, {seeds}")
 }
 
 /// A bar on standard error, or nothing where that is no terminal.

@@ -128,6 +128,11 @@ impl Chart {
                 0 => chart.draw_series(LineSeries::new(curve.finite(), style))?,
                 _ => chart.draw_series(DashedLineSeries::new(curve.finite(), dash, gap, style))?,
             };
+            // A line through one point cannot be seen.
+            if curve.finite().count() == 1 {
+                let dot = |point| Circle::new(point, 4, style.filled());
+                chart.draw_series(curve.finite().map(dot))?;
+            }
         }
         Ok(())
     }
