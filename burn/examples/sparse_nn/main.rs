@@ -64,27 +64,13 @@ fn main() -> ExitCode {
 
 fn run(args: &Args) -> Result<(), Failure> {
     check(args)?;
-    let (device, setup) = Device::wgpu_options().init_with_setup().map_err(|error| {
-        Failure::Run(format!(
-            "no wgpu device: {error}: install a driver for Vulkan, Metal or DirectX 12 (on Debian: \
-             mesa-vulkan-drivers)"
-        ))
-    })?;
-    let gpu = Gpu::from_wgpu(setup.device, setup.queue);
-    let name = gpu.info().name.clone();
-    let device = device.autodiff();
-    let how = How {
-        gpu,
-        learning_rate: args.learning_rate,
-        precision: args.precision.into(),
-        at_once: args.at_once,
-    };
+    let (device, how) = open(args)?;
     let plan = Plan { epochs: args.epochs as usize, batch_size: args.batch_size as usize };
-
     let bar = bar(u64::from(args.runs) * u64::from(args.epochs) * Kind::ALL.len() as u64);
     warm_up(&plan, &device, &how, &bar)?;
-    say(&bar, &format!("{name}, {}\n", what(args)))?;
-    if args.runs > 1 {
+    let several = args.runs > 1;
+    say(&bar, &format!("{}, {}\n", how.gpu.info().name, what(args)))?;
+    if several {
         say(&bar, &report::run_header())?;
     }
     let mut rows = Kind::ALL.map(Row::new);
@@ -94,23 +80,48 @@ fn run(args: &Args) -> Result<(), Failure> {
         for (row, (_, outcome)) in rows.iter_mut().zip(&outcomes) {
             row.add(&plan, outcome);
         }
-        if args.runs > 1 {
+        if several {
             say(&bar, &report::run_line(problem.seed, &outcomes))?;
         }
-        if number > 0 {
-            continue;
-        }
-        let drawn = report::chart(args, &plan, &outcomes).write(&args.plot);
-        let path = args.plot.display();
-        drawn.map_err(|error| Failure::Run(format!("--plot {path}: {error}")))?;
-        if let Some(directory) = &args.export {
-            export::write(directory, args, &problem, &outcomes)?;
+        if number == 0 {
+            write_files(args, &plan, &problem, &outcomes)?;
         }
     }
     bar.finish_and_clear();
-    let gap = if args.runs > 1 { "\n" } else { "" };
+    let gap = if several { "\n" } else { "" };
     say(&bar, &format!("{gap}{}", report::table(&rows, args.runs)))?;
     say(&bar, &format!("The loss curves are in {}.", args.plot.display()))
+}
+
+/// Burn's default device, and the same one for our kernels.
+fn open(args: &Args) -> Result<(Device, How), Failure> {
+    let (device, setup) = Device::wgpu_options().init_with_setup().map_err(|error| {
+        Failure::Run(format!(
+            "no wgpu device: {error}: install a driver for Vulkan, Metal or DirectX 12 (on Debian: \
+             mesa-vulkan-drivers)"
+        ))
+    })?;
+    let how = How {
+        gpu: Gpu::from_wgpu(setup.device, setup.queue),
+        learning_rate: args.learning_rate,
+        precision: args.precision.into(),
+        at_once: args.at_once,
+    };
+    Ok((device.autodiff(), how))
+}
+
+/// The picture, and what --export asks for.
+fn write_files(
+    args: &Args,
+    plan: &Plan,
+    problem: &Problem,
+    outcomes: &[(Kind, Outcome)],
+) -> Result<(), Failure> {
+    let drawn = report::chart(args, plan, outcomes).write(&args.plot);
+    let path = args.plot.display();
+    drawn.map_err(|error| Failure::Run(format!("--plot {path}: cannot be drawn: {error}")))?;
+    let Some(directory) = &args.export else { return Ok(()) };
+    export::write(directory, args, problem, outcomes)
 }
 
 /// Prints a line, or several, above the bar.
