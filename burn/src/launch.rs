@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::wgpu::CubeTensor;
+use burn_cubecl::CubeDevice;
 use cubecl::ir::metadata::Info;
 use cubecl::ir::{ElemType, Scope, UIntKind};
 use cubecl::prelude::*;
@@ -21,8 +22,8 @@ pub(crate) struct Launcher<R> {
     rule: R,
     /// Loading four elements at once, and one by one.
     kernels: [Source; 2],
-    /// The last job of each length, where it is in the device's memory.
-    jobs: Arc<Mutex<HashMap<u32, (Vec<u8>, Handle)>>>,
+    /// The last job of each device and length, where it is in the device's memory.
+    jobs: Arc<Mutex<HashMap<(CubeDevice, u32), (Vec<u8>, Handle)>>>,
 }
 
 impl<R: Rule> Launcher<R> {
@@ -38,11 +39,12 @@ impl<R: Rule> Launcher<R> {
         let job = PortableStep::job(&self.rule, learning_rate, step, len);
         let job = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            match jobs.get(&len) {
+            let key = (tensors[0].device.clone(), len);
+            match jobs.get(&key) {
                 Some((bytes, handle)) if *bytes == job => handle.clone(),
                 _ => {
                     let handle = client.create_from_slice(&job);
-                    jobs.insert(len, (job, handle.clone()));
+                    jobs.insert(key, (job, handle.clone()));
                     handle
                 }
             }
@@ -107,8 +109,11 @@ impl KernelMetadata for Source {
 impl CubeKernel for Source {
     fn define(&self) -> KernelDefinition {
         // Never compiled: the source stands in for it.
-        let settings =
-            KernelSettings::new(CubeDim::new_1d(1).into(), ExecutionMode::Checked, AddressType::U32);
+        let settings = KernelSettings::new(
+            CubeDim::new_1d(1).into(),
+            ExecutionMode::Checked,
+            AddressType::U32,
+        );
         KernelDefinition { body: Scope::root(settings.clone()), settings, info: Info::default() }
     }
 

@@ -72,10 +72,10 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let task = |step| Step {
+        let task = |step: Arc<AtomicU64>| Step {
             launcher: self.launcher.clone(),
             learning_rate,
-            step,
+            step: step.load(Ordering::Relaxed),
             copies: Arc::clone(&self.copies),
         };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);

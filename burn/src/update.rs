@@ -1,6 +1,9 @@
 //! An update of tensors in place, in the order of Burn's own operations: with fusion an operation of its
 //! stream, without it a call.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeBackend, CubeTensor};
 use burn::tensor::{DType, Tensor};
@@ -26,38 +29,51 @@ pub(crate) trait Task: Send + Sync + 'static {
 const GRADIENT: usize = 1;
 
 /// Queues a task over a parameter, its gradient and its state, and gives parameter and state back as
-/// they are behind it. `task` makes it for the number of the step.
+/// they are behind it. `task` makes it for the number of the step, which is also what the state counts.
 ///
 /// # Panics
-/// If the tensors are not of f32 on a wgpu device, or the state is another rule's: Burn's trait has no
-/// way to return an error.
+/// If the tensors are not on a wgpu device, or [`check`] finds an error: Burn's trait has no way to
+/// return one.
 pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     rule: &R,
     tensor: Tensor<D>,
     gradient: Tensor<D>,
     state: Option<OptimState<R, D>>,
-    task: impl FnOnce(u64) -> T,
+    task: impl FnOnce(Arc<AtomicU64>) -> T,
 ) -> (Tensor<D>, OptimState<R, D>) {
-    let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
-    let vectors = std::mem::take(&mut state.vectors);
-    let tensors: Vec<_> = [tensor, gradient].into_iter().chain(vectors).collect();
-    let primitives = state.check(rule).and_then(|()| {
-        let primitive = |tensor: Tensor<D>| match tensor.dtype() {
-            DType::F32 => tensor
-                .try_into_primitive::<Wgpu>()
-                .map_err(|error| OptimError::Tensor(format!("{error:?}"))),
-            other => Err(OptimError::Tensor(format!("it is of type {}", other.name()))),
+    let primitives = check(rule, &tensor, &gradient, state.as_ref()).and_then(|()| {
+        let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
+        let vectors = std::mem::take(&mut state.vectors);
+        let tensors = [tensor, gradient].into_iter().chain(vectors);
+        let primitive = |tensor: Tensor<D>| {
+            let mismatch = |error| OptimError::Tensor(format!("{error:?}"));
+            tensor.try_into_primitive::<Wgpu>().map_err(mismatch)
         };
-        tensors.into_iter().map(primitive).collect::<Result<Vec<_>, _>>()
+        Ok((state, tensors.map(primitive).collect::<Result<Vec<_>, _>>()?))
     });
-    let primitives = match primitives {
+    let (state, primitives) = match primitives {
         Ok(primitives) => primitives,
         Err(error) => panic!("{error}"),
     };
-    let updated = queue(primitives, task(state.steps + 1));
+    let steps = Arc::new(AtomicU64::new(state.steps() + 1));
+    let updated = queue(primitives, task(Arc::clone(&steps)));
     let mut updated = updated.into_iter().map(Tensor::from_primitive::<Wgpu>);
     let Some(tensor) = updated.next() else { unreachable!("a parameter goes in and comes out") };
-    (tensor, state.stepped(updated.collect()))
+    (tensor, state.stepped(updated.collect(), steps))
+}
+
+/// Whether a parameter can be stepped: all is of f32, and the state is this rule's.
+pub(crate) fn check<R: Rule, const D: usize>(
+    rule: &R,
+    tensor: &Tensor<D>,
+    gradient: &Tensor<D>,
+    state: Option<&OptimState<R, D>>,
+) -> Result<(), OptimError> {
+    state.map_or(Ok(()), |state| state.check(rule))?;
+    match [tensor, gradient].into_iter().find(|tensor| tensor.dtype() != DType::F32) {
+        Some(other) => Err(OptimError::Tensor(format!("it is of type {}", other.dtype().name()))),
+        None => Ok(()),
+    }
 }
 
 /// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
