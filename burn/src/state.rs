@@ -67,7 +67,10 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
 impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         for (name, vector) in self.names.iter().zip(&self.vectors) {
-            out.push_tensor(prefix, name, vector.to_data());
+            let data = vector.to_data();
+            // Burn reads memory when the data is first looked at, and steps write it in place.
+            let _ = data.as_bytes();
+            out.push_tensor(prefix, name, data);
         }
         out.push_scalar(prefix, "steps", Scalar::from(self.steps()));
     }
