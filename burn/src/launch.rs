@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::wgpu::CubeTensor;
+use burn_cubecl::CubeDevice;
 use cubecl::ir::metadata::Info;
 use cubecl::ir::{ElemType, Scope, UIntKind};
 use cubecl::prelude::*;
@@ -21,7 +22,7 @@ pub(crate) struct Launcher<R> {
     pub(crate) rule: R,
     /// Loading four elements at once, and one by one.
     kernels: [Source; 2],
-    /// The last job of each length, where it is in the device's memory.
+    /// The last job of each device and length, where it is in the device's memory.
     jobs: Jobs,
 }
 
@@ -38,11 +39,12 @@ impl<R: Rule> Launcher<R> {
         let job = PortableStep::job(&self.rule, learning_rate, step, len);
         let job = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            match jobs.get(&len) {
+            let key = (tensors[0].device.clone(), len);
+            match jobs.get(&key) {
                 Some((bytes, handle)) if *bytes == job => handle.clone(),
                 _ => {
                     let handle = client.create_from_slice(&job);
-                    jobs.insert(len, (job, handle.clone()));
+                    jobs.insert(key, (job, handle.clone()));
                     handle
                 }
             }
@@ -63,8 +65,8 @@ pub(crate) fn takes_wgsl(tensor: &CubeTensor) -> bool {
     tensor.client.name().contains("wgsl")
 }
 
-/// Jobs by the length of their tensors: the bytes, and where they are on the device.
-type Jobs = Arc<Mutex<HashMap<u32, (Vec<u8>, Handle)>>>;
+/// Jobs by device and length: the bytes, and where they are on the device.
+type Jobs = Arc<Mutex<HashMap<(CubeDevice, u32), (Vec<u8>, Handle)>>>;
 
 /// A kernel as cubecl takes it: WGSL without overrides.
 #[derive(Clone, Debug)]

@@ -9,6 +9,7 @@ use cubecl::wgpu::WgpuServer;
 use wgpu_optim::GpuVec;
 
 use crate::error::OptimError;
+use crate::update::flush;
 
 /// A tensor's memory. Burn's runtime leaves it where it is for as long as this lives.
 pub(crate) struct Lent {
@@ -22,13 +23,7 @@ impl Lent {
         let mut seen = HashSet::new();
         for tensor in tensors {
             if seen.insert(tensor.handle.stream) {
-                let mut client = tensor.client.clone();
-                // SAFETY: the stream is that of a live handle, and is only flushed.
-                #[allow(unsafe_code, reason = "cubecl offers no other way to flush a stream")]
-                unsafe {
-                    client.set_stream(tensor.handle.stream);
-                }
-                client.flush()?;
+                flush(tensor)?;
             }
         }
         let Some(client) = tensors.first().map(|tensor| tensor.client.clone()) else {

@@ -1,5 +1,6 @@
 //! All parameters of a module in one submission.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use burn::backend::wgpu::CubeTensor;
@@ -13,7 +14,7 @@ use wgpu_optim::{Gpu, GpuVec, GradientGuard, GuardReport, KernelShape, Precision
 use crate::error::{OptimError, StepError};
 use crate::lent::Lent;
 use crate::state::OptimState;
-use crate::update::{Queue, Task, update};
+use crate::update::{Queue, Task, check, update};
 
 /// Steps all parameters of a module in one submission, which makes possible what needs all gradients
 /// at once: clipping by their global norm, and leaving out a step whose gradients are not finite.
@@ -47,12 +48,14 @@ struct Asked<R> {
     /// The queue that they come through.
     queue: Option<Queue>,
     copies: u64,
+    /// Why a parameter cannot be stepped: then none is.
+    failed: Option<OptimError>,
 }
 
 struct Step<R> {
     rule: R,
     learning_rate: f64,
-    number: u64,
+    number: Arc<AtomicU64>,
     /// Parameters, gradients, and state vectors.
     tensors: Vec<CubeTensor>,
 }
@@ -64,7 +67,7 @@ impl<R: Rule> WgpuModuleOptim<R> {
     /// [`OptimError`] if a hyper-parameter is outside its domain, or the device's limits are too low.
     pub fn new(gpu: &Gpu, rule: R) -> Result<Self, OptimError> {
         rule.validate()?;
-        let asked = Asked { steps: Vec::new(), queue: None, copies: 0 };
+        let asked = Asked { steps: Vec::new(), queue: None, copies: 0, failed: None };
         let asked = Arc::new(Mutex::new(asked));
         let inner = ModuleOptimizer::from(Asking { rule, asked: Arc::clone(&asked) });
         Ok(Self { inner, rule, asked, stepper: GpuStepper::new(gpu)?, copies: 0 })
@@ -123,24 +126,37 @@ impl<R: Rule> WgpuModuleOptim<R> {
         }
     }
 
-    /// Submits what Burn has asked for.
+    /// Submits what Burn has asked for. If that fails, no step counts.
     fn submit(&mut self) -> Result<(), OptimError> {
         let queue = self.lock().queue.take();
-        queue.map_or(Ok(()), Queue::drain)?;
-        let (asked, copies) = {
+        let drained = queue.map_or(Ok(()), Queue::drain);
+        let (asked, copies, failed) = {
             let mut asked = self.lock();
-            (std::mem::take(&mut asked.steps), std::mem::take(&mut asked.copies))
+            let steps = std::mem::take(&mut asked.steps);
+            (steps, std::mem::take(&mut asked.copies), asked.failed.take())
         };
         self.copies += copies;
+        let checked = failed.map_or(Ok(()), Err);
+        let submitted = drained.and(checked).and_then(|()| self.submit_steps(&asked));
+        if submitted.is_err() {
+            for step in &asked {
+                step.number.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        submitted
+    }
+
+    fn submit_steps(&mut self, asked: &[Step<R>]) -> Result<(), OptimError> {
         let tensors: Vec<&CubeTensor> = asked.iter().flat_map(|step| &step.tensors).collect();
         let lent = Lent::all(&tensors)?;
         let mut vectors = lent.iter().map(|lent| lent.vector.clone());
         let (mut steps, mut params, mut grads) = (Vec::new(), Vec::new(), Vec::new());
-        for Step { rule, learning_rate, number, tensors } in &asked {
+        for Step { rule, learning_rate, number, tensors } in asked {
             params.extend(vectors.next());
             grads.extend(vectors.next());
             let state: Vec<GpuVec> = vectors.by_ref().take(tensors.len() - 2).collect();
-            let (rule, learning_rate, step) = (*rule, *learning_rate, *number);
+            let (rule, learning_rate) = (*rule, *learning_rate);
+            let step = number.load(Ordering::Relaxed);
             steps.push(TensorStep { rule, learning_rate, step, state });
         }
         Ok(self.stepper.step(&steps, &params, &grads)?)
@@ -185,6 +201,12 @@ struct Asking<R> {
     asked: Arc<Mutex<Asked<R>>>,
 }
 
+impl<R> Asking<R> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Asked<R>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl<R: Rule> Optimizer for Asking<R> {
     type State<const D: usize> = OptimState<R, D>;
 
@@ -195,6 +217,14 @@ impl<R: Rule> Optimizer for Asking<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        {
+            let checked = check(&self.rule, &tensor, &gradient, state.as_ref());
+            let mut asked = self.lock();
+            asked.failed = asked.failed.take().or(checked.err());
+            if asked.failed.is_some() {
+                return (tensor, state);
+            }
+        }
         let task =
             |number| Ask { rule: self.rule, learning_rate, number, asked: Arc::clone(&self.asked) };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
@@ -210,7 +240,7 @@ impl<R: Rule> Optimizer for Asking<R> {
 struct Ask<R> {
     rule: R,
     learning_rate: f64,
-    number: u64,
+    number: Arc<AtomicU64>,
     asked: Arc<Mutex<Asked<R>>>,
 }
 
@@ -222,7 +252,8 @@ impl<R: Rule> Ask<R> {
 
 impl<R: Rule> Task for Ask<R> {
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
-        let Self { rule, learning_rate, number, .. } = *self;
+        let Self { rule, learning_rate, .. } = *self;
+        let number = Arc::clone(&self.number);
         self.lock().steps.push(Step { rule, learning_rate, number, tensors });
         Ok(())
     }

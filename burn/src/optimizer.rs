@@ -88,10 +88,10 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        let task = |step| Step {
+        let task = |step: Arc<AtomicU64>| Step {
             launcher: self.launcher.clone(),
             learning_rate,
-            step,
+            step: step.load(Ordering::Relaxed),
             copies: Arc::clone(&self.copies),
             buffers: self.buffers.clone(),
         };

@@ -1,6 +1,8 @@
 //! The state of one parameter, as Burn's records keep it.
 
 use std::marker::PhantomData;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use burn::optim::{RecordState, StateSink, StateSource};
 use burn::tensor::{Device, Tensor};
@@ -17,8 +19,8 @@ use crate::error::OptimError;
 pub struct OptimState<R, const D: usize> {
     /// The vectors that the rule has, in the order of [`Rule::STATE`].
     pub vectors: Vec<Tensor<D>>,
-    /// Steps taken.
-    pub steps: u64,
+    /// Steps taken. Each step makes a count of its own, so that one that fails can take it back.
+    steps: Arc<AtomicU64>,
     /// The rule's own names of the vectors.
     names: Vec<&'static str>,
     rule: PhantomData<fn() -> R>,
@@ -32,7 +34,13 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         let vector =
             |index: usize| Tensor::full(tensor.shape(), initial.as_ref()[index], &tensor.device());
         let vectors = used.map(vector).collect();
-        Self { vectors, steps: 0, names: rule.state_names(), rule: PhantomData }
+        Self { vectors, steps: Arc::default(), names: rule.state_names(), rule: PhantomData }
+    }
+
+    /// How many steps the parameter has taken.
+    #[must_use]
+    pub fn steps(&self) -> u64 {
+        self.steps.load(Ordering::Relaxed)
     }
 
     /// Whether these are the vectors of `rule`: a record may be of another choice of formula.
@@ -41,9 +49,9 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         if found == expected { Ok(()) } else { Err(OptimError::State { expected, found }) }
     }
 
-    /// The same with other vectors, one step later.
-    pub(crate) fn stepped(self, vectors: Vec<Tensor<D>>) -> Self {
-        Self { vectors, steps: self.steps + 1, ..self }
+    /// The same with other vectors and another count of steps.
+    pub(crate) fn stepped(self, vectors: Vec<Tensor<D>>, steps: Arc<AtomicU64>) -> Self {
+        Self { vectors, steps, ..self }
     }
 
     /// The same on another device.
@@ -59,9 +67,12 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
 impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
     fn state_flatten(&self, prefix: &str, out: &mut StateSink) {
         for (name, vector) in self.names.iter().zip(&self.vectors) {
-            out.push_tensor(prefix, name, vector.to_data());
+            let data = vector.to_data();
+            // Burn reads memory when the data is first looked at, and steps write it in place.
+            let _ = data.as_bytes();
+            out.push_tensor(prefix, name, data);
         }
-        out.push_scalar(prefix, "steps", Scalar::from(self.steps));
+        out.push_scalar(prefix, "steps", Scalar::from(self.steps()));
     }
 
     fn state_unflatten(prefix: &str, source: &mut StateSource, device: &Device) -> Option<Self> {
@@ -70,6 +81,7 @@ impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
             R::STATE.iter().filter_map(|&name| Some((name, source.take_tensor(prefix, name)?)));
         let (names, data): (Vec<_>, Vec<_>) = taken.unzip();
         let vectors = data.into_iter().map(|data| Tensor::from_data(data, device)).collect();
+        let steps = Arc::new(AtomicU64::new(steps));
         Some(Self { vectors, steps, names, rule: PhantomData })
     }
 }

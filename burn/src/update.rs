@@ -1,9 +1,13 @@
 //! An update of tensors in place, in the order of Burn's own operations: with fusion an operation of its
 //! stream, without it a call.
 
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeBackend, CubeTensor};
 use burn::tensor::{DType, Tensor};
+use cubecl::server::ServerError;
 use wgpu_optim::Rule;
 
 use crate::error::OptimError;
@@ -26,41 +30,54 @@ pub(crate) trait Task: Send + Sync + 'static {
 const GRADIENT: usize = 1;
 
 /// Queues a task over a parameter, its gradient and its state, and gives parameter and state back as
-/// they are behind it. `task` makes it for the number of the step.
+/// they are behind it. `task` makes it for the number of the step, which is also what the state counts.
 ///
 /// # Panics
-/// If the tensors are not of f32 on a wgpu device, or the state is another rule's: Burn's trait has no
-/// way to return an error. With fusion, what goes wrong later is reported where the tensors are read.
+/// If the tensors are not on a wgpu device, or [`check`] finds an error: Burn's trait has no way to
+/// return one. With fusion, what goes wrong later is reported where the tensors are read.
 pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     rule: &R,
     tensor: Tensor<D>,
     gradient: Tensor<D>,
     state: Option<OptimState<R, D>>,
-    task: impl FnOnce(u64) -> T,
+    task: impl FnOnce(Arc<AtomicU64>) -> T,
 ) -> (Tensor<D>, OptimState<R, D>) {
-    let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
-    let vectors = std::mem::take(&mut state.vectors);
-    let tensors: Vec<_> = [tensor, gradient].into_iter().chain(vectors).collect();
-    let primitives = state.check(rule).and_then(|()| {
-        let primitive = |tensor: Tensor<D>| match tensor.dtype() {
-            DType::F32 => tensor
-                .try_into_primitive::<Wgpu>()
-                .map_err(|error| OptimError::Tensor(format!("{error:?}"))),
-            other => Err(OptimError::Tensor(format!("it is of type {}", other.name()))),
+    let primitives = check(rule, &tensor, &gradient, state.as_ref()).and_then(|()| {
+        let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
+        let vectors = std::mem::take(&mut state.vectors);
+        let tensors = [tensor, gradient].into_iter().chain(vectors);
+        let primitive = |tensor: Tensor<D>| {
+            let mismatch = |error| OptimError::Tensor(format!("{error:?}"));
+            tensor.try_into_primitive::<Wgpu>().map_err(mismatch)
         };
-        tensors.into_iter().map(primitive).collect::<Result<Vec<_>, _>>()
+        Ok((state, tensors.map(primitive).collect::<Result<Vec<_>, _>>()?))
     });
-    let primitives = match primitives {
+    let (state, primitives) = match primitives {
         Ok(primitives) => primitives,
         Err(error) => panic!("{error}"),
     };
-    let updated = match queue(primitives, task(state.steps + 1)) {
+    let steps = Arc::new(AtomicU64::new(state.steps() + 1));
+    let updated = match queue(primitives, task(Arc::clone(&steps))) {
         Ok(updated) => updated,
         Err(error) => panic!("{error}"),
     };
     let mut updated = updated.into_iter().map(Tensor::from_primitive::<Wgpu>);
     let Some(tensor) = updated.next() else { unreachable!("a parameter goes in and comes out") };
-    (tensor, state.stepped(updated.collect()))
+    (tensor, state.stepped(updated.collect(), steps))
+}
+
+/// Whether a parameter can be stepped: all is of f32, and the state is this rule's.
+pub(crate) fn check<R: Rule, const D: usize>(
+    rule: &R,
+    tensor: &Tensor<D>,
+    gradient: &Tensor<D>,
+    state: Option<&OptimState<R, D>>,
+) -> Result<(), OptimError> {
+    state.map_or(Ok(()), |state| state.check(rule))?;
+    match [tensor, gradient].into_iter().find(|tensor| tensor.dtype() != DType::F32) {
+        Some(other) => Err(OptimError::Tensor(format!("it is of type {}", other.dtype().name()))),
+        None => Ok(()),
+    }
 }
 
 /// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
@@ -72,11 +89,30 @@ fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
         task.copied();
         burn_cubecl::kernel::into_contiguous(tensor)
     };
-    if written && !tensor.can_mut() {
+    if written && !is_ours(&tensor) {
         task.copied();
         return tensor.copy();
     }
     tensor
+}
+
+/// Whether nothing else will read the memory of a tensor. Burn's records read lazily and hold no tensor
+/// meanwhile, only a binding, as kernels do that have not been submitted: once those are gone, what is
+/// left is a record.
+fn is_ours(tensor: &CubeTensor) -> bool {
+    let is_bound = || tensor.handle.memory.is_bound();
+    tensor.can_mut() && (!is_bound() || (flush(tensor).is_ok() && !is_bound()))
+}
+
+/// Submits all work that has been queued in a tensor's stream.
+pub(crate) fn flush(tensor: &CubeTensor) -> Result<(), ServerError> {
+    let mut client = tensor.client.clone();
+    // SAFETY: the stream is that of a live handle, and is only flushed.
+    #[allow(unsafe_code, reason = "cubecl offers no other way to flush a stream")]
+    unsafe {
+        client.set_stream(tensor.handle.stream);
+    }
+    client.flush()
 }
 
 /// Runs the task; returns all tensors but the gradient.
