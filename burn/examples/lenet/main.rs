@@ -68,26 +68,37 @@ fn run(args: &Args, data: &FashionMnist) -> Result<(), Failure> {
         settings.seed,
         setup.adapter.get_info().name,
     );
+    train::warm_up(&device, &settings, &images, &data.test.split(500, 0).0)?;
     let found = rates::find(&device, args, &images)?;
+    let start = train::score(&train::initial(&device, settings.seed), &data.test, &device)?;
     let bar = report::bar(count as u64 * u64::from(settings.epochs));
     let mut outcomes = Vec::new();
+    println!("{}", report::HEAD);
     for (entry, rate) in found {
         bar.reset();
         bar.set_prefix(format!("{} at {rate}", entry.name));
-        let run = train::train(&device, &settings, (entry.rule, rate), &images, &data.test, &bar)?;
-        outcomes.push(Outcome { name: entry.name, rate, run });
+        let with = (entry.rule, rate);
+        let mut run = train::train(&device, &settings, with, &images, &data.test, &bar)?;
+        run.accuracies.insert(0, (0.0, start.accuracy));
+        let outcome = Outcome { name: entry.name, rate, run };
+        bar.suspend(|| println!("{outcome}"));
+        outcomes.push(outcome);
+        // After each rule, since a long run may be cut off.
+        if let Some(path) = &args.plot {
+            picture::draw(path, &outcomes)?;
+        }
+        if let Some(directory) = &args.export {
+            export::write(directory, &device, &settings, count, &outcomes)?;
+        }
     }
     bar.finish_and_clear();
-    print!("{}", report::table(&outcomes));
     if let Some(text) = report::effective(&outcomes) {
         print!("\n{text}");
     }
     if let Some(path) = &args.plot {
-        picture::draw(path, &outcomes)?;
         println!("\nThe curves are in {}.", path.display());
     }
     if let Some(directory) = &args.export {
-        export::write(directory, &device, &settings, count, &outcomes)?;
         println!("\nThe start, the order and the results are in {}.", directory.display());
     }
     Ok(())

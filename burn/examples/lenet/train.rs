@@ -10,7 +10,7 @@ use indicatif::ProgressBar;
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
-use wgpu_optim_burn::wgpu_optim::{AnyRule, with_rule};
+use wgpu_optim_burn::wgpu_optim::{Adam, AnyRule, with_rule};
 use wgpu_optim_burn::{OptimError, WgpuOptim};
 
 use crate::data::{CLASSES, Images};
@@ -31,7 +31,7 @@ pub type Curve = Vec<(f64, f64)>;
 pub struct Run {
     /// Mean loss of the batches between two points, each before its step.
     pub losses: Curve,
-    /// On the held-out images, from before training to after each epoch.
+    /// On the held-out images after each epoch.
     pub accuracies: Curve,
     /// Median effective learning rate.
     pub rates: Curve,
@@ -86,6 +86,26 @@ fn optimizer(rule: AnyRule) -> Result<ModuleOptimizer, OptimError> {
     Ok(with_rule!(rule, |rule| WgpuOptim::new(rule)?.init()))
 }
 
+/// Takes a step of each size of batch, and scores, so that the first run's time has no tuning of
+/// kernels in it.
+pub fn warm_up(
+    device: &Device,
+    settings: &Settings,
+    images: &Images,
+    test: &Images,
+) -> Result<(), Failure> {
+    let batch = settings.batch_size.min(images.len());
+    let (full, rest) = (images.split(batch, 0).0, images.len() % batch);
+    let bar = ProgressBar::hidden();
+    let settings = Settings { epochs: 1, ..*settings };
+    train(device, &settings, (Adam::pytorch().into(), 1e-3), &full, test, &bar)?;
+    if rest > 0 {
+        let (rest, one) = images.split(rest, 1);
+        train(device, &settings, (Adam::pytorch().into(), 1e-3), &rest, &one, &bar)?;
+    }
+    Ok(())
+}
+
 /// Trains from the seed's start, and scores after each epoch on `test`. A run whose loss is no longer
 /// finite ends there.
 pub fn train(
@@ -104,7 +124,6 @@ pub fn train(
         device,
         images,
     };
-    run.accuracies.push((0.0, score(&trainer.network, test, device)?.accuracy));
     let batches = images.len().div_ceil(settings.batch_size);
     let window = (batches * settings.epochs as usize).div_ceil(POINTS);
     let mut time = Duration::ZERO;
