@@ -75,8 +75,7 @@ fn run(args: &Args, data: &FashionMnist) -> Result<(), Failure> {
     let mut outcomes = Vec::new();
     println!("{}", report::HEAD);
     for (entry, rate) in found {
-        bar.reset();
-        bar.set_prefix(format!("{} at {rate}", entry.name));
+        report::begin(&bar, format!("{} at {rate}", entry.name));
         let with = (entry.rule, rate);
         let mut run = train::train(&device, &settings, with, &images, &data.test, &bar)?;
         run.accuracies.insert(0, (0.0, start.accuracy));

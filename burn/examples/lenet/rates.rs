@@ -24,8 +24,7 @@ pub fn find(device: &Device, args: &Args, images: &Images) -> Result<Vec<(Entry,
         }
         let mut losses = Curve::new();
         for rate in entry.grid {
-            bar.reset();
-            bar.set_prefix(format!("trying {} at {rate}", entry.name));
+            report::begin(&bar, format!("trying {} at {rate}", entry.name));
             let with = (entry.rule, rate);
             let run = train(device, &settings, with, &part, &validation, &bar)?;
             losses.push((rate, run.validation_loss));

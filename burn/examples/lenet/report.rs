@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::io::{IsTerminal, stderr};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 
 use crate::train::{Curve, Run};
 
@@ -19,11 +19,21 @@ pub fn bar(images: u64) -> ProgressBar {
     let seen = stderr().is_terminal();
     let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(Some(images), target);
-    let template = "{prefix} {wide_bar} {percent:>3} %  {msg}  {per_sec} images  {eta} left";
+    let template = "{prefix} {wide_bar} {percent:>3} %  {msg}  {speed} images/s  {eta} left";
+    let speed = |state: &ProgressState, out: &mut dyn Write| {
+        let _ = write!(out, "{:.0}", state.per_sec());
+    };
     match ProgressStyle::with_template(template) {
-        Ok(style) => bar.with_style(style),
+        Ok(style) => bar.with_style(style.with_key("speed", speed)),
         Err(_) => bar,
     }
+}
+
+/// Starts the bar anew for what comes next.
+pub fn begin(bar: &ProgressBar, what: String) {
+    bar.reset();
+    bar.set_message("");
+    bar.set_prefix(what);
 }
 
 /// The losses that a rule's learning rates led to, in a line.
