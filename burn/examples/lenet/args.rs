@@ -17,8 +17,10 @@ pub struct Args {
     /// Train on the first N images only
     #[arg(long, value_name = "N", default_value_t = 60_000)]
     pub images: usize,
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    /// How often each image is seen
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
     pub epochs: u32,
+    /// Images in a step
     #[arg(long, value_name = "N", default_value_t = 64)]
     pub batch_size: usize,
     /// Of the initial weights and of the order of the images
