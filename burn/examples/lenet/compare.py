@@ -4,7 +4,7 @@ same images in the same order, the same rules and learning rates. Prints both re
     cargo run --release --manifest-path burn/Cargo.toml --example lenet -- --export DIR
     python3 burn/examples/lenet/compare.py DIR
 
-PyTorch is slow to agree: a difference in the last bit of a sum grows from step to step. `--within` is
+They do not agree to the bit: a difference in the last bit of a sum grows from step to step. `--within` is
 the difference in accuracy, in points, above which the exit code is 1.
 """
 
