@@ -133,7 +133,6 @@ fn trains_two_epochs() {
 /// Model, state and step counts of the first epoch: the second is the same again, but for how Burn
 /// computes products of matrices.
 #[test]
-#[ignore = "Burn writes a checkpoint's module in another thread, and steps in place may change it by then"]
 fn resumes_from_a_checkpoint() {
     let (directory, model) = start("checkpoint");
     // Parameters are made when first used.

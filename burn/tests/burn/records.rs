@@ -128,13 +128,11 @@ fn modules_record_stays(mut step: Step) {
 }
 
 #[test]
-#[ignore = "Burn reads a module's record when it is written, and steps in place change it by then"]
 fn of_modules_are_not_changed_by_launched_steps() {
     modules_record_stays(of_burn(launched(Sgd::default())));
 }
 
 #[test]
-#[ignore = "Burn reads a module's record when it is written, and steps in place change it by then"]
 fn of_modules_are_not_changed_by_steps_at_once() {
     modules_record_stays(super::support::at_once(at_once(Sgd::default())));
 }
