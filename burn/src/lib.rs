@@ -6,6 +6,8 @@
 //!
 //! Tensors are of f32 on a wgpu device. Parameters and state are updated in place; what has to be copied
 //! is counted.
+#![deny(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![warn(unreachable_pub)]
 
 mod error;
 mod launch;

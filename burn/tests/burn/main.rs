@@ -3,9 +3,6 @@
 //! All tests share one device, since Burn initializes its default device once in a process. Gradients
 //! are given, not computed, wherever bits are compared: so both sides have the same.
 
-#![allow(unreachable_pub, missing_docs, reason = "a test is not an interface")]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod bits;
 mod errors;
 mod groups;
