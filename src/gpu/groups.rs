@@ -69,7 +69,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
 
     /// The same over state that the caller holds: for each tensor a vector for each state vector that
     /// the rule of some group has, in any buffers. Their values are taken as they are, and updated in
-    /// place.
+    /// place. Gradients of rows are refused.
     ///
     /// # Errors
     /// As [`GpuGroupOptimizer::new`]; and if the vectors are not those of the rules.

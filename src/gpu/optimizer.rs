@@ -59,7 +59,8 @@ impl<R: Rule> GpuOptimizer<R> {
 
     /// An optimizer for `len` parameters over state that the caller holds: a vector for each of
     /// [`Rule::state_names`], each of `len` elements, in any buffers. Their values are taken as they are
-    /// ([`Rule::initial_state`] has those of the first step), and updated in place.
+    /// ([`Rule::initial_state`] has those of the first step), and updated in place. Steps over rows are
+    /// refused.
     ///
     /// # Errors
     /// As [`GpuOptimizer::new`]; and if the vectors are not those of the rule.

@@ -23,6 +23,9 @@ pub(super) struct StateVectors {
 #[derive(Debug, PartialEq)]
 pub(super) struct StateMemory {
     pub(super) vectors: Vec<StateVectors>,
+    /// Whether the caller holds it. Kernels over rows take it that all vectors of a tensor begin alike,
+    /// which is so for our own alone.
+    pub(super) held: bool,
 }
 
 impl StateMemory {
@@ -50,7 +53,7 @@ impl StateMemory {
             Ok(StateVectors { name: R::STATE[index], shared, tensors: own })
         };
         let vectors = tensors.used_state().into_iter().map(vector);
-        Ok(Self { vectors: vectors.collect::<Result<_, VectorError>>()? })
+        Ok(Self { vectors: vectors.collect::<Result<_, VectorError>>()?, held: false })
     }
 
     /// That the caller holds: for each tensor, the vectors that the rule of some group has, in order.
@@ -74,7 +77,7 @@ impl StateMemory {
             shared: false,
             tensors: held.iter().map(|vectors| vectors[number].clone()).collect(),
         };
-        Ok(Self { vectors: used.iter().enumerate().map(vector).collect() })
+        Ok(Self { vectors: used.iter().enumerate().map(vector).collect(), held: true })
     }
 
     /// All vectors of all tensors.

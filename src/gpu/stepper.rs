@@ -66,7 +66,7 @@ impl<R: Rule> GpuStepper<R> {
     /// [`GroupError`] if the device's limits are too low, or it is lost.
     pub fn new(gpu: &Gpu) -> Result<Self, GroupError> {
         let tensors = Tensors { rules: Vec::new(), group_of: Vec::new(), lens: Vec::new() };
-        let state = StateMemory { vectors: Vec::new() };
+        let state = StateMemory { vectors: Vec::new(), held: true };
         Ok(Self { core: Core::over(gpu, tensors, None, state)?.with_max_routes(1) })
     }
 
@@ -88,11 +88,10 @@ impl<R: Rule> GpuStepper<R> {
         self.core.step_with(&uniforms, params, Grads::Dense(grads))
     }
 
-    /// The same, where some tensors have gradients of rows, or none, as
-    /// [`crate::GpuGroupOptimizer::step_mixed`] takes them.
+    /// The same, where some tensors have no gradients: the step leaves them alone.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has changed then.
+    /// [`GroupError`]; nothing has changed then. [`TensorsError::HeldRows`] for gradients of rows.
     pub fn step_mixed(
         &mut self,
         steps: &[TensorStep<R>],

@@ -75,6 +75,11 @@ pub enum TensorsError {
         #[source]
         error: RuleError,
     },
+    /// Gradients of rows for state that the caller holds.
+    #[error(
+        "rows are stepped over state of the optimizer's own only: make it by `new`, and write the state"
+    )]
+    HeldRows,
     /// A tensor was given another number of state vectors than the rules have.
     #[error("tensor {tensor} was given {found} state vectors, but its rule has {expected}")]
     State {

@@ -4,7 +4,7 @@ use wgpu_optim::gpu::{GpuStepper, PortableStep, TensorStep};
 use wgpu_optim::wgpu;
 use wgpu_optim::{
     Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, NonFinite, Precision,
-    Rule, TensorsError, with_rule,
+    Rule, TensorGradient, TensorsError, with_rule,
 };
 
 use crate::Check;
@@ -198,6 +198,9 @@ fn refused(driver: &Driver) {
     assert!(matches!(negative, Err(GroupError::Tensors(TensorsError::Rule { group: 1, .. }))));
     assert_eq!(step_with(&[step(state(8)), step(state(8))]), Ok(()));
     assert_eq!(stepper.step(&[], &[], &[]), Ok(()), "nothing to do");
+    let rows = TensorGradient::Rows { gradients: &grads[0], indices: &[0] };
+    let mixed = stepper.step_mixed(&[step(state(8))], &params[..1], &[rows]);
+    assert_eq!(mixed, Err(GroupError::Tensors(TensorsError::HeldRows)));
 }
 
 fn portable(driver: &Driver) {

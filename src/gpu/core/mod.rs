@@ -21,7 +21,7 @@ use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Formula;
 use crate::numerics::Precision;
 use crate::rules::{Rule, check_state};
-use crate::step::{self, GradientGuard, GuardReport, Schedule, Tensors};
+use crate::step::{self, GradientGuard, GuardReport, Schedule, Tensors, TensorsError};
 
 /// Pairs of lists whose passes are kept. Callers who alternate between a few gradient buffers stay
 /// warm; older pairs are forgotten, and with them the hold on their memory.
@@ -290,6 +290,9 @@ impl<R: Rule> Core<R> {
     ) -> Result<RowPasses, GroupError> {
         self.gpu.check_lost()?;
         let passes = if grads.has_rows() {
+            if self.state.held {
+                return Err(TensorsError::HeldRows.into());
+            }
             self.bind_rows(params, grads)?
         } else {
             self.keep(params, grads, true)?;
