@@ -28,12 +28,12 @@ pub struct TensorStep<R> {
 }
 
 /// Steps tensors whose state the caller holds, with a learning rate and a step count for each: for
-/// hosts with an optimizer state of their own, as tensor libraries have. Tensors whose vectors lie in the
-/// same buffers are one dispatch; their bits are those of [`crate::GpuOptimizer`].
+/// hosts with an optimizer state of their own, as tensor libraries have. Neighbours in the lists whose
+/// vectors lie in the same buffers share a dispatch; their bits are those of [`crate::GpuOptimizer`].
 ///
 /// The rules of a step must have the same state vectors. State starts at [`Rule::initial_state`], and is
-/// updated in place. Calls over the same vectors in turn are the cheapest, as with
-/// [`crate::GpuGroupOptimizer`].
+/// updated in place. A call with the same vectors as the one before is the cheapest. The
+/// stepper keeps the state of its last step alive until the next.
 ///
 /// ```no_run
 /// use wgpu_optim::gpu::{GpuStepper, TensorStep};

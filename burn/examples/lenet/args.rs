@@ -61,8 +61,8 @@ impl Args {
             picture_file(path)?;
         }
         if let Some(directory) = &self.export {
-            let told = |error| format!("--export {}: {error}", directory.display());
-            std::fs::create_dir_all(directory).map_err(told)?;
+            let failed = |error| format!("--export {}: {error}", directory.display());
+            std::fs::create_dir_all(directory).map_err(failed)?;
         }
         Ok(())
     }

@@ -138,7 +138,7 @@ pub mod tests {
     }
 
     #[test]
-    fn what_differs_is_told() {
+    fn what_differs_is_reported() {
         let error = |images, labels| Images::new(images, labels).unwrap_err();
         assert_eq!(error(idx(&[3, 28, 28], 0), idx(&[2], 0)), "3 images, but 2 labels");
         let shape = "the images are of 28 x 27 pixels, not 28 x 28";

@@ -36,9 +36,9 @@ pub enum IdxError {
 
 /// Reads a file, compressed by gzip or not, of `dimensions` dimensions.
 pub fn read(path: &Path, dimensions: usize) -> Result<Idx, IdxError> {
-    let told = |error: std::io::Error| IdxError::Read(error.to_string());
+    let failed = |error: std::io::Error| IdxError::Read(error.to_string());
     let mut stored = Vec::new();
-    File::open(path).and_then(|mut file| file.read_to_end(&mut stored)).map_err(told)?;
+    File::open(path).and_then(|mut file| file.read_to_end(&mut stored)).map_err(failed)?;
     if !stored.starts_with(&GZIP) {
         return parse(&stored, dimensions);
     }
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_are_told_apart() {
+    fn other_files_are_refused() {
         assert_eq!(parse(b"P5 28 28", 3), Err(IdxError::Magic(*b"P5 2")));
         // Floats, and not bytes.
         assert_eq!(parse(&[0, 0, 13, 1, 0, 0, 0, 0], 1), Err(IdxError::Magic([0, 0, 13, 1])));

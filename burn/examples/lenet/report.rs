@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn effective_rates_are_told_first_and_at_each_epoch() {
+    fn effective_rates_are_reported_first_and_at_each_epoch() {
         let text = effective(&[outcome(2.0)]).unwrap();
         assert!(text.ends_with("adagrad    epoch 0.25: 0.50000  epoch 1.00: 0.30000\n"), "{text}");
         let sgd = Outcome { run: Run::default(), ..outcome(1.0) };
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_diverged_is_told() {
+    fn a_rate_that_diverged_is_reported() {
         let line = grid("sgd", &vec![(0.01, 0.7), (0.1, f64::NAN)]);
         assert_eq!(line, "sgd          0.01: 0.7000     0.1: diverged");
     }

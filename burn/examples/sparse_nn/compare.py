@@ -40,7 +40,7 @@ except ImportError as error:
 FACTOR = 4.0
 FLOOR = 5e-7
 ERROR = 2.0**-18
-# Test rows whose classes may differ, and a difference of losses that is told.
+# Test rows whose classes may differ, and a difference of losses that is reported.
 ROWS = 2
 AGREED = 1e-5
 WEIGHTS = ["hidden_weight", "hidden_bias", "output_weight", "output_bias"]

@@ -33,7 +33,7 @@ impl Plan {
         TRAINING_ROWS.div_ceil(self.batch_size)
     }
 
-    /// Trains a network from the problem's own weights. `epoch` is told the mean loss of each.
+    /// Trains a network from the problem's own weights. `epoch` gets the mean loss of each epoch.
     pub fn train(
         &self,
         problem: &Problem,
