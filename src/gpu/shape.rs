@@ -50,18 +50,20 @@ impl KernelShape {
         }
     }
 
-    /// The shape that was fastest where it has been measured. Software runs the invocations of a
-    /// workgroup one after another, a subgroup at a time: there one subgroup goes over a long block.
+    /// The shape that was fastest where it has been measured, for a GPU or for `software`, and for the
+    /// device's largest subgroup. Software runs the invocations of a workgroup one after another, a
+    /// subgroup at a time, so there one subgroup steps a long block.
+    #[must_use]
+    pub fn for_device(software: bool, subgroup_size: u32) -> Self {
+        let lanes = subgroup_size.clamp(4, 8);
+        if software { Self::new(lanes, 512 / lanes) } else { Self::default() }
+    }
+
+    /// The same for this device, within its limits.
     pub(crate) fn of_device(gpu: &Gpu) -> Self {
         let info = gpu.info();
-        let shape = match info.device_type {
-            wgpu::DeviceType::Cpu => Self::new(
-                info.subgroup_max_size.clamp(4, 8),
-                512 / info.subgroup_max_size.clamp(4, 8),
-            ),
-            _ => Self::default(),
-        };
-        shape.within(&gpu.device().limits())
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        Self::for_device(software, info.subgroup_max_size).within(&gpu.device().limits())
     }
 }
 

@@ -3,8 +3,8 @@
 use wgpu_optim::gpu::{GpuStepper, PortableStep, TensorStep};
 use wgpu_optim::wgpu;
 use wgpu_optim::{
-    Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, NonFinite, Precision,
-    Rule, TensorGradient, TensorsError, with_rule,
+    Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, KernelShape,
+    NonFinite, Precision, Rule, TensorGradient, TensorsError, with_rule,
 };
 
 use crate::Check;
@@ -206,8 +206,11 @@ fn refused(driver: &Driver) {
 fn portable(driver: &Driver) {
     fn check<R: Rule>(driver: &Driver, rule: R) {
         let gpu = driver.gpu();
-        for (len, quads) in [(4096, true), (1022, true), (1023, false)] {
-            let kernel = PortableStep::new(&rule, Precision::Exact, quads);
+        let shapes = [KernelShape::default(), KernelShape::new(8, 64), KernelShape::new(32, 3)];
+        for ((len, quads), shape) in
+            [(4096, true), (1022, true), (1023, false)].into_iter().zip(shapes)
+        {
+            let kernel = PortableStep::new(&rule, Precision::Exact, quads, shape);
             let (host, gradient) = (values(len, 3, 5), values(len, 4, 5));
             let mut hosts = vec![host.clone(), gradient.clone()];
             hosts.extend(initial(&rule, len));
@@ -274,7 +277,7 @@ fn launch(gpu: &Gpu, kernel: &PortableStep, job: &[u8], vectors: &[GpuVec], len:
     let mut pass = encoder.begin_compute_pass(&Default::default());
     pass.set_pipeline(&pipeline);
     pass.set_bind_group(0, &bind_group, &[]);
-    let [x, y] = PortableStep::workgroups(len as u32, 2);
+    let [x, y] = kernel.workgroups(len as u32, 2);
     pass.dispatch_workgroups(x, y, 1);
     drop(pass);
     gpu.queue().submit([encoder.finish()]);

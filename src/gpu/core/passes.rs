@@ -158,7 +158,7 @@ impl<R: Rule> Core<R> {
                     let bound = binder
                         .named(&mut self.rows[index], gradients, indices, scans)
                         .map_err(|error| GroupError::of_tensor(index, error))?;
-                    self.hold(&mut passes.steps, [params, gradients].into_iter());
+                    passes.steps.hold([params, gradients].into_iter().flat_map(GpuVec::guards));
                     passes.sums.append(bound.sums);
                     passes.steps.append(bound.steps);
                     let summed = bound.summed.iter().flat_map(|sums| regions.places(sums));
@@ -166,6 +166,7 @@ impl<R: Rule> Core<R> {
                 }
             }
         }
+        passes.steps.hold(self.state.all().flat_map(GpuVec::guards));
         if let Some(guard) = &mut self.guard_memory {
             passes.scan = Some(guard.bind(&self.gpu, self.precision, &places, &regions.list)?);
         }
