@@ -1,6 +1,6 @@
-// Axis `place`: which elements an invocation steps. Here four of one whole tensor, for hosts that
-// launch kernels by themselves: all bindings are in one group, and all are read_write, since any of
-// them may share a buffer.
+// Axis `place`: which elements an invocation steps. Here a quad of one whole tensor, for hosts that
+// launch kernels by themselves. All bindings are in one group, and all are read_write because any
+// of them may share a buffer.
 //
 // Shapes: all vectors have `job.len` elements. Mirror: `PortableStep::job` in src/gpu/portable.rs.
 

@@ -1,8 +1,8 @@
 // Adam's update of four parameters at a time.
 //
-// Twin: `Adam::update` in src/rules/adam.rs: the same operations in the same order. Mirror:
-// `AdamUniforms` in src/rules/adam.rs. State vectors: `gradient_average`, `square_average`; with
-// AMSGrad `largest_square_average`.
+// Twin: `Adam::update` in src/rules/adam.rs, with the same operations in the same order. Mirror:
+// `AdamUniforms` in src/rules/adam.rs. State vectors: `gradient_average` and `square_average`; with
+// AMSGrad also `largest_square_average`.
 
 struct Hyper {
     learning_rate: Scalar,

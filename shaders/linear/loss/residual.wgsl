@@ -1,5 +1,5 @@
-// What is kept of a prediction: by `job.terms`, the loss's derivative, its value, or the prediction
-// itself. `derivative` and `term` are those of one of the losses beside this file.
+// The result for a prediction, which `job.terms` selects: the derivative of the loss, its value, or
+// the prediction itself. `derivative` and `term` come from one of the loss files in this folder.
 
 fn residual_of(prediction: Real, label: Scalar) -> Scalar {
     if (job.terms == 0u) { return derivative(prediction, splat(label)).x; }
