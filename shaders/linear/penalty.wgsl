@@ -7,7 +7,8 @@ fn penalized(gradient: Real, weights: Real, is_weight: vec4<bool>) -> Real {
     if (job.l1 != Scalar()) {
         let bits = to_bits(weights);
         let zero = (bits & vec4<u32>(0x7fffffffu)) == vec4<u32>();
-        let sign = select((bits & vec4<u32>(0x80000000u)) | vec4<u32>(0x3f800000u), vec4<u32>(), zero);
+        let sign =
+            select((bits & vec4<u32>(0x80000000u)) | vec4<u32>(0x3f800000u), vec4<u32>(), zero);
         sum = add(sum, mul(splat(job.l1), from_bits(sign)));
     }
     return select(gradient, sum, is_weight);

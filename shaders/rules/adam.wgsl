@@ -22,7 +22,8 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let g = seen.g;
 
     let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
-    let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));
+    let v =
+        add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));
     (*state).gradient_average = m;
     (*state).square_average = v;
     var largest = v;
