@@ -61,9 +61,9 @@ fn root_guess(radicand: vec4<f32>) -> vec4<f32> {
 
 // Normalizes a subnormal magnitude: gives it the leading one of normal numbers and a matching
 // exponent field. The field is then below 1, a signed number in the top 9 bits. The conversion is
-// exact (23 bits and 7 zeros). Its value is magnitude * 2^7, but the pattern stands for magnitude *
-// 2^-149, so the field is lowered by 156. Zero gets field -156 and fraction 0: this is small enough
-// that products with a finite number round to 0 and quotients by it overflow.
+// exact (23 bits and 7 zeros). Its value is magnitude * 2^7, but the pattern stands for
+// magnitude * 2^-149, so the field is lowered by 156. Zero gets field -156 and fraction 0: this is
+// small enough that products with a finite number round to 0 and quotients by it overflow.
 fn with_leading_one(magnitude: vec4<u32>) -> vec4<u32> {
     let scaled = bitcast<vec4<u32>>(vec4<f32>(vec4<i32>(magnitude << vec4<u32>(7u))));
     return select(magnitude, scaled - vec4<u32>(156u << 23u), magnitude < HIDDEN_BIT);
@@ -140,8 +140,8 @@ fn mul(a: Real, b: Real) -> Real {
     let normal_b = with_leading_one(magnitude_b);
     let deficit = vec4<i32>(128) - signed_field(normal_a) - signed_field(normal_b);
 
-    // Split the significands into halves of 12 bits. Their product is high * 2^24 + (high_a *
-    // low_b + low_a * high_b) * 2^12 + low.
+    // Split the significands into halves of 12 bits. Their product is
+    // high * 2^24 + (high_a * low_b + low_a * high_b) * 2^12 + low.
     let low_half = vec4<u32>(0xfffu);
     let high_a = ((normal_a & FRACTION_BITS) | HIDDEN_BIT) >> vec4<u32>(12u);
     let high_b = ((normal_b & FRACTION_BITS) | HIDDEN_BIT) >> vec4<u32>(12u);

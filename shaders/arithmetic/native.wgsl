@@ -1,7 +1,7 @@
 // Hardware arithmetic on four f32 numbers at a time, with the function names that rules use.
-// exact.wgsl has the same functions on bit patterns. The accuracy is that of WGSL's table: + - *
-// give one of the two neighbours of the exact result, / is within 2.5 ULP, and the square root is
-// as accurate as 1 / inverseSqrt.
+// exact.wgsl has the same functions on bit patterns. The accuracy is that of WGSL's
+// table: + - * give one of the two neighbours of the exact result, / is within 2.5 ULP, and the
+// square root is as accurate as 1 / inverseSqrt.
 
 alias Real = vec4<f32>;
 alias Scalar = f32;

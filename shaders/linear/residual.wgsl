@@ -8,8 +8,8 @@
 // to `batch`, so that the gradient kernel reads contiguous rows.
 //
 // Shapes: table: rows x column_groups; target: rows; order: one row number per position of the
-// epoch; parameters: column_groups; residuals: one value per position of the batch; batch: rows x
-// column_groups, or unused if nothing is gathered.
+// epoch; parameters: column_groups; residuals: one value per position of the batch; batch:
+// rows x column_groups, or unused if nothing is gathered.
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> target_values: array<Scalar>;

@@ -45,8 +45,8 @@ impl<R: Rule> CpuOptimizer<R> {
     /// Adam's average of gradients, has one for each parameter. [`CpuOptimizer::step_rows`] steps
     /// some rows, [`CpuOptimizer::step`] all.
     ///
-    /// All engines sum the squares in one order. Element j of the row is added to partial sum j %
-    /// 32, in ascending order from +0. Then the upper half of the partial sums is added to the
+    /// All engines sum the squares in one order. Element j of the row is added to partial sum
+    /// j % 32, in ascending order from +0. Then the upper half of the partial sums is added to the
     /// lower half, until one is left, which is divided by `width`. A guard scales gradients before
     /// they are squared. An element that [`crate::NonFinite::SkipElement`] skips counts as 0: it
     /// keeps its parameter and its own state, and the row's accumulator is updated.
@@ -92,7 +92,7 @@ impl<R: Rule> CpuOptimizer<R> {
     }
 
     /// One step over the rows of `params` that `row_indices` names. The parameters and state of
-    /// other rows are not even read. `params` is a table of rows and has the optimizer's length.
+    /// other rows are not read. `params` is a table of rows and has the optimizer's length.
     /// `row_gradients` has one row of gradients for each index, which determines the length of a
     /// row. The gradients of an index that occurs several times are summed first, in the order of
     /// their occurrence. Without indices nothing changes except the step count.

@@ -12,7 +12,7 @@ pub(super) struct RowGradients {
 
 impl RowGradients {
     /// Takes the rows of `indices` in a table of `len` elements, and sums the gradients of each in
-    /// the order of their occurrence. An error may leave the previous contents lost.
+    /// the order of their occurrence. The old sums may be lost even if this fails.
     pub(super) fn sum(
         &mut self,
         len: usize,

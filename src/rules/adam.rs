@@ -11,8 +11,7 @@ use crate::numerics::Real;
 hyper_parameters! {
     /// Adam; AdamW with decoupled weight decay.
     ///
-    /// For each parameter `x` with gradient `g` and averages `m` and `v`, in step `t`, counted from
-    /// 1:
+    /// For each parameter `x` with gradient `g` and averages `m` and `v`, in step `t` (from 1 on):
     ///
     /// ```text
     /// m <- beta1 * m + (1 - beta1) * g

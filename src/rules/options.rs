@@ -125,7 +125,7 @@ pub(crate) trait Either: Choice {
     /// The names of the two values.
     const KIND: SettingKind;
 
-    /// The second value or the first.
+    /// The second value if `second`, else the first.
     fn of(second: bool) -> Self;
 }
 
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn decay_and_maximization_change_what_a_rule_sees_and_nothing_else() {
+    fn decay_and_maximization_change_only_the_inputs_of_a_rule() {
         for rule in AnyRule::examples() {
             with_rule!(rule, |rule| passes_on(rule));
         }

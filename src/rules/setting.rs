@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_names_and_values_say_what_there_is() {
+    fn errors_of_wrong_names_and_values_list_the_valid_ones() {
         let mut rule = AnyRule::named("adagrad").unwrap();
         let text = |error: Result<(), super::SettingError>| error.unwrap_err().to_string();
         let message = text(rule.set("momentum", "0.9"));

@@ -54,9 +54,9 @@ pub enum NonFinite {
     Propagate,
     /// An element whose gradient is not finite keeps its parameter and state.
     SkipElement,
-    /// If any gradient is not finite, the step changes no parameter and no state. It still
-    /// increments the optimizer's step count, because on a GPU the host does not know that it was
-    /// skipped.
+    /// If any gradient is not finite, or the norm overflows, the step changes no parameter and no
+    /// state. It still increments the optimizer's step count, because on a GPU the host does not
+    /// know that it was skipped.
     SkipStep,
     /// As `SkipStep`, and reports an error. On the CPU, the step itself returns the error and does
     /// not increment the step count. On a GPU, where no step reads anything back,

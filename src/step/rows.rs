@@ -79,7 +79,7 @@ pub(crate) struct NamedRows {
 
 impl NamedRows {
     /// Replaces the list by the rows of `indices`, in a table of `len` elements with `gradients`
-    /// row gradients. An error, too, may leave the old list lost.
+    /// row gradients. The old list may be lost even if this fails.
     pub(crate) fn name(
         &mut self,
         len: usize,

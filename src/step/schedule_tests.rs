@@ -14,7 +14,7 @@ fn close(found: &[f64], expected: &[f64]) {
 
 /// Expected values worked by hand from the formulas.
 #[test]
-fn each_schedule_has_its_formula() {
+fn each_schedule_follows_its_formula() {
     assert_eq!(factors("constant", 1..=3), [1.0; 3]);
     assert_eq!(factors("step:2:0.5", 1..=5), [1.0, 1.0, 0.5, 0.5, 0.25]);
     assert_eq!(factors("exponential:0.5", 1..=4), [1.0, 0.5, 0.25, 0.125]);
@@ -63,8 +63,8 @@ fn each_part_of_a_sequence_counts_its_own_steps() {
     assert_eq!(factors("warmup:4@2,constant", 1..=4), [0.0, 0.25, 1.0, 1.0]);
 }
 
-/// The schedule of "Attention Is All You Need", divided by its largest rate: min(n / 4, sqrt(4 /
-/// n)).
+/// The schedule of "Attention Is All You Need", divided by its largest rate: min(n / 4,
+/// sqrt(4 / n)).
 #[test]
 fn a_product_multiplies() {
     close(&factors("warmup:4 * rsqrt:4", 1..=6), &[0.0, 0.25, 0.5, 0.75, 1.0, 0.8_f64.sqrt()]);
