@@ -1,7 +1,7 @@
 //! Uses the CPU engine, without a GPU or driver.
 //!
-//! Minimizes the textbook function f(x1, x2) = 0.1 x1^2 + 2 x2^2 by 20 steps of Adagrad from (-5,
-//! -2), at two learning rates. Halfway, the run is saved, and another optimizer resumes it.
+//! Minimizes the textbook function f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2) by 20 steps of
+//! Adagrad, at two learning rates. Halfway, the run is saved, and another optimizer resumes it.
 //!
 //! Run with `cargo run --release --example cpu_only`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]

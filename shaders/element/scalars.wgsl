@@ -8,12 +8,12 @@ struct At {
     present: vec4<bool>,
 }
 
-// Which elements of the quad from number `first` on are below `len`.
+// Which elements of the quad at element `first` are below `len`.
 fn among(first: u32, len: u32) -> vec4<bool> {
     return vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(len);
 }
 
-// The quad from element `first` on.
+// The quad at element `first`.
 fn at(first: u32, present: vec4<bool>) -> At {
     return At(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), present);
 }
@@ -21,8 +21,7 @@ fn at(first: u32, present: vec4<bool>) -> At {
 // A run is counted in elements.
 const run_stride = 4u;
 
-// The quad from number `first` of a run on. The run has `len` elements and begins at element
-// `start`.
+// The quad at position `first` of a run, which begins at element `start` and has `len` elements.
 fn at_run(start: u32, first: u32, len: u32) -> At {
     return at(start + first, among(first, len));
 }

@@ -62,7 +62,7 @@ fn piece_at(entry: u32) -> Piece {
     return Piece(a.x, a.y, a.z, a.w);
 }
 
-// Which elements of the quad from `position` of the block on are in a piece.
+// Which elements of the quad at `position` of the block are in a piece.
 fn in_piece(piece: Piece, position: u32) -> vec4<bool> {
     let positions = vec4<u32>(position) + vec4<u32>(0u, 1u, 2u, 3u);
     return (positions >= vec4<u32>(piece.begin)) & (positions < vec4<u32>(piece.end));

@@ -4,8 +4,8 @@
 // Mirror: `List` in src/gpu/rows/lists.rs.
 //
 // Shapes: `lists` has two words for each row: its first element in the table, and where its
-// occurrences begin in `lists`. After the last row follows where its occurrences end. An occurrence
-// is the first element of a row of gradients. Elements are counted modulo 2^32.
+// occurrences begin in `lists`. The words after the last row say where its occurrences end. An
+// occurrence is the first element of a row of gradients. Elements are counted modulo 2^32.
 
 @group(0) @binding(1) var<storage, read> lists: array<u32>;
 

@@ -28,7 +28,7 @@ struct Here {
 
 @group(0) @binding(0) var<storage, read> blocks: array<Block>;
 
-// A quad of a block, from number `first` of the block on.
+// The quad at position `first` of a block.
 fn locate(block: Block, first: u32) -> Here {
     return Here(
         at_run(block.params_start, first, block.len),

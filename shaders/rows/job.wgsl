@@ -24,13 +24,13 @@ struct Job {
 
 @group(0) @binding(0) var<uniform> job: Job;
 
-// Which columns of the quad from `column` on a row has.
+// Which columns of the quad at `column` are in a row.
 fn in_row(column: u32) -> vec4<bool> {
     return among(column, job.width);
 }
 
-// Which columns of a quad of the row of gradients that begins at `first` are in the bound part.
-// With a single part, all columns of the row are.
+// Which columns of the quad at `column` are in the bound part, for the row of gradients that begins
+// at `first`. A single part has all columns of the row.
 fn in_grads(first: u32, column: u32) -> vec4<bool> {
     if (!grads_in_parts) { return in_row(column); }
     return in_row(column) & among(first + column - job.grads_first, job.grads_len);

@@ -1,5 +1,5 @@
-// One optimizer step over rows of a table, four columns per invocation. Sums the gradients of a row
-// that occurs several times first. After rows/sum.wgsl, each row occurs once. Twin:
+// One optimizer step over rows of a table, four columns per invocation. The gradients of a row that
+// occurs several times are summed first. After rows/sum.wgsl, each row occurs once. Twin:
 // `TensorStep::run_rows` in src/cpu/tensor_step.rs.
 //
 // Shapes: `params` and each state vector are parts of the table and its state, of the same length.

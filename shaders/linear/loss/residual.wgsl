@@ -1,5 +1,5 @@
-// The result for a prediction, which `job.terms` selects: the derivative of the loss, its value, or
-// the prediction itself. `derivative` and `term` come from one of the loss files in this folder.
+// The value that `job.terms` selects for a prediction: the derivative of the loss, the loss, or the
+// prediction itself. `derivative` and `term` come from one of the loss files in this folder.
 
 fn residual_of(prediction: Real, label: Scalar) -> Scalar {
     if (job.terms == 0u) { return derivative(prediction, splat(label)).x; }
