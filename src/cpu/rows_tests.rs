@@ -226,8 +226,8 @@ fn a_dense_row_wise_step_equals_one_that_names_every_row() {
     for_row_wise!(|rule| dense_names_all(rule));
 }
 
-/// The norm of (3, NaN, 4) is 5 and the maximum 2.5, so the finite gradients are halved to 1.5 and
-/// 2. The mean square over 3 elements is 6.25 / 3, and the middle element keeps its parameter.
+/// The norm of (3, NaN, 4) is 5 and the maximum 2.5, so the finite gradients are halved: (1.5, 2).
+/// The mean square over 3 elements is 6.25 / 3, and the middle element keeps its parameter.
 #[test]
 fn a_skipped_element_of_a_shared_row_counts_as_zero() {
     let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };

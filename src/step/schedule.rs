@@ -282,7 +282,7 @@ impl<'a> Timed<'a> {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str, number: &str) -> Result<T, ScheduleError> {
-    let reason = || format!("{number:?} is not a number that can stand there");
+    let reason = || format!("{number:?} is not a valid number here");
     number.trim().parse().map_err(|_| wrong(text, &reason()))
 }
 
