@@ -282,7 +282,7 @@ fn what_does_not_fit_changes_nothing() {
     let dense = TensorGradient::Dense(&[1.0; 4][..]);
     let rows = |indices| TensorGradient::Rows { gradients: &[1.0; 2][..], indices };
     assert_eq!(refused(&[dense]), "grads has 1 tensors, but the optimizer was made for 2");
-    let error = "grads[1] has 4 elements, but the optimizer was made for 2 there";
+    let error = "grads[1] has 4 elements, but the optimizer was made for 2";
     assert_eq!(refused(&[dense, dense]), error);
     let error = "tensor 1: row index 1 at position 0: the table has 1 rows, counted from 0";
     assert_eq!(refused(&[dense, rows(&[1])]), error);
