@@ -126,7 +126,8 @@ fn items_that_a_header_names_exist() {
 
 #[test]
 fn a_reference_is_read_across_lines_and_an_item_is_a_whole_word() {
-    let text = "// Sums. Twin: `A::add` in\n// src/a.rs. Mirror: `B` in src/b.rs, which\n// is it.\n\nTwin: x";
+    let text = "// Sums. Twin: `A::add` in\n// src/a.rs. Mirror: `B` in src/b.rs, which\n\
+                // is it.\n\nTwin: x";
     let of = |name: &str, file: &str| (name.to_owned(), file.to_owned());
     assert_eq!(references(text), [of("A::add", "src/a.rs"), of("B", "src/b.rs")]);
     let rust = "pub struct A {}\nimpl A {\n    pub(super) fn add(self) {}\n}\n// fn gone()\n";
