@@ -157,7 +157,7 @@ fn how_many_dispatches_a_step_takes() {
     let own_grads: Vec<_> = lens.iter().map(|&len| gpu.zeros(len).unwrap()).collect();
     assert_eq!(optimizer.dispatches(&own, &own_grads), Ok(34));
     assert_eq!(optimizer.dispatches(&own, &g), Ok(20));
-    // Here the limit is not on storage buffers but on buffers of all kinds: 28 by default.
+    // This device binds 32 storage buffers, but only 28 buffers of all kinds together, the default.
     let max_storage_buffers_per_shader_stage = 32;
     let wide = noop(wgpu::Limits { max_storage_buffers_per_shader_stage, ..Default::default() });
     let zeros = || lens.iter().map(|&len| wide.zeros(len).unwrap()).collect::<Vec<_>>();
