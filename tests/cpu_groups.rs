@@ -1,5 +1,5 @@
-//! Groups of tensors on the CPU engine: each tensor has the bits of an optimizer of its own, and one
-//! guard covers all tensors.
+//! Groups of tensors on the CPU engine: each tensor has the bits of an optimizer of its own, and
+//! one guard covers all tensors.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::step::ParamGroup;

@@ -19,8 +19,8 @@ use wgpu_optim::{Adagrad, EpsilonPlacement, Rule, WeightDecay};
 use worst::{Device, Random};
 
 impl Device {
-    /// Adagrad's update with the operations of shaders/rules/adagrad.wgsl. Returns the new parameter
-    /// and state.
+    /// Adagrad's update with the operations of shaders/rules/adagrad.wgsl. Returns the new
+    /// parameter and state.
     fn step(&mut self, rule: &Adagrad, input: &Input<f32>) -> (f32, f32) {
         let (mut x, mut g) = (input.parameter, input.gradient);
         let w = input.weight_decay;

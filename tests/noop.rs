@@ -82,8 +82,8 @@ fn an_initial_accumulator_fills_the_state() {
     assert_eq!(optimizer.state(0).download_blocking(&gpu).unwrap(), [0.1; 7]);
 }
 
-/// For every choice of formula: the state starts at the rule's values, no state vector may be passed
-/// as parameters or gradients, and a device that cannot bind the state is refused.
+/// For every choice of formula: the state starts at the rule's values, no state vector may be
+/// passed as parameters or gradients, and a device that cannot bind the state is refused.
 #[test]
 fn the_state_of_every_rule_is_checked() {
     for rule in AnyRule::examples() {
@@ -215,8 +215,8 @@ fn limits_that_are_too_low_are_named() {
     assert_eq!(error, StepError::Limit { limit, needed: 272, allowed: 128 });
 }
 
-/// wgpu silently drops commands for a lost device. No call of ours panics, and each reports the loss.
-/// A call that only records reports it after at most 128 calls.
+/// wgpu silently drops commands for a lost device. No call of ours panics, and each reports the
+/// loss. A call that only records reports it after at most 128 calls.
 #[test]
 fn a_lost_device_is_an_error_and_never_a_panic() {
     let gpu = gpu();

@@ -1,5 +1,5 @@
-//! An optimizer over groups of tensors on wgpu's noop device, which runs no kernel: refusals, that a
-//! refused call changes nothing, and how many dispatches a step takes.
+//! An optimizer over groups of tensors on wgpu's noop device, which runs no kernel: refusals, that
+//! a refused call changes nothing, and how many dispatches a step takes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::{
@@ -143,8 +143,8 @@ fn a_destroyed_buffer_is_an_error() {
     optimizer.step(&p, &g).unwrap();
 }
 
-/// Tensors that are views of two buffers take one dispatch. Tensors in their own buffers take as many
-/// as the limit on bindings requires.
+/// Tensors that are views of two buffers take one dispatch. Tensors in their own buffers take as
+/// many as the limit on bindings requires.
 #[test]
 fn how_many_dispatches_a_step_takes() {
     let gpu = gpu();

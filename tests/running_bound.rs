@@ -86,8 +86,8 @@ impl Real for Worst {
     }
 }
 
-/// Steps of one rule from inputs of all magnitudes, each on many devices. Returns the maximum shares
-/// of the bounds of parameter and state that an error reached.
+/// Steps of one rule from inputs of all magnitudes, each on many devices. Returns the maximum
+/// shares of the bounds of parameter and state that an error reached.
 fn steps<R: Rule>(seed: u64, rule: R) -> (f64, f64) {
     let mut random = Random(seed);
     let (mut worst, mut bounded) = ((0.0_f64, 0.0_f64), 0);
@@ -153,7 +153,7 @@ fn the_worst_device_stays_within_every_rules_bound() {
 fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
     for rule in AnyRule::examples() {
         let AnyRule::Adagrad(rule) = rule else { continue };
-        let most = if matches!(rule.weight_decay, WeightDecay::L2(_)) { 1.1 } else { 1.001 };
+        let max = if matches!(rule.weight_decay, WeightDecay::L2(_)) { 1.1 } else { 1.001 };
         let (mut random, mut largest) = (Random(3), 0.0_f64);
         for _ in 0..20_000 {
             let [x, g, s] = [0; 3].map(|_| random.number(15));
@@ -171,9 +171,9 @@ fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
             let running =
                 rule.update(&uniforms, Running::input(x), Running::input(g), OwnSquare, &mut state);
             let ratio = running.error().unwrap() / hand.parameter;
-            assert!(ratio <= most, "{rule:?}: {ratio}, {input:?}");
+            assert!(ratio <= max, "{rule:?}: {ratio}, {input:?}");
             let state = state[0].error().unwrap() / hand.accumulator;
-            assert!(state <= most, "{rule:?}: {state}, {input:?}");
+            assert!(state <= max, "{rule:?}: {state}, {input:?}");
             largest = largest.max(ratio);
         }
         println!("at most {largest:.4} of the bound by hand: {rule:?}");
@@ -181,8 +181,8 @@ fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
 }
 
 /// The same over a hundred steps. With decoupled decay the bound is wider: the analysis does not
-/// know that `w * x` depends on `x`, so errors of x grow by 1 + w a step where they really shrink by
-/// 1 - w.
+/// know that `w * x` depends on `x`, so errors of x grow by 1 + w a step where they really shrink
+/// by 1 - w.
 #[test]
 fn over_many_steps_it_is_as_tight_unless_decay_is_decoupled() {
     for weight_decay in [WeightDecay::None, WeightDecay::L2(0.01), WeightDecay::Decoupled(0.1)] {
@@ -212,7 +212,7 @@ fn over_many_steps_it_is_as_tight_unless_decay_is_decoupled() {
             }
         }
         println!("over 100 steps at most {largest:.4} of the bound by hand: {weight_decay:?}");
-        let most = if weight_decay.is_decoupled() { 4.0 } else { 1.001 };
-        assert!(largest <= most, "{rule:?}: {largest}");
+        let max = if weight_decay.is_decoupled() { 4.0 } else { 1.001 };
+        assert!(largest <= max, "{rule:?}: {largest}");
     }
 }

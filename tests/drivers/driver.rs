@@ -60,7 +60,8 @@ impl Driver {
     }
 
     /// Asserts that a native optimizer has the reference's parameters and state: with equal bits on
-    /// drivers that round correctly, and elsewhere within the derived bound of the exact trajectory.
+    /// drivers that round correctly, and elsewhere within the derived bound of the exact
+    /// trajectory.
     pub(crate) fn check_native<R: Rule>(
         &self,
         what: &str,
@@ -106,7 +107,8 @@ impl Driver {
         }
     }
 
-    /// [`Driver::check_native`] or [`Driver::check_exactly`], depending on the optimizer's precision.
+    /// [`Driver::check_native`] or [`Driver::check_exactly`], depending on the optimizer's
+    /// precision.
     pub(crate) fn check<R: Rule>(
         &self,
         what: &str,

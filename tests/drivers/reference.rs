@@ -24,8 +24,8 @@ pub(crate) fn each_rule() -> Vec<AnyRule> {
     rules
 }
 
-/// `len` numbers of either sign with magnitudes of `2^-exponents..2^exponents`: a fixed sequence for
-/// each `seed`.
+/// `len` numbers of either sign with magnitudes of `2^-exponents..2^exponents`: a fixed sequence
+/// for each `seed`.
 pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
     (0..len as u64)
         .map(|index| {
@@ -38,8 +38,8 @@ pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
         .collect()
 }
 
-/// Magnitudes that reach every branch of the arithmetic: zero, the smallest and largest subnormal and
-/// normal numbers, one, infinity, NaN.
+/// Magnitudes that reach every branch of the arithmetic: zero, the smallest and largest subnormal
+/// and normal numbers, one, infinity, NaN.
 const SPECIAL: [u32; 8] =
     [0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7fa0_0001];
 

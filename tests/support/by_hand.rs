@@ -92,7 +92,7 @@ pub(crate) fn accumulate(rule: &Adagrad, input: &Input<f64>, before: Errors) -> 
         WeightDecay::L2(_) => (g + decay, decay_error + rounding(g + decay, decay_error)),
         WeightDecay::None | WeightDecay::Decoupled(_) => (g, 0.0),
     };
-    let least_gradient = (gradient.abs() - gradient_error).max(0.0);
+    let min_gradient = (gradient.abs() - gradient_error).max(0.0);
 
     // The accumulator.
     let square = gradient * gradient;
@@ -104,29 +104,29 @@ pub(crate) fn accumulate(rule: &Adagrad, input: &Input<f64>, before: Errors) -> 
 
     // The divisor and its minimum: the accumulator's error and a flushed square may make it
     // smaller.
-    let least_square = least_gradient * least_gradient;
-    let carried = before.accumulator + if square > 0.0 && least_square < TINY { TINY } else { 0.0 };
-    let full_sum = s + least_square;
-    let least_sum = (full_sum - carried).max(0.0);
-    let (divisor, least_divisor, carried_error) =
+    let min_square = min_gradient * min_gradient;
+    let carried = before.accumulator + if square > 0.0 && min_square < TINY { TINY } else { 0.0 };
+    let full_sum = s + min_square;
+    let min_sum = (full_sum - carried).max(0.0);
+    let (divisor, min_divisor, carried_error) =
         if rule.epsilon_placement == EpsilonPlacement::OutsideRoot {
-            let least_root = least_sum.sqrt();
-            (sum.sqrt() + epsilon, least_root + epsilon, full_sum.sqrt() - least_root)
+            let min_root = min_sum.sqrt();
+            (sum.sqrt() + epsilon, min_root + epsilon, full_sum.sqrt() - min_root)
         } else {
-            let least_root = (least_sum + epsilon).sqrt();
-            ((sum + epsilon).sqrt(), least_root, 0.5 * carried / least_root)
+            let min_root = (min_sum + epsilon).sqrt();
+            ((sum + epsilon).sqrt(), min_root, 0.5 * carried / min_root)
         };
 
     // As a function of the gradient, the update is nowhere steeper than rate / divisor.
     let update = rate * gradient / divisor;
-    let from_gradient = rate * gradient_error / least_divisor;
+    let from_gradient = rate * gradient_error / min_divisor;
     let units = update_units(rule.epsilon_placement);
-    let relative = (units * UNIT + carried_error / least_divisor) * SECOND_ORDER;
-    let least_numerator = rate * least_gradient;
+    let relative = (units * UNIT + carried_error / min_divisor) * SECOND_ORDER;
+    let min_numerator = rate * min_gradient;
     let flushed = if gradient == 0.0 && gradient_error == 0.0 {
         0.0
-    } else if least_numerator < 2.0 * TINY || least_numerator < 2.0 * TINY * divisor {
-        TINY / least_divisor + TINY
+    } else if min_numerator < 2.0 * TINY || min_numerator < 2.0 * TINY * divisor {
+        TINY / min_divisor + TINY
     } else {
         0.0
     };
@@ -146,7 +146,7 @@ pub(crate) fn accumulate(rule: &Adagrad, input: &Input<f64>, before: Errors) -> 
 
     let sizes = [x, rate * gradient, sum, update, end, decay, divisor];
     let holds = sizes.iter().all(|size| size.abs() <= HUGE) // false for NaN
-        && least_divisor >= TINY
+        && min_divisor >= TINY
         && [parameter_error, accumulator_error].iter().all(|error| *error <= HUGE);
     holds.then_some(Errors { parameter: parameter_error, accumulator: accumulator_error })
 }
@@ -154,12 +154,12 @@ pub(crate) fn accumulate(rule: &Adagrad, input: &Input<f64>, before: Errors) -> 
 /// The error of rounding a number within `error` of `value` to either neighbour: less than an ulp,
 /// or the whole number where it may be flushed to zero.
 fn rounding(value: f64, error: f64) -> f64 {
-    let (least, most) = (value.abs() - error, value.abs() + error);
-    if most == 0.0 {
+    let (smallest, largest) = (value.abs() - error, value.abs() + error);
+    if largest == 0.0 {
         return 0.0;
     }
-    let power_of_two = f64::from_bits(most.to_bits() & (0x7ff << 52));
-    if least < TINY { TINY.max(power_of_two * UNIT) } else { power_of_two * UNIT }
+    let power_of_two = f64::from_bits(largest.to_bits() & (0x7ff << 52));
+    if smallest < TINY { TINY.max(power_of_two * UNIT) } else { power_of_two * UNIT }
 }
 
 /// The error of reading a number within `error` of `value`, which may be subnormal and flushed.
