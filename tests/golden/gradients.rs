@@ -2,7 +2,7 @@
 //! the same bits. Twin: `initial` and `gradient` in generate.py. README.md defines them.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
-/// The finaliser of splitmix64.
+/// The finalizer of splitmix64.
 fn mix(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
