@@ -4,8 +4,8 @@ use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, NonFinite, Rule, with_rule};
 
-/// Every rule once for each set of state vectors that a choice of its formula uses: none to three
-/// vectors, and sets without a vector in the middle.
+/// Every rule once for each set of state vectors that a choice of its formula uses. A set has none
+/// to three vectors, and may skip one in the middle.
 pub(crate) fn by_state() -> Vec<AnyRule> {
     let mut seen = Vec::new();
     let is_new = |rule: &AnyRule| {

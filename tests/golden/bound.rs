@@ -103,9 +103,9 @@ impl Drift {
             (true, value) if value < 2.0 * TINY => TINY,
             _ => SMALLEST,
         };
-        // Both sides round lr / (1 + (t - 1) decay). We compute it in f64 from f32 options: against
-        // PyTorch, our lr, decay and result count, and its result. The others round three times in
-        // f32, and we once.
+        // Both sides round lr / (1 + (t - 1) decay). We compute it in f64 from f32 options. Against
+        // PyTorch, our roundings of lr, decay and result count, and PyTorch's of the result. The
+        // other frameworks round three times in f32, and we once.
         let rate = if rule.learning_rate_decay > 0.0 { 4.0 } else { 0.0 };
 
         // The gradient with decay, at our x, and how the two sides round it.

@@ -21,7 +21,7 @@ pub(crate) struct Case {
     pub(crate) name: String,
     /// The framework's preset with the case's options.
     pub(crate) rule: Adagrad,
-    /// The step from which the learning rate is another, and that learning rate.
+    /// A change of the learning rate: the first step with it, and the new value.
     pub(crate) change: Option<(u64, f32)>,
     /// The shown elements of x and s, by length and step.
     pub(crate) shown: BTreeMap<(usize, u64), Shown>,

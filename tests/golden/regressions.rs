@@ -4,10 +4,10 @@ use super::{After, Arithmetic, Engine};
 use crate::bound::Bound;
 use wgpu_optim::{Adagrad, EpsilonPlacement, WeightDecay};
 
-/// One of the tests; it panics if the engine has the fault.
+/// A regression test. It panics if the engine has the fault.
 pub(crate) type Regression = fn(&dyn Engine);
 
-/// All of them, by name.
+/// All regression tests, by name.
 #[allow(dead_code, reason = "only the driver tests list them at run time")]
 pub(crate) const ALL: [(&str, Regression); 5] = [
     ("weight_decay_reaches_numerator_and_accumulator", weight_decay),
@@ -64,8 +64,8 @@ pub(crate) fn weight_decay(engine: &dyn Engine) {
     expect(engine, "maximize", &after, [&[4.0 - 0.5 / 17f32.sqrt()], &[17.0]], 0.125);
 }
 
-/// Every element starts from it, those of a tail included: s = 16 + 9 and x = 1 - 0.5 * 3 / 5. With
-/// a gradient of 0, s stays.
+/// Every element starts from the initial accumulator, in a tail too: s = 16 + 9 and
+/// x = 1 - 0.5 * 3 / 5. A gradient of 0 leaves s unchanged.
 pub(crate) fn initial_accumulator(engine: &dyn Engine) {
     for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
         let rule = Adagrad {
