@@ -73,7 +73,7 @@ pub enum VectorError {
         start: u64,
         /// One past the last element.
         end: u64,
-        /// How many elements there are.
+        /// The number of elements.
         available: u64,
     },
     /// The buffer was not created for this use.
@@ -85,7 +85,7 @@ pub enum VectorError {
     /// Host data and vector differ in length.
     #[error("{found} values do not fit a vector of {expected} elements")]
     Length {
-        /// How many values were given.
+        /// The number of values given.
         found: usize,
         /// The vector's length.
         expected: usize,
@@ -128,7 +128,7 @@ pub enum StepError {
     /// A vector's length differs from the optimizer's.
     #[error("{vector} has {found} elements, but the optimizer was made for {expected}")]
     Length {
-        /// Which vector.
+        /// The vector's name.
         vector: &'static str,
         /// Its length, in elements.
         found: usize,
@@ -162,7 +162,7 @@ pub enum StepError {
     /// A vector is on another device.
     #[error("{vector} is on another device: upload it to the optimizer's device")]
     ForeignDevice {
-        /// Which vector.
+        /// The vector's name.
         vector: &'static str,
     },
     /// A buffer of the caller belongs to another device, was destroyed, or could not be created.

@@ -26,7 +26,7 @@ pub enum GroupError {
     /// A tensor is on another device.
     #[error("{tensor} is on another device: upload it to the optimizer's device")]
     ForeignDevice {
-        /// Which tensor.
+        /// The tensor.
         tensor: TensorName,
     },
     /// An error that any step can have: limits, memory, rows, the device.

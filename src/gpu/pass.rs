@@ -79,7 +79,7 @@ pub(crate) fn encode(
         }
     }
     drop(compute);
-    // Slot and memory are free again when the device has read them, or the commands are dropped.
+    // Slot and memory are freed when the device has read them, or the commands are dropped.
     let (guard, held) = (slot.guard(), passes.map(|pass| pass?.held.clone()));
     encoder.on_submitted_work_done(move || drop((guard, held)));
 }

@@ -176,7 +176,7 @@ fn any_tensors() -> impl Strategy<Value = Vec<Tensor>> {
     })
 }
 
-/// The address of each element of a tensor, in order.
+/// The buffer and address of each element of a vector, in order.
 fn addresses(places: &[Place]) -> Vec<(usize, u64)> {
     let all = places.iter().flat_map(|place| {
         (0..place.span.len).map(|index| (place.buffer, place.span.offset + 4 * index))

@@ -161,7 +161,7 @@ struct Claims {
 }
 
 impl Claims {
-    /// Claims the bytes of a vector, each padded run up to a multiple of `unit`.
+    /// Adds the bytes of a vector. Padded ranges extend to a multiple of `unit`.
     fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
         for segment in vector.segments() {
             let next = self.numbers.len();

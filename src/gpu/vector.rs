@@ -33,14 +33,12 @@ pub(crate) struct Segment {
     pub(crate) span: Span,
     /// The device on which we allocated it; unknown for a caller's buffer.
     owner: Option<Gpu>,
-    /// In a shared buffer: the byte range of its part, and the guard that keeps it from being
-    /// reused.
+    /// In a shared buffer: the bytes of its part, and the guard that prevents their reuse.
     part: Option<(Range<u64>, Arc<PartGuard>)>,
 }
 
 impl PartialEq for Segment {
-    /// Whether both are the same memory. Every step compares all vectors, so the cheapest test is
-    /// first.
+    /// Whether both are the same memory. Steps compare all vectors, so the cheapest test is first.
     fn eq(&self, other: &Self) -> bool {
         self.span == other.span && self.buffer == other.buffer && self.owner == other.owner
     }
@@ -118,7 +116,7 @@ impl GpuVec {
     /// Joins several vectors into one, in order, for vectors larger than the largest buffer.
     ///
     /// # Errors
-    /// [`VectorError::Empty`] if there are none.
+    /// [`VectorError::Empty`] if there are no parts.
     pub fn concatenate(parts: impl IntoIterator<Item = Self>) -> Result<Self, VectorError> {
         let segments: Vec<_> = parts.into_iter().flat_map(|part| part.segments).collect();
         if segments.is_empty() { Err(VectorError::Empty) } else { Ok(Self { segments }) }
@@ -340,8 +338,7 @@ impl Gpu {
     /// Sets every element of `vector` to `value`, before everything that is submitted later.
     ///
     /// # Errors
-    /// [`VectorError`] if a buffer lacks `COPY_DST` or is on another device; then nothing is
-    /// written.
+    /// [`VectorError`], with nothing written, if a buffer lacks `COPY_DST` or is on another device.
     pub fn fill(&self, vector: &GpuVec, value: f32) -> Result<(), VectorError> {
         let values = vec![value; vector.len().min((TRANSFER_BYTES / 4) as usize)];
         self.write_transfers(vector, |len| &bytemuck::cast_slice(&values)[..len])

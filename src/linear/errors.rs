@@ -32,13 +32,13 @@ pub enum TrainError {
     /// A setting that must be at least 1 is 0.
     #[error("{setting} is 0: give at least 1")]
     Zero {
-        /// Which setting.
+        /// The setting's name.
         setting: &'static str,
     },
     /// A penalty is NaN, infinite, negative or subnormal.
     #[error("{setting} is {value:e}: give 0 or a finite number of at least 2^-126")]
     Penalty {
-        /// Which setting.
+        /// The setting's name.
         setting: &'static str,
         /// Its value.
         value: f32,

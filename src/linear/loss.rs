@@ -1,4 +1,4 @@
-//! What training minimizes.
+//! The losses that training minimizes.
 
 use crate::numerics::elementary::{exp_negative, log_one_plus};
 

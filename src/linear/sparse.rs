@@ -5,11 +5,11 @@
 //! As for dense features (see the parent module), both engines use one order:
 //!
 //! - **A prediction**: entry number `k` of the row, counted from 0, is added to partial sum
-//!   `k % 4`, ascending from +0; then partial sum 2 is added to 0, 3 to 1, and 1 to 0; then the
-//!   bias.
+//!   `k % 4`, in ascending order from +0; then partial sum 2 is added to 0, 3 to 1, and 1 to 0;
+//!   then the bias.
 //! - **A gradient** of one feature over a batch: `residual * value` of the rows that have it, in
-//!   the order of the batch, ascending from +0; and a division by the number of rows of the batch.
-//!   The gradient of the bias sums the residuals in the same way.
+//!   the order of the batch, in ascending order from +0; and a division by the number of rows of
+//!   the batch. The gradient of the bias sums the residuals in the same way.
 //! - **A sum of losses**: as for dense features.
 
 use std::ops::Range;

@@ -17,12 +17,12 @@ pub struct Training {
     pub schedule: Schedule,
     /// The number of passes over all rows, at least 1. Default 2.
     pub epochs: u32,
-    /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
+    /// The number of rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
     pub batch_size: usize,
     /// The seed of the initial weights and of the order of rows. Default 0.
     pub seed: u64,
-    /// Examples between two samples of the loss over all rows; with 0, the loss is sampled when
-    /// an epoch ends. Default 100.
+    /// The number of examples between two samples of the loss over all rows; with 0, the loss is
+    /// sampled when an epoch ends. Default 100.
     pub evaluate_every: usize,
     /// The maximum size of a table kept on a GPU, in bytes. A larger table stays on the host and is
     /// streamed through a buffer of at most 32 MiB, but at least one row, with two staging buffers

@@ -158,7 +158,7 @@ impl<R: Rule> Core<R> {
     }
 
     fn set_limits(&mut self) {
-        // A step that obeys a guard reads the decision too.
+        // A step that obeys a guard also binds the decision.
         let others = u32::from(self.guard.scans());
         let limits = self.gpu.device().limits();
         self.limits = TableLimits::new(&limits, self.shape, others, self.max_routes);

@@ -14,7 +14,7 @@ pub(super) const MEAN_LANES: u32 = 8;
 /// in shaders/rows/mean.wgsl, with 16 bytes for each.
 pub(super) const MEAN_WORKGROUP: u32 = 64;
 
-/// The maximum number of terms that an invocation adds up: `max_terms` in shaders/rows/sum.wgsl.
+/// The maximum number of terms that an invocation sums: `max_terms` in shaders/rows/sum.wgsl.
 const MAX_TERMS: u32 = 1 << 15;
 const _: () = assert!(MAX_TERMS < MAX_LOOP_ITERATIONS);
 

@@ -149,7 +149,7 @@ mod tests {
         // Three rows, the end, and from word 8 on the occurrences 1; 4; 0, 2, 3.
         assert_eq!(list.words, [0, 8, 3, 9, 12, 10, 0, 13, 3, 12, 0, 6, 9]);
         assert_eq!(List::new(&Run::of(&named, 2..3), 3).words, [12, 4, 0, 7, 0, 6, 9]);
-        // State that rows share has one element a row; the gradients are the same.
+        // Shared state has one element per row; the gradients are the same.
         let shared = List::new(&Run::of(&named, 0..3), 1);
         assert_eq!(shared.starts, Starts::Listed(vec![0, 1, 4]));
         assert_eq!(shared.words, [0, 8, 1, 9, 4, 10, 0, 13, 3, 12, 0, 6, 9]);

@@ -36,7 +36,7 @@ pub(super) struct Descent {
     kernel: BoundKernel,
     /// The fields that the jobs of all dispatches share.
     job: Job,
-    /// The dispatch that batches are being added to.
+    /// The dispatch to which batches are being added.
     open: Option<Job>,
 }
 

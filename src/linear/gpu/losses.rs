@@ -37,7 +37,7 @@ pub(super) struct Losses {
 }
 
 impl Losses {
-    /// For samples that are the sums of `count` values in the residuals.
+    /// Prepares for samples that are sums of `count` values in the residuals.
     pub(super) fn new(core: &Core, mut count: u64) -> Result<Self> {
         let gpu = &core.gpu;
         let ring = storage(gpu, "losses", 4 * PLACES)?;
