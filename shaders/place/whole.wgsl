@@ -1,5 +1,5 @@
-// Axis `place`: which elements an invocation steps. Here a quad of one whole tensor, for hosts that
-// launch kernels by themselves. All bindings are in one group, and all are read_write because any
+// Axis `place`: which elements an invocation steps. Here some quads of one whole tensor, for hosts
+// that launch kernels themselves. All bindings are in one group, and all are read_write because any
 // of them may share a buffer.
 //
 // Shapes: all vectors have `job.len` elements. Mirror: `PortableStep::job` in src/gpu/portable.rs.

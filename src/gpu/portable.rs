@@ -1,4 +1,4 @@
-//! The kernel of a step for hosts that compile and launch WGSL by themselves.
+//! The kernel of a step, for hosts that compile and launch WGSL themselves.
 
 use super::kernel::Kernel;
 use super::plan::Element;
@@ -7,16 +7,16 @@ use super::wgsl::{Bound, Formula, SquareOf, Text, Treatment};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
-/// A step over one tensor as WGSL with its bindings in group 0, for a host that compiles, binds and
-/// launches kernels itself, as a tensor library does. The results have the bits of
+/// The WGSL of a step over one tensor, with its bindings in group 0, for hosts that compile, bind
+/// and launch kernels themselves, such as tensor libraries. Results have the same bits as those of
 /// [`crate::GpuOptimizer`].
 ///
-/// Bindings, in order: the job ([`PortableStep::job`]), parameters, gradients, and the state vectors
-/// that the rule has ([`Rule::state_names`]), each vector with as many f32 elements as the job says. All
-/// are storage that is declared `read_write`, but only parameters and state are written.
+/// Bindings, in order: the job ([`PortableStep::job`]), parameters, gradients, and the rule's state
+/// vectors ([`Rule::state_names`]). Each vector has as many f32 elements as the job says. All
+/// bindings are storage declared `read_write`, but only parameters and state are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PortableStep {
-    /// The whole WGSL.
+    /// The complete WGSL.
     pub wgsl: String,
     /// The entry point.
     pub entry: &'static str,
@@ -26,10 +26,10 @@ pub struct PortableStep {
 }
 
 impl PortableStep {
-    /// The kernel of a rule in a shape that the device's limits allow; [`KernelShape::for_device`]
-    /// has the fastest. With `quads` it loads four elements at once: every vector then starts on a
-    /// multiple of 16 bytes, and the bytes up to the next multiple of 16 behind its last element are
-    /// bound too, and may be overwritten.
+    /// The kernel of a rule, in a shape that the device's limits allow; [`KernelShape::for_device`]
+    /// gives the fastest. With `quads`, it loads four elements at once. Every vector must then
+    /// start at a multiple of 16 bytes. Its binding must extend to the next multiple of 16 bytes
+    /// after its last element, and the bytes after that element may be overwritten.
     #[must_use]
     pub fn new<R: Rule>(rule: &R, precision: Precision, quads: bool, shape: KernelShape) -> Self {
         let element = if quads { Element::Quads } else { Element::Scalars };
@@ -42,8 +42,8 @@ impl PortableStep {
         Self { wgsl, entry, constants, shape }
     }
 
-    /// The content of the job's binding: of a step of `len` elements that is number `step`, counted
-    /// from 1, at this learning rate.
+    /// The content of the job's binding, for step number `step`, counted from 1, over `len`
+    /// elements at this learning rate.
     #[must_use]
     pub fn job<R: Rule>(rule: &R, learning_rate: f64, step: u64, len: u32) -> Vec<u8> {
         let mut bytes = bytemuck::bytes_of(&rule.uniforms_at(step, learning_rate)).to_vec();
@@ -51,7 +51,8 @@ impl PortableStep {
         bytes
     }
 
-    /// The workgroups to launch for `len` elements, if a dimension may have so many.
+    /// The workgroups to launch for `len` elements, with at most `max_per_dimension` in each
+    /// dimension.
     #[must_use]
     pub fn workgroups(&self, len: u32, max_per_dimension: u32) -> [u32; 2] {
         let KernelShape { workgroup_size, quads_per_invocation } = self.shape;

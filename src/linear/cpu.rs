@@ -20,12 +20,12 @@ pub(super) struct CpuWorker<'a, R: Rule> {
     data: Data<'a>,
     loss: Loss,
     rows: Rows<'a, R>,
-    /// The loss's terms of all rows, and sums of them.
+    /// The loss terms of all rows, and the sums of the samples so far.
     terms: Vec<f32>,
     losses: Vec<f32>,
 }
 
-/// Rows of either kind, with the model and what steps it.
+/// Rows of either kind, with the model and its optimizer.
 enum Rows<'a, R: Rule> {
     Dense(DenseRows<'a, R>),
     Sparse(SparseRows<'a, R>),
@@ -50,7 +50,8 @@ impl<'a, R: Rule> CpuWorker<'a, R> {
     fn parameters(&mut self) -> Vec<f32> {
         match &mut self.rows {
             Rows::Dense(rows) => rows.parameters.clone(),
-            // A copy: without the state between them, twice as many weights fit a cache.
+            // A copy of the weights alone: without the state between them, twice as many fit a
+            // cache.
             Rows::Sparse(rows) => rows.stepped().parameters.parameters(),
         }
     }
@@ -111,7 +112,7 @@ pub(super) fn predictions(data: Data<'_>, model: &LinearModel) -> Vec<f32> {
     values
 }
 
-/// Fills `values` with the predictions of all rows, or with what the loss makes of them.
+/// Fills `values` with the predictions of all rows, or with their loss terms.
 fn each_row(data: Data<'_>, parameters: &[f32], loss: Option<Loss>, values: &mut [f32]) {
     match data {
         Data::Dense(data) => dense::each_row(data, parameters, loss, |row| row, values),

@@ -1,5 +1,5 @@
-//! Steps over dense rows on the CPU: each row of a batch is read once, for its residual and its share
-//! of the gradient.
+//! Steps over dense rows on the CPU: each row of a batch is read once, for its residual and its
+//! share of the gradient.
 
 use rayon::prelude::*;
 
@@ -13,11 +13,11 @@ use crate::cpu::CpuOptimizer;
 use crate::data::Dataset;
 use crate::rules::Rule;
 
-/// Multiplications below which threads do not pay.
+/// The number of multiplications below which threads do not pay off.
 const PARALLEL_WORK: usize = 1 << 17;
 
-/// Rows of a run that are computed together: their loads overlap, and the partial gradient is read
-/// and written once for all of them.
+/// The number of rows of a run that are computed together. Their loads overlap, and the partial
+/// gradient is read and written once for all of them.
 const BLOCK_ROWS: usize = 4;
 
 /// The rows of a run, the model, and scratch memory.
@@ -26,12 +26,12 @@ pub(super) struct DenseRows<'a, R: Rule> {
     loss: Loss,
     penalty: Penalty,
     optimizer: CpuOptimizer<R>,
-    /// The weights and, behind them, the bias.
+    /// The weights, followed by the bias.
     pub(super) parameters: Vec<f32>,
     gradient: Vec<f32>,
     /// One partial gradient for each run of rows.
     partials: Vec<f32>,
-    /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
+    /// The losses of this epoch's rows before they were learned from; empty unless requested.
     pub(super) before: Vec<f32>,
 }
 
@@ -111,7 +111,7 @@ impl pulp::NullaryFnOnce for Run<'_> {
 }
 
 impl Run<'_> {
-    /// Adds the share of some rows, one after the other.
+    /// Adds the contributions of these rows, one after another.
     #[inline(always)]
     fn add<const N: usize>(&mut self, numbers: [u32; N]) {
         let target = self.data.target();
@@ -133,7 +133,7 @@ impl Run<'_> {
     }
 }
 
-/// The tree over the runs, and the mean.
+/// Sums the runs in a tree, and divides by the number of rows.
 struct Finish<'a> {
     partials: &'a mut [f32],
     runs: usize,
@@ -149,7 +149,7 @@ impl pulp::NullaryFnOnce for Finish<'_> {
         let width = self.gradient.len();
         let mut half = RUNS / 2;
         while half > 0 {
-            // Runs that are absent are +0 and change nothing.
+            // Missing runs count as +0 and change nothing.
             let present = self.runs.saturating_sub(half).min(half);
             let (lower, upper) = self.partials.split_at_mut((half * width).min(self.runs * width));
             for (sum, &other) in lower.iter_mut().zip(&upper[..present * width]) {
@@ -164,8 +164,8 @@ impl pulp::NullaryFnOnce for Finish<'_> {
     }
 }
 
-/// Fills `values` with the predictions of rows, whose numbers `number` says, or with what the loss makes
-/// of them; with threads where there is enough to do.
+/// Fills `values` with the predictions of rows, or with their loss terms. `number` returns the row
+/// of each value. Uses threads if there is enough work.
 pub(super) fn each_row(
     data: &Dataset,
     parameters: &[f32],

@@ -1,4 +1,4 @@
-//! What a model makes of rows.
+//! Predictions of a model.
 
 use ndarray::ArrayView2;
 
@@ -11,11 +11,11 @@ use crate::data::{Dataset, SparseDataset};
 use crate::gpu::Wait;
 
 impl LinearModel {
-    /// The model's prediction for each row, by the CPU engine and without a copy of the data, whose
-    /// targets are not looked at. [`predict`] and [`predict_sparse`] take either engine.
+    /// The model's prediction for each row, computed on the CPU without a copy of the data. Targets
+    /// are ignored. [`predict`] and [`predict_sparse`] run on either engine.
     ///
     /// # Errors
-    /// [`TrainError::Columns`] if the columns are not the model's.
+    /// [`TrainError::Columns`] if the number of columns is not the model's.
     pub fn predict<'a>(&self, data: impl Into<Data<'a>>) -> Result<Vec<f32>, TrainError> {
         let data = data.into();
         check_columns(data.feature_count(), self.weights.len())?;
@@ -26,7 +26,7 @@ impl LinearModel {
 /// The model's prediction for each row of `features`.
 ///
 /// # Errors
-/// [`TrainError`] if the columns are not the model's, or the device fails.
+/// [`TrainError`] if the number of columns is not the model's, or the device fails.
 pub async fn predict(
     engine: Engine<'_>,
     model: &LinearModel,
@@ -48,7 +48,7 @@ pub fn predict_blocking(
     pollster::block_on(predict_features(engine, model, features, Wait::Block))
 }
 
-/// The model's prediction for each row of sparse features; their targets are not looked at.
+/// The model's prediction for each row of sparse features. Targets are ignored.
 ///
 /// # Errors
 /// As [`predict`].

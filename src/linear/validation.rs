@@ -1,4 +1,4 @@
-//! Rows that are not learned from, and when their loss says to stop.
+//! Validation rows, and early stopping by their loss.
 
 use super::cpu::predictions;
 use super::errors::{Result, TrainError, check_columns};
@@ -6,12 +6,12 @@ use super::examples::Data;
 use super::model::LinearModel;
 use super::training::{EarlyStop, LossPoint, Training};
 
-/// The validation rows of a run, and what they have said.
+/// The validation rows of a run, and their losses so far.
 pub(super) struct Validation<'a> {
     data: Data<'a>,
     training: &'a Training,
     pub(super) losses: Vec<LossPoint>,
-    /// The model of the least loss, which that was, and in which epoch.
+    /// The best model so far, its loss and its epoch.
     best: Option<(LinearModel, f64, u32)>,
 }
 
@@ -31,8 +31,7 @@ impl<'a> Validation<'a> {
         Ok(Some(Self { data, training, losses: Vec::new(), best: None }))
     }
 
-    /// Takes the loss of the model that has been trained for `epochs` epochs, on the CPU; says
-    /// whether to stop.
+    /// Measures, on the CPU, the loss of the model after `epochs` epochs. Returns whether to stop.
     pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> bool {
         let kind = self.training.loss;
         let term = |(p, &y): (f32, &f32)| f64::from(kind.term(p, y));
@@ -54,7 +53,7 @@ impl<'a> Validation<'a> {
         }
     }
 
-    /// The best model, if it is not that of the last epoch, and early stopping asks for it.
+    /// The best model, if early stopping is on and the model is not that of the last epoch.
     pub(super) fn best(&self, epochs: u32) -> Option<&LinearModel> {
         self.best.as_ref().filter(|(_, _, epoch)| *epoch != epochs).map(|(model, _, _)| model)
     }
@@ -66,7 +65,7 @@ mod tests {
     use crate::data::Dataset;
     use ndarray::array;
 
-    /// One row with target 0 and no feature that counts: the loss is half the bias squared.
+    /// One row with target 0 and a feature of 0: the loss is half the bias squared.
     #[test]
     fn patience_is_counted_from_the_best_epoch() {
         let data = Dataset::new(array![[0.0]], array![0.0]).unwrap();
@@ -86,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_validated_is_refused() {
+    fn validation_without_matching_rows_is_refused() {
         let data = Dataset::new(array![[0.0]], array![0.0]).unwrap();
         let refused = |data, columns, early_stop| {
             let training = Training { early_stop, ..Training::default() };
