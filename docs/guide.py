@@ -5,6 +5,9 @@ docs/images/guide. With --check, it changes nothing and fails if anything differ
 In a block marked ```console, a line "$ COMMAND" is a bash command and "> " continues it. The lines up to
 the next command are its output, including standard error. All commands run one after the other in one
 new folder. Standard library only.
+
+Blocks marked ```console slow take minutes to hours and have measured times in them. They run only with
+--slow, which prints how long each command took; --check leaves them as they are.
 """
 
 import argparse
@@ -15,12 +18,16 @@ import shlex
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
 GUIDE, PICTURES = DOCS / "guide.md", DOCS / "images" / "guide"
 DATA = "airfoil_self_noise.dat"
-BLOCK = re.compile(r"(?<=^```console\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+BLOCK, SLOW = (
+    re.compile(rf"(?<=^```{kind}\n).*?(?=^```$)", re.MULTILINE | re.DOTALL)
+    for kind in ("console", "console slow")
+)
 # Times differ from run to run, so they are removed from the output of `compare` and `fit`: a table's last
 # column if it is called "seconds", and the line "seconds per epoch".
 WRAPPER = r"""#!/usr/bin/env bash
@@ -36,10 +43,12 @@ class Shell:
     """Runs the commands in a folder of their own."""
 
     def __init__(self, folder, command, data):
-        self.folder, self.has_data, self.skipped = folder / "here", data.is_file(), []
+        self.folder, self.has_data = folder / "here", data.is_file()
+        self.skipped, self.left = [], []  # for want of data; slow
         self.folder.mkdir()
         if self.has_data:
             (self.folder / DATA).symlink_to(data.resolve())
+        (self.folder / "burn").symlink_to(DOCS.parent / "burn")
         wrapper = folder / "bin" / "wgpu-optim"
         wrapper.parent.mkdir()
         wrapper.write_text(
@@ -48,6 +57,13 @@ class Shell:
         wrapper.chmod(0o755)
         path = f"{wrapper.parent}{os.pathsep}{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "LC_ALL": "C.UTF-8"}
+
+    def slow(self, match):
+        """The same for a slow block."""
+        start = time.monotonic()
+        block = self.block(match)
+        print(f"{time.monotonic() - start:.0f} s: {match[0].splitlines()[0]}", file=sys.stderr)
+        return block
 
     def block(self, match):
         """The block with its current outputs."""
@@ -77,6 +93,7 @@ def main():
     root = DOCS.parent
     cargo = ["cargo", "run", "--release", "--quiet", "--manifest-path", root / "Cargo.toml", "--"]
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--slow", action="store_true", help="run the blocks that take long too")
     parser.add_argument("--check", action="store_true", help="change nothing, show the differences")
     parser.add_argument(
         "--command",
@@ -95,9 +112,13 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         shell = Shell(Path(folder), arguments.command, arguments.data)
         new = BLOCK.sub(shell.block, old)
+        if arguments.slow:
+            new = SLOW.sub(shell.slow, new)
+        else:
+            shell.left = SLOW.findall(new)
         drawn = {path.name: path.read_bytes() for path in shell.folder.glob("*.svg")}
     kept = {path.name: path.read_bytes() for path in PICTURES.glob("*.svg")}
-    untouched = "".join(shell.skipped)
+    untouched = "".join(shell.skipped + shell.left)
     drawn |= {name: kept[name] for name in kept if name in untouched}
     shown = set(re.findall(r"\(images/guide/(.*?)\)", new))
     if shell.skipped:
