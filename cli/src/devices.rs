@@ -7,7 +7,8 @@ use wgpu_optim::{Gpu, GpuRequest};
 use crate::args::DevicesArgs;
 use crate::device::Description;
 use crate::error::Error;
-use crate::{output, report};
+use crate::fit::report;
+use crate::output;
 
 /// The object that `--json` prints.
 #[derive(Serialize)]

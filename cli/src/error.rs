@@ -4,10 +4,10 @@ use wgpu_optim::data::DataError;
 use wgpu_optim::linear::TrainError;
 use wgpu_optim::{CpuError, DownloadError, RequestError, StepError, VectorError};
 
-use crate::libsvm::LibsvmError;
+use crate::input::libsvm::LibsvmError;
+use crate::input::table::TableError;
 use crate::model_file::ModelError;
 use crate::output::OutputError;
-use crate::table::TableError;
 
 /// The reason for an early end. Its text is what the user reads.
 #[derive(Debug, thiserror::Error)]

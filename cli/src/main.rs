@@ -12,33 +12,19 @@
 
 mod args;
 mod bench;
-mod classes;
 mod compare;
-mod delimiter;
 mod device;
 mod devices;
 mod error;
 mod fit;
+mod input;
 mod interrupt;
-mod learning;
-mod least_squares;
-mod libsvm;
-mod metrics;
 mod model_file;
 mod output;
 mod plot;
 mod predict;
-mod problem;
-mod progress;
-mod report;
-mod rule;
-mod scaling;
-mod score;
-mod split;
-mod table;
-mod text_file;
 mod trace;
-mod train;
+mod training;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -8,11 +8,11 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use wgpu_optim::linear::LinearModel;
 
-use crate::classes::Classes;
 use crate::error::Error;
-use crate::problem::Rows;
-use crate::report::Outcome;
-use crate::scaling::Scaling;
+use crate::fit::report::Outcome;
+use crate::input::classes::Classes;
+use crate::input::read::Rows;
+use crate::training::scaling::Scaling;
 
 /// The metadata's one key. One, because the format does not keep the order of several, and the
 /// same model should be the same bytes.
@@ -196,8 +196,8 @@ fn describe(error: &std::io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes::Label;
-    use crate::scaling::Scale;
+    use crate::input::classes::Label;
+    use crate::training::scaling::Scale;
 
     fn saved() -> SavedModel {
         // A third has no finite binary form: it must come back to the last bit.

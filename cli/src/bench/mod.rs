@@ -12,9 +12,10 @@ use wgpu_optim::{Adagrad, Precision, Rule, wgpu};
 use crate::args::BenchArgs;
 use crate::device::{Description, Device};
 use crate::error::Error;
+use crate::fit::report;
+use crate::output;
+use crate::output::progress::Measuring;
 use crate::plot::PlotFile;
-use crate::progress::Measuring;
-use crate::{output, report};
 use roofline::{Line, Roofline};
 use sampling::Medians;
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use wgpu_optim::Schedule;
 
+use crate::args::learning::LossArg;
+use crate::args::rule;
 use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
-use crate::learning::LossArg;
-use crate::rule;
-use crate::text_file::Format;
+use crate::input::text_file::Format;
 
 /// `compare`: the same problem by several rules.
 #[derive(Debug, Args)]

@@ -8,13 +8,13 @@ use wgpu_optim::linear::Loss;
 
 use super::args::CompareArgs;
 use crate::args::Standardize;
+use crate::args::learning::LossArg;
 use crate::error::Error;
-use crate::learning::LossArg;
-use crate::libsvm::SparseText;
-use crate::problem::{Columns, Rows, refuse_for_libsvm, standardization};
-use crate::scaling::Scaling;
-use crate::table::Table;
-use crate::text_file::TextFile;
+use crate::input::libsvm::SparseText;
+use crate::input::read::{Columns, Rows, refuse_for_libsvm, standardization};
+use crate::input::table::Table;
+use crate::input::text_file::TextFile;
+use crate::training::scaling::Scaling;
 
 /// The tutorial's problem.
 const ROWS: u32 = 1000;

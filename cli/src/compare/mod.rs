@@ -13,14 +13,14 @@ use wgpu_optim::linear::{Engine, Examples, TrainError, Trained, Training};
 
 pub(crate) use args::CompareArgs;
 
+use crate::args::rule::RuleArgs;
 use crate::device::Device;
 use crate::error::Error;
-use crate::metrics::Metrics;
 use crate::output;
+use crate::output::progress::Trying;
 use crate::plot::{Curve, Curves, PlotFile, Scale};
-use crate::progress::Trying;
-use crate::rule::RuleArgs;
-use crate::train::{evaluate_every, train};
+use crate::training::metrics::Metrics;
+use crate::training::train::{evaluate_every, train};
 use args::Rates;
 use data::Problem;
 use report::{Comparison, scored};

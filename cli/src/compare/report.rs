@@ -10,10 +10,10 @@ use super::data::Problem;
 use super::rarity::{self, Group};
 use crate::device::Description;
 use crate::error::Error;
-use crate::metrics::Metrics;
+use crate::fit::report::{STYLE, significant};
+use crate::input::read::Rows;
 use crate::output;
-use crate::problem::Rows;
-use crate::report::{STYLE, significant};
+use crate::training::metrics::Metrics;
 
 /// How well `model` does on the test rows, on the CPU, whichever device trained it.
 pub(super) fn scored(model: &LinearModel, problem: &Problem) -> Result<Metrics, Error> {

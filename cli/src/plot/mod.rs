@@ -207,7 +207,7 @@ fn tick(value: f64, span: f64) -> String {
 }
 
 fn tick_precise(value: f64) -> String {
-    crate::report::significant(value)
+    crate::fit::report::significant(value)
 }
 
 #[cfg(test)]

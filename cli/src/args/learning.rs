@@ -5,7 +5,7 @@ use wgpu_optim::linear::{EarlyStop, Loss, Penalty};
 
 use crate::args::real;
 use crate::error::Error;
-use crate::text_file::Format;
+use crate::input::text_file::Format;
 
 /// The share of rows that early stopping holds out if nothing else is said.
 const DEFAULT_VALIDATION: f64 = 0.1;

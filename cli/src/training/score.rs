@@ -4,11 +4,11 @@ use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use wgpu_optim::linear::{LinearModel, Loss, LossPoint, Penalty};
 
-use crate::classes::Classes;
 use crate::error::Error;
-use crate::metrics::{Metrics, mean_loss};
-use crate::problem::{Problem, Rows};
-use crate::report::{Outcome, STYLE, count, significant};
+use crate::fit::report::{Outcome, STYLE, count, significant};
+use crate::input::classes::Classes;
+use crate::input::read::{Problem, Rows};
+use crate::training::metrics::{Metrics, mean_loss};
 
 /// A model's loss on some rows, as training tells it, and its metrics.
 #[derive(Debug, Serialize)]

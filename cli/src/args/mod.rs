@@ -1,6 +1,9 @@
 //! The command line: names, defaults and help. The help is the manual, so it says what a user
 //! has to know and shows one worked example for each subcommand.
 
+pub(crate) mod learning;
+pub(crate) mod rule;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -10,9 +13,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use wgpu_optim::{Precision, Schedule};
 
 use crate::compare::CompareArgs;
-use crate::learning::LearningArgs;
-use crate::rule::{self, RuleArgs};
-use crate::text_file::Format;
+use crate::input::text_file::Format;
+use learning::LearningArgs;
+use rule::RuleArgs;
 
 /// The whole command line.
 #[derive(Debug, Parser)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::error::Error;
-use crate::table::{TableError, describe, unreadable};
+use crate::input::table::{TableError, describe, unreadable};
 
 /// How much of a file is looked at to find its format.
 const SAMPLE_BYTES: u64 = 1 << 16;

@@ -1,5 +1,8 @@
 //! `wgpu-optim fit`: reads, trains, reports.
 
+mod least_squares;
+pub(crate) mod report;
+
 use std::io::Write;
 use std::path::Path;
 
@@ -8,16 +11,15 @@ use wgpu_optim::linear::{Examples, Loss, TrainError, Training};
 use crate::args::FitArgs;
 use crate::device::Device;
 use crate::error::Error;
+use crate::input::read::{Problem, Rows};
 use crate::interrupt;
-use crate::least_squares;
 use crate::model_file::SavedModel;
+use crate::output::progress::Display;
 use crate::output::{self, OutputFile};
 use crate::plot::{self, PlotFile};
-use crate::problem::{Problem, Rows};
-use crate::progress::Display;
-use crate::report::{JsonReport, Outcome, tables};
-use crate::score::Score;
-use crate::train::{evaluate_every, train};
+use crate::training::score::Score;
+use crate::training::train::{evaluate_every, train};
+use report::{JsonReport, Outcome, tables};
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {

@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use wgpu_optim::linear::{LinearModel, Loss, Trained, Training};
 use wgpu_optim::{Precision, Schedule};
 
+use crate::args::rule::ChosenRule;
 use crate::device::Description;
+use crate::input::read::{Problem, Rows};
 use crate::output::printable;
-use crate::problem::{Problem, Rows};
-use crate::rule::ChosenRule;
-use crate::score::{self, JsonScores, Score};
+use crate::training::score::{self, JsonScores, Score};
 
 /// A line below the header, and no others: easy to read and to search.
 pub(crate) const STYLE: TableStyle =

@@ -7,12 +7,12 @@ use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Rule, with_rule};
 
 use crate::args::TraceArgs;
+use crate::args::rule::ChosenRule;
 use crate::compare;
 use crate::error::Error;
 use crate::interrupt;
 use crate::output::{self, OutputError};
 use crate::plot::{Panel, Paths, PlotFile};
-use crate::rule::ChosenRule;
 
 const START: [f64; 2] = [-5.0, -2.0];
 /// Of u1^2 and u2^2.

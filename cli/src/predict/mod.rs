@@ -9,17 +9,17 @@ use wgpu_optim::data::ColumnScale;
 use wgpu_optim::linear::{Loss, predict_blocking, predict_sparse_blocking};
 
 use crate::args::PredictArgs;
-use crate::classes::Label;
 use crate::device::Device;
 use crate::error::Error;
+use crate::fit::report::count;
+use crate::input::classes::Label;
+use crate::input::libsvm::SparseText;
+use crate::input::read::list;
+use crate::input::table::Table;
+use crate::input::text_file::TextFile;
 use crate::interrupt;
-use crate::libsvm::SparseText;
 use crate::model_file::{ModelDescription, SavedModel};
 use crate::output::{self, OutputError, OutputFile};
-use crate::problem::list;
-use crate::report::count;
-use crate::table::Table;
-use crate::text_file::TextFile;
 
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;

@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use csv::ByteRecord;
 use ndarray::{Array1, Array2};
 
-use crate::classes::{ClassCollector, Classes, Label};
-use crate::delimiter::{Delimiter, SingleBlanks};
 use crate::error::Error;
-use crate::libsvm::one_class;
-use crate::text_file::TextFile;
+use crate::input::classes::{ClassCollector, Classes, Label};
+use crate::input::delimiter::{Delimiter, SingleBlanks};
+use crate::input::libsvm::one_class;
+use crate::input::text_file::TextFile;
 use crate::{interrupt, output};
 
 /// Rows between two looks at whether the user wants to stop.
@@ -427,5 +427,4 @@ pub(crate) fn describe(error: &io::Error) -> String {
 }
 
 #[cfg(test)]
-#[path = "table_tests.rs"]
 mod tests;

@@ -3,8 +3,8 @@
 use ndarray::{Array1, Array2, Axis, Slice};
 use wgpu_optim::data::split_order;
 
+use crate::args::learning::LearningArgs;
 use crate::error::Error;
-use crate::learning::LearningArgs;
 
 /// Row numbers, ascending; the rows of one list are not in the other.
 #[derive(Debug, Default, PartialEq)]
@@ -85,8 +85,8 @@ pub(crate) fn take_rows(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::learning::{LossArg, Validation};
-    use crate::text_file::Format;
+    use crate::args::learning::{LossArg, Validation};
+    use crate::input::text_file::Format;
     use ndarray::array;
 
     fn learning(test: Option<f64>, validation: Option<f64>) -> LearningArgs {

@@ -15,11 +15,11 @@ use rayon::prelude::*;
 use wgpu_optim::data::SparseDataset;
 
 use self::parse::{Piece, Problem, parse};
-use crate::classes::{ClassCollector, Classes, Label};
 use crate::error::Error;
+use crate::input::classes::{ClassCollector, Classes, Label};
+use crate::input::table::{TableError, unreadable};
+use crate::input::text_file::TextFile;
 use crate::interrupt;
-use crate::table::{TableError, unreadable};
-use crate::text_file::TextFile;
 
 /// Text that one thread parses at a time.
 const PIECE_BYTES: usize = 1 << 22;
@@ -255,5 +255,4 @@ impl<R: Read> Pieces<R> {
 }
 
 #[cfg(test)]
-#[path = "libsvm/tests.rs"]
 mod tests;

@@ -7,9 +7,9 @@ use std::ops::ControlFlow;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wgpu_optim::linear::{LossPoint, Progress};
 
+use crate::fit::report::significant;
 use crate::interrupt;
 use crate::output;
-use crate::report::significant;
 
 /// Shows how far a run is, and passes Ctrl-C on to it.
 pub(crate) struct Display {

@@ -4,16 +4,16 @@ use ndarray::{Array1, Array2};
 use wgpu_optim::data::{Dataset, SparseDataset, synthetic};
 use wgpu_optim::linear::Data;
 
+use crate::args::learning::LossArg;
 use crate::args::{FitArgs, Standardize};
-use crate::classes::Classes;
 use crate::error::Error;
-use crate::learning::LossArg;
-use crate::libsvm::SparseText;
+use crate::input::classes::Classes;
+use crate::input::libsvm::SparseText;
+use crate::input::table::Table;
+use crate::input::text_file::TextFile;
 use crate::output;
-use crate::scaling::Scaling;
-use crate::split::{Split, take_rows};
-use crate::table::Table;
-use crate::text_file::TextFile;
+use crate::training::scaling::Scaling;
+use crate::training::split::{Split, take_rows};
 
 /// The built-in problem: large enough to show progress, small enough to be over at once.
 const SYNTHETIC_ROWS: u32 = 10_000;

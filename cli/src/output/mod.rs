@@ -1,0 +1,6 @@
+//! What goes out.
+
+mod file;
+pub(crate) mod progress;
+
+pub(crate) use file::*;
