@@ -1,5 +1,5 @@
 //! `wgpu-optim`: trains linear models from the command line. This file parses, runs and turns
-//! the outcome into an exit status; each subcommand has a file of its own.
+//! the outcome into an exit status; each subcommand has a file or a folder of its own.
 #![cfg_attr(
     test,
     allow(
@@ -12,6 +12,7 @@
 
 mod args;
 mod bench;
+mod command;
 mod compare;
 mod device;
 mod devices;
@@ -32,7 +33,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 
-use args::{Command, CommandLine};
+use command::CommandLine;
 use error::Error;
 use output::OutputError;
 
@@ -40,7 +41,7 @@ use output::OutputError;
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
-    // Libraries below may panic and catch it themselves, so a panic is told only if it gets here.
+    // Libraries below may panic and catch it themselves, so a panic is reported only if it gets here.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = place;
@@ -69,10 +70,10 @@ fn run() -> ExitCode {
         }
     };
     interrupt::install();
-    exit_code(dispatch(&command_line.command))
+    exit_code(command_line.command.run())
 }
 
-/// Tells of an error, and chooses the exit status.
+/// Reports an error, and chooses the exit status.
 fn exit_code(result: Result<(), Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -83,16 +84,5 @@ fn exit_code(result: Result<(), Error>) -> ExitCode {
             }
             ExitCode::from(status)
         }
-    }
-}
-
-fn dispatch(command: &Command) -> Result<(), Error> {
-    match command {
-        Command::Fit(args) => fit::run(args),
-        Command::Predict(args) => predict::run(args),
-        Command::Compare(args) => compare::run(args),
-        Command::Trace(args) => trace::run(args),
-        Command::Devices(args) => devices::run(args),
-        Command::Bench(args) => bench::run(args),
     }
 }

@@ -5,10 +5,26 @@ use std::fmt::Write;
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde_json::{Map, Value};
-use wgpu_optim::rules::{Preset, RuleOption, SettingKind};
+use wgpu_optim::rules::{Preset, RuleOption, SettingError, SettingKind};
 use wgpu_optim::{AnyRule, RuleError};
 
-use crate::error::Error;
+/// Why there is no such rule.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RuleArgsError {
+    #[error("--optimizer {0}: no such rule")]
+    Unknown(String),
+    #[error("--epsilon: {0} has no epsilon: leave it out")]
+    NoEpsilon(&'static str),
+    #[error("--option {0}: give NAME=VALUE, such as momentum=0.9")]
+    NoValue(String),
+    #[error("--option {option}: --{argument} has set that: give it there alone")]
+    SetTwice { option: String, argument: String },
+    #[error("--option {option}: {error}")]
+    Setting { option: String, error: SettingError },
+    /// Out of its domain, under the name that the hyper-parameter has here.
+    #[error("{0}")]
+    Refused(String),
+}
 
 /// Which update rule to use.
 #[derive(Clone, Debug, Args)]
@@ -48,8 +64,7 @@ pub(crate) fn help() -> String {
     text
 }
 
-/// The learning rate that a preset begins with for a linear model on standardized data in batches
-/// of ten.
+/// A preset's learning rate for a linear model on standardized data in batches of ten.
 fn linear_rate(preset: &str) -> f32 {
     match preset {
         "sgd" => 0.05,
@@ -60,7 +75,7 @@ fn linear_rate(preset: &str) -> f32 {
     }
 }
 
-/// Names and learning rates to begin with, for `--learning-rate`.
+/// The learning rate that each rule begins with, for help texts.
 pub(crate) fn learning_rates() -> String {
     let rate = |preset: Preset<AnyRule>| format!("{} {}", preset.name, linear_rate(preset.name));
     AnyRule::presets().into_iter().map(rate).collect::<Vec<_>>().join(", ")
@@ -71,17 +86,17 @@ impl RuleArgs {
     /// subcommand has its own.
     ///
     /// # Errors
-    /// [`Error::Argument`] where there is no such hyper-parameter, one has an argument of its own that
-    /// was used, or the rule refuses a value.
+    /// [`RuleArgsError`] if there is no such hyper-parameter, one is set twice, or the rule refuses a
+    /// value.
     pub(crate) fn rule(
         &self,
         learning_rate: Option<f32>,
         epsilon: Option<f32>,
-    ) -> Result<ChosenRule, Error> {
+    ) -> Result<ChosenRule, RuleArgsError> {
         let presets = AnyRule::presets();
         let preset = presets.iter().find(|preset| preset.name == self.optimizer);
         let Some(&preset) = preset else {
-            return Err(Error::Argument(format!("--optimizer {}: no such rule", self.optimizer)));
+            return Err(RuleArgsError::Unknown(self.optimizer.clone()));
         };
         let mut rule = preset.rule;
         rule.set_learning_rate(linear_rate(preset.name));
@@ -89,15 +104,12 @@ impl RuleArgs {
             rule.set_learning_rate(learning_rate);
         }
         if let Some(epsilon) = epsilon {
-            rule.set("epsilon", &epsilon.to_string()).map_err(|_| {
-                let name = preset.name;
-                Error::Argument(format!("--epsilon: {name} has no epsilon: leave it out"))
-            })?;
+            rule.set("epsilon", &epsilon.to_string())
+                .map_err(|_| RuleArgsError::NoEpsilon(preset.name))?;
         }
         for option in &self.options {
             let Some((name, value)) = option.split_once('=') else {
-                let text = format!("--option {option}: give NAME=VALUE, such as momentum=0.9");
-                return Err(Error::Argument(text));
+                return Err(RuleArgsError::NoValue(option.clone()));
             };
             let has_argument = match name.trim().replace('-', "_").as_str() {
                 "learning_rate" => learning_rate.is_some(),
@@ -106,12 +118,10 @@ impl RuleArgs {
             };
             if has_argument {
                 let argument = name.trim().replace('_', "-");
-                return Err(Error::Argument(format!(
-                    "--option {option}: --{argument} has set that: give it there alone"
-                )));
+                return Err(RuleArgsError::SetTwice { option: option.clone(), argument });
             }
             rule.set(name.trim(), value.trim())
-                .map_err(|error| Error::Argument(format!("--option {option}: {error}")))?;
+                .map_err(|error| RuleArgsError::Setting { option: option.clone(), error })?;
         }
         rule.validate().map_err(refused)?;
         Ok(ChosenRule { rule, preset })
@@ -119,10 +129,10 @@ impl RuleArgs {
 }
 
 /// A refusal under the name that the hyper-parameter has here.
-fn refused(error: RuleError) -> Error {
+fn refused(error: RuleError) -> RuleArgsError {
     let text = error.to_string();
     let (name, rest) = text.split_once(' ').unwrap_or((&text, ""));
-    Error::Argument(match name {
+    RuleArgsError::Refused(match name {
         "learning_rate" => format!("--learning-rate {rest}"),
         "epsilon" => format!("--epsilon {rest}"),
         name => format!("--option {name} {rest}"),
@@ -161,7 +171,7 @@ impl ChosenRule {
 }
 
 impl std::fmt::Display for ChosenRule {
-    /// `sgd at 0.05, momentum=0.9`: what is not as the preset has it.
+    /// `sgd at 0.05, momentum=0.9`: whatever differs from the preset.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(formatter, "{} at {}", self.name(), self.learning_rate())?;
         for (option, preset) in self.rule.options().iter().zip(self.preset.rule.options()) {

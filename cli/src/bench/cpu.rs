@@ -4,8 +4,8 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use wgpu_optim::{CpuOptimizer, Rule};
 
-use super::copy_len;
 use super::sampling::{self, Bench, Medians};
+use super::traffic::copy_len;
 use crate::error::Error;
 
 /// Measures steps of `rule` over `len` elements.

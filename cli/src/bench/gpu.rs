@@ -2,8 +2,8 @@
 
 use wgpu_optim::{Gpu, GpuOptimizer, GpuVec, Precision, Rule, wgpu};
 
-use super::copy_len;
 use super::sampling::{self, Bench, Medians};
+use super::traffic::copy_len;
 use crate::error::Error;
 
 /// Measures steps of `rule` over `len` elements.
@@ -24,7 +24,7 @@ pub(super) fn medians<R: Rule>(
         grads,
         source: gpu.zeros(copied)?,
         destination: gpu.zeros(copied)?,
-        clock: Clock::of(gpu)?,
+        clock: Clock::new(gpu)?,
     })
 }
 
@@ -90,7 +90,7 @@ struct Clock {
 
 impl Clock {
     /// None on a device that has no timestamps.
-    fn of(gpu: &Gpu) -> Result<Option<Self>, Error> {
+    fn new(gpu: &Gpu) -> Result<Option<Self>, Error> {
         let device = gpu.device();
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);

@@ -10,8 +10,8 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::percent;
-use crate::plot::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture};
+use super::words::percent;
+use crate::plot::picture::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture};
 
 /// The height of a row of the legend.
 const ROW: u32 = 22;
@@ -294,7 +294,10 @@ mod tests {
         let roofline = Roofline { title: "a title".to_owned(), lines: vec![line] };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.svg");
-        crate::plot::PlotFile::prepare(&path, &[]).unwrap().write(&roofline).unwrap();
+        crate::plot::file::PlotFile::prepare("--plot", &path, &[])
+            .unwrap()
+            .write(&roofline)
+            .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("50 %") && text.contains("CPU engine"), "{text}");
         assert!(!text.contains("kernel alone"), "what was not measured is not in the legend");

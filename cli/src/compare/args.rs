@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use clap::Args;
 use wgpu_optim::Schedule;
 
-use crate::args::learning::LossArg;
+use crate::args::device::{DeviceArgs, PrecisionArg};
 use crate::args::rule;
-use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
+use crate::args::values::{at_least_one, real, whole};
+use crate::input::options::{LossArg, Standardize};
 use crate::input::text_file::Format;
 
 /// `compare`: the same problem by several rules.

@@ -1,5 +1,7 @@
 //! How well the weights of rare and of frequent features are learned.
 
+use crate::training::parts::Rows;
+
 /// The weights of features that occur about as often.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group {
@@ -36,6 +38,26 @@ pub(super) fn groups(counts: &[usize], weights: &[f32], truth: &[f32]) -> Vec<Gr
     groups
 }
 
+/// In how many rows each feature is not 0.
+pub(super) fn occurrences(rows: &Rows) -> Vec<usize> {
+    let mut counts = vec![0; rows.data().feature_count()];
+    match rows {
+        Rows::Dense(data) => {
+            for (count, column) in counts.iter_mut().zip(data.features().columns()) {
+                *count = column.iter().filter(|&&value| value != 0.0).count();
+            }
+        }
+        Rows::Sparse(data) => {
+            for row in 0..data.rows() {
+                for &column in data.row(row).0 {
+                    counts[column as usize] += 1;
+                }
+            }
+        }
+    }
+    counts
+}
+
 /// The vector of length 1 in the same direction; 0 where there is none.
 fn direction(weights: &[f32]) -> Vec<f64> {
     let square: f64 = weights.iter().map(|&weight| f64::from(weight).powi(2)).sum();
@@ -46,6 +68,8 @@ fn direction(weights: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::array;
+    use wgpu_optim::data::{Dataset, SparseDataset};
 
     /// Directions (0.6, 0, 0.8, 0) and (0, 0.6, 0.8, 0); features 0 and 1 occur 4 and 7 times: errors
     /// 0.6 and 0.6 over true weights 0.6 and 0, or 1.2 / 0.6. Feature 3 is never seen.
@@ -57,6 +81,16 @@ mod tests {
         assert!((groups[0].occurrences - 28f64.sqrt()).abs() < 1e-12, "{groups:?}");
         assert!((groups[0].error - 2.0).abs() < 1e-6, "{groups:?}");
         assert!(groups[1].error.abs() < 1e-6, "{groups:?}");
+    }
+
+    #[test]
+    fn a_feature_occurs_where_it_is_not_zero() {
+        let features = array![[0.0, 1.0], [2.0, -1.0], [0.0, 3.0]];
+        let dense = Dataset::new(features, array![0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(occurrences(&Rows::Dense(dense)), [1, 3]);
+        let (starts, entries, values) = (vec![0, 1, 3, 4], vec![1, 0, 1, 1], vec![1.0; 4]);
+        let sparse = SparseDataset::new(3, starts, entries, values, array![0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(occurrences(&Rows::Sparse(sparse)), [1, 3, 0]);
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl<T> Trials<T> {
     }
 
     /// Tries these rates.
-    pub(super) fn of_rates(
+    pub(super) fn at(
         rates: &[f32],
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
     ) -> Result<Self, Error> {
@@ -55,7 +55,7 @@ impl<T> Trials<T> {
     ) -> Result<Self, Error> {
         let (mut low, mut high) = FIRST.into_inner();
         let rates: Vec<f32> = (low..=high).map(|step| scaled(own, step)).collect();
-        let mut trials = Self::of_rates(&rates, &mut run)?;
+        let mut trials = Self::at(&rates, &mut run)?;
         loop {
             let last = trials.all.len() - 1;
             let next = match trials.best() {

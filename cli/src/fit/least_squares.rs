@@ -5,11 +5,10 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use wgpu_optim::data::Dataset;
 
-use crate::error::Error;
-use crate::interrupt;
+use crate::interrupt::{self, Interrupted};
 
 /// The work grows with the square of the features, so wider tables go without.
-pub(crate) const MAX_FEATURES: usize = 1024;
+pub(super) const MAX_FEATURES: usize = 1024;
 /// Rows that are turned into f64 at a time.
 const BLOCK_ROWS: usize = 1024;
 /// A fixed number of parts, so that the last digit does not depend on the machine's cores.
@@ -20,7 +19,7 @@ const RANK_TOLERANCE: f64 = 1e-11;
 
 /// Half the mean squared error of the least-squares fit with a bias; `None` past
 /// [`MAX_FEATURES`], or where the numbers are too large to be squared.
-pub(crate) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Error> {
+pub(super) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Interrupted> {
     if dataset.feature_count() > MAX_FEATURES {
         return Ok(None);
     }
@@ -65,7 +64,7 @@ fn sum_over_rows<S: Send>(
     means: &Means,
     none: impl Fn() -> S + Sync,
     add: impl Fn(&mut S, &Array2<f64>, &Array1<f64>) + Sync,
-) -> Result<Vec<S>, Error> {
+) -> Result<Vec<S>, Interrupted> {
     let (features, target) = (dataset.features(), dataset.target());
     let stripe = features.nrows().div_ceil(STRIPES).max(BLOCK_ROWS);
     let sum_stripe = &|features: ArrayView2<'_, f32>, target: ArrayView1<'_, f32>| {
@@ -92,7 +91,7 @@ fn sum_over_rows<S: Send>(
     })
 }
 
-fn column_means(features: ArrayView2<'_, f32>) -> Result<Array1<f64>, Error> {
+fn column_means(features: ArrayView2<'_, f32>) -> Result<Array1<f64>, Interrupted> {
     let mut sums = Array1::<f64>::zeros(features.ncols());
     for block in features.axis_chunks_iter(Axis(0), BLOCK_ROWS) {
         interrupt::check()?;

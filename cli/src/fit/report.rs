@@ -1,106 +1,23 @@
-//! What `fit` prints: tables for people, or one JSON object for programs.
+//! What `fit` prints for people: a table of the run, and one of the weights.
 
-use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
-use serde::Serialize;
-use serde_json::{Map, Value};
-use wgpu_optim::linear::{LinearModel, Loss, Trained, Training};
-use wgpu_optim::{Precision, Schedule};
+use comfy_table::{CellAlignment, Table, TableStyle};
+use wgpu_optim::Schedule;
+use wgpu_optim::linear::{LinearModel, Loss, Penalty};
 
-use crate::args::rule::ChosenRule;
-use crate::device::Description;
-use crate::input::read::{Problem, Rows};
-use crate::output::printable;
-use crate::training::score::{self, JsonScores, Score};
-
-/// A line below the header, and no others: easy to read and to search.
-pub(crate) const STYLE: TableStyle =
-    TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+use super::outcome::Outcome;
+use crate::input::classes::Classes;
+use crate::output::text::{STYLE, count, printable, significant};
+use crate::training::metrics::Metrics;
+use crate::training::parts::Rows;
 
 /// How many weights of a sparse model a table shows.
 const SHOWN_WEIGHTS: usize = 10;
 
-/// A training run and all that went into it.
-pub(crate) struct Outcome<'a> {
-    pub(crate) problem: &'a Problem,
-    pub(crate) trained: &'a Trained,
-    /// The trained model on the rows it was trained on, and on the test rows.
-    pub(crate) score: Score,
-    pub(crate) test: Option<Score>,
-    /// The loss of the least-squares fit.
-    pub(crate) best_loss: Option<f64>,
-    pub(crate) device: Description,
-    pub(crate) training: &'a Training,
-    pub(crate) rule: &'a ChosenRule,
-    pub(crate) precision: Precision,
-}
-
-/// The object that `--json` prints. The names are a contract.
-#[derive(Serialize)]
-pub(crate) struct JsonReport<'a> {
-    device: &'a Description,
-    precision: String,
-    rows: usize,
-    features: usize,
-    epochs: u32,
-    batch_size: usize,
-    optimizer: &'static str,
-    learning_rate: f32,
-    /// Null for a rule that has none.
-    epsilon: Option<f32>,
-    options: Map<String, Value>,
-    schedule: String,
-    seed: u64,
-    loss: f64,
-    loss_history: Vec<(f64, f64)>,
-    seconds_per_epoch: f64,
-    /// Null for tables that are too wide for it, for sparse rows and for other losses.
-    least_squares_loss: Option<f64>,
-    /// As f64, which holds every f32 exactly and is written so that it reads back the same.
-    weights: Vec<f64>,
-    bias: f64,
-    weights_bits: Vec<String>,
-    bias_bits: String,
-    #[serde(flatten)]
-    scores: JsonScores<'a>,
-}
-
-impl<'a> JsonReport<'a> {
-    /// What is to be said of `outcome`.
-    pub(crate) fn new(outcome: &'a Outcome<'_>) -> Self {
-        let Outcome { trained, training, rule, .. } = outcome;
-        let model = &trained.model;
-        let bits = |value: &f32| format!("{:08x}", value.to_bits());
-        Self {
-            device: &outcome.device,
-            precision: outcome.precision.to_string(),
-            rows: outcome.problem.dataset.data().rows(),
-            features: outcome.problem.dataset.data().feature_count(),
-            epochs: training.epochs,
-            batch_size: training.batch_size,
-            optimizer: rule.name(),
-            learning_rate: rule.learning_rate(),
-            epsilon: rule.epsilon(),
-            options: rule.options(),
-            schedule: training.schedule.to_string(),
-            seed: training.seed,
-            loss: trained.loss,
-            loss_history: trained.history.iter().map(|point| (point.epoch, point.loss)).collect(),
-            seconds_per_epoch: trained.seconds_per_epoch,
-            least_squares_loss: outcome.best_loss,
-            weights: model.weights.iter().copied().map(f64::from).collect(),
-            bias: f64::from(model.bias),
-            weights_bits: model.weights.iter().map(bits).collect(),
-            bias_bits: bits(&model.bias),
-            scores: JsonScores::new(outcome),
-        }
-    }
-}
-
 /// A short table of the run, and one of the weights.
-pub(crate) fn tables(outcome: &Outcome<'_>) -> String {
+pub(super) fn tables(outcome: &Outcome<'_>) -> String {
     let mut parts = vec![run_table(outcome)];
-    parts.extend(score::progressive_table(outcome));
-    parts.push(match &outcome.problem.dataset {
+    parts.extend(progressive_table(outcome));
+    parts.push(match &outcome.set.parts.training {
         Rows::Dense(_) => weight_table(outcome),
         Rows::Sparse(_) => largest_weights(&outcome.trained.model),
     });
@@ -108,15 +25,15 @@ pub(crate) fn tables(outcome: &Outcome<'_>) -> String {
 }
 
 fn run_table(outcome: &Outcome<'_>) -> String {
-    let Outcome { problem, trained, training, rule, .. } = outcome;
-    let best = match (outcome.best_loss, training.loss, &problem.dataset) {
+    let Outcome { set, trained, training, rule, .. } = outcome;
+    let best = match (outcome.best_loss, training.loss, &set.parts.training) {
         (Some(loss), ..) => Some(format!("{} (least squares)", significant(loss))),
         (None, Loss::Squared, Rows::Dense(_)) => {
             Some("not computed for so many features".to_owned())
         }
         _ => None,
     };
-    let data = problem.dataset.data();
+    let data = set.parts.training.data();
     let (rows, features) = (data.rows(), data.feature_count());
     let batch = training.batch_size.min(rows);
     let epochs = training.epochs;
@@ -133,7 +50,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     let training =
         format!("{rule}{schedule}, batches of {batch}, epochs {epochs}, seed {}", training.seed);
     let source =
-        format!("{}: {}, {}", problem.source, count(rows, "row"), count(features, "feature"));
+        format!("{}: {}, {}", set.origin.source, count(rows, "row"), count(features, "feature"));
     let mut lines = vec![
         ("data", source),
         ("device", format!("{}, {precision}", outcome.device)),
@@ -141,7 +58,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
         ("loss", significant(trained.loss)),
     ];
     lines.extend(best.map(|best| ("best possible loss", best)));
-    lines.extend(score::lines(outcome));
+    lines.extend(score_lines(outcome));
     lines.push(("seconds per epoch", significant(trained.seconds_per_epoch)));
     for (name, value) in lines {
         table.add_row([name, &value]);
@@ -149,29 +66,25 @@ fn run_table(outcome: &Outcome<'_>) -> String {
     table.trim_fmt()
 }
 
-/// `1 row`, `2 rows`.
-pub(crate) fn count(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
 fn weight_table(outcome: &Outcome<'_>) -> String {
-    let Outcome { problem, trained, .. } = outcome;
+    let Outcome { set, trained, .. } = outcome;
+    let (origin, scaling) = (&set.origin, &set.scaling);
     let model = &trained.model;
-    let scaled = !problem.scaling.is_identity();
-    let (weights, bias) = problem.scaling.in_file_units(model);
+    let scaled = !scaling.is_identity();
+    let (weights, bias) = scaling.in_file_units(model);
     let mut table = Table::new();
     table.load_style(STYLE);
-    let mut header = vec![format!("weight of ({})", printable(&problem.columns.target))];
+    let mut header = vec![format!("weight of ({})", printable(&origin.columns.target))];
     if scaled {
         header.push("standardized".to_owned());
     }
-    header.push(if problem.truth.is_some() { "learned" } else { "original units" }.to_owned());
-    if problem.truth.is_some() {
+    header.push(if origin.truth.is_some() { "learned" } else { "original units" }.to_owned());
+    if origin.truth.is_some() {
         header.push("true".to_owned());
     }
     table.set_header(header);
 
-    let names = problem.columns.features.iter().map(String::as_str).chain(["(bias)"]);
+    let names = origin.columns.features.iter().map(String::as_str).chain(["(bias)"]);
     let standardized = model.weights.iter().copied().chain([model.bias]);
     let restored = weights.into_iter().chain([bias]);
     for (index, ((name, value), restored)) in names.zip(standardized).zip(restored).enumerate() {
@@ -180,7 +93,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
             row.push(format!("{value:.6}"));
         }
         row.push(significant(restored));
-        if let Some((weights, bias)) = &problem.truth {
+        if let Some((weights, bias)) = &origin.truth {
             row.push(significant(f64::from(weights.get(index).copied().unwrap_or(*bias))));
         }
         table.add_row(row);
@@ -218,35 +131,52 @@ fn largest_weights(model: &LinearModel) -> String {
     table.trim_fmt()
 }
 
-/// Six significant digits; in powers of ten where they would be lost behind zeros.
-pub(crate) fn significant(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
+/// Lines for the table of the run: what was minimized, and scores.
+fn score_lines(outcome: &Outcome<'_>) -> Vec<(&'static str, String)> {
+    let Outcome { set, trained, training, .. } = outcome;
+    let mut lines = Vec::new();
+    if let Some(Classes([first, second])) = &set.origin.classes {
+        lines.push(("classes", format!("{first} and {second}")));
     }
-    let exponent = value.abs().log10().floor() as i32;
-    match exponent {
-        -4..6 => format!("{value:.*}", usize::try_from(5 - exponent).unwrap_or(0)),
-        _ => format!("{value:.5e}"),
+    let Penalty { l1, l2 } = training.penalty;
+    if l1 != 0.0 || l2 != 0.0 {
+        lines.push(("penalty", format!("l1 {l1}, l2 {l2}")));
     }
+    lines.push(("scores", words(&outcome.score.metrics)));
+    if let (Some(rows), Some(last)) = (&set.parts.validation, trained.validation.last()) {
+        let least = trained.validation.iter().map(|p| p.loss).fold(f64::INFINITY, f64::min);
+        let (rows, epochs) = (count(rows.len(), "row"), trained.epochs);
+        let (last, least) = (significant(last.loss), significant(least));
+        lines.push((
+            "validation",
+            format!(
+                "{rows}: loss {last} after {epochs} of {} epochs, least {least}",
+                training.epochs
+            ),
+        ));
+    }
+    if let Some(test) = &outcome.test {
+        let (rows, loss) = (count(test.rows, "row"), significant(test.loss));
+        lines.push(("test", format!("{rows}: loss {loss}, {}", words(&test.metrics))));
+    }
+    lines
 }
 
-#[cfg(test)]
-mod tests {
-    use super::significant;
-
-    #[test]
-    fn six_significant_digits() {
-        let cases = [
-            (0.241_687_955, "0.241688"),
-            (-2.382_563_4, "-2.38256"),
-            (124_835.94, "124836"),
-            (0.000_123_456_78, "0.000123457"),
-            (0.000_012_345_678, "1.23457e-5"),
-            (12_345_678.0, "1.23457e7"),
-            (0.0, "0"),
-        ];
-        for (value, expected) in cases {
-            assert_eq!(significant(value), expected);
-        }
+/// The losses of rows before they were learned from, as a table; none if nobody asked.
+fn progressive_table(outcome: &Outcome<'_>) -> Option<String> {
+    let mut table = Table::new();
+    table.load_style(STYLE);
+    table.set_header(["rows learned from", "mean loss before"]);
+    for (rows, loss) in outcome.progressive() {
+        table.add_row([rows.to_string(), significant(loss)]);
     }
+    table.column_iter_mut().for_each(|column| column.set_cell_alignment(CellAlignment::Right));
+    outcome.training.progressive.then(|| table.trim_fmt())
+}
+
+fn words(metrics: &Metrics) -> String {
+    let word = |(name, value): (&str, Option<f64>)| {
+        format!("{name} {}", value.map_or_else(|| "undefined".to_owned(), significant))
+    };
+    metrics.named().into_iter().map(word).collect::<Vec<_>>().join(", ")
 }

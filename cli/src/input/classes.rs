@@ -1,8 +1,23 @@
 //! The two classes of a logistic regression: found in the target, and kept with the model.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+
+use crate::output::text::printable;
+
+/// A target with fewer than two classes.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{}: there is {}: the logistic loss needs rows of two",
+    path.display(),
+    only.as_ref().map_or_else(|| "no class".to_owned(), |label| format!("only class {label}"))
+)]
+pub(crate) struct TooFewClasses {
+    pub(crate) path: PathBuf,
+    pub(crate) only: Option<Label>,
+}
 
 /// What a file calls a class.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -15,7 +30,7 @@ pub(crate) enum Label {
 impl Label {
     /// The label that stands in `text`, without the blanks around it. A number is the same however it
     /// is written.
-    pub(crate) fn of(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         match text.parse() {
             Ok(number) => Self::number(number),
             Err(_) => Self::Name(text.to_owned()),
@@ -42,7 +57,7 @@ impl fmt::Display for Label {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Number(number) => write!(formatter, "{number}"),
-            Self::Name(name) => formatter.write_str(&crate::output::printable(name)),
+            Self::Name(name) => formatter.write_str(&printable(name)),
         }
     }
 }
@@ -53,7 +68,7 @@ pub(crate) struct Classes(pub(crate) [Label; 2]);
 
 impl Classes {
     /// The class of a prediction: the second where its probability is above one half.
-    pub(crate) fn of(&self, prediction: f32) -> &Label {
+    pub(crate) fn predicted(&self, prediction: f32) -> &Label {
         &self.0[usize::from(prediction > 0.0)]
     }
 }
@@ -105,7 +120,7 @@ mod tests {
     fn collect(labels: &[&str]) -> (Result<Classes, Option<Label>>, Vec<f32>) {
         let mut collector = ClassCollector::default();
         let mut targets: Vec<f32> =
-            labels.iter().map(|label| collector.number(Label::of(label)).unwrap()).collect();
+            labels.iter().map(|label| collector.number(Label::parse(label)).unwrap()).collect();
         (collector.finish(&mut targets), targets)
     }
 
@@ -126,16 +141,16 @@ mod tests {
         assert_eq!(collect(&["2", "2"]).0, Err(Some(Label::Number(2.0))));
         let mut collector = ClassCollector::default();
         for label in ["0", "1", "0"] {
-            collector.number(Label::of(label)).unwrap();
+            collector.number(Label::parse(label)).unwrap();
         }
-        let [first, second] = collector.number(Label::of("2")).unwrap_err();
+        let [first, second] = collector.number(Label::parse("2")).unwrap_err();
         assert_eq!((first.to_string(), second.to_string()), ("0".to_owned(), "1".to_owned()));
     }
 
     #[test]
     fn a_tie_is_the_first_class() {
         let classes = Classes([Label::Number(0.0), Label::Number(1.0)]);
-        let of = |prediction| classes.of(prediction).to_string();
+        let of = |prediction| classes.predicted(prediction).to_string();
         assert_eq!((of(0.0), of(-1.0), of(1e-9)), ("0".into(), "0".into(), "1".into()));
     }
 }

@@ -12,26 +12,29 @@ use std::path::PathBuf;
 
 use ndarray::Array1;
 use rayon::prelude::*;
-use wgpu_optim::data::SparseDataset;
+use wgpu_optim::data::{DataError, SparseDataset};
 
-use self::parse::{Piece, Problem, parse};
-use crate::error::Error;
-use crate::input::classes::{ClassCollector, Classes, Label};
-use crate::input::table::{TableError, unreadable};
-use crate::input::text_file::TextFile;
-use crate::interrupt;
+use self::parse::{ParseFault, Piece, parse};
+use crate::input::classes::{ClassCollector, Classes, Label, TooFewClasses};
+use crate::input::text_file::{TextFile, TextFileError};
+use crate::interrupt::{self, Interrupted};
 
 /// Text that one thread parses at a time.
 const PIECE_BYTES: usize = 1 << 22;
-/// The largest index: every index up to the largest one has a weight, of which a training run keeps
-/// several copies of 4 bytes.
-const MAX_FEATURES: u32 = 1 << 28;
 
 /// Why LIBSVM text could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum LibsvmError {
-    #[error("{}, line {line}, byte {byte}: {text:?} {problem}", path.display())]
-    Token { path: PathBuf, line: u64, byte: usize, text: String, problem: Problem },
+    #[error(transparent)]
+    Text(#[from] TextFileError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error(transparent)]
+    TooFewClasses(#[from] TooFewClasses),
+    #[error(transparent)]
+    Data(#[from] DataError),
+    #[error("{}, line {line}, byte {byte}: {text:?} {fault}", path.display())]
+    Token { path: PathBuf, line: u64, byte: usize, text: String, fault: ParseFault },
     #[error("{}: there is no row: give lines of `label index:value ...`", path.display())]
     NoRows { path: PathBuf },
     #[error("{}: no row has a feature: there is nothing to learn from", path.display())]
@@ -42,6 +45,17 @@ pub(crate) enum LibsvmError {
         path.display()
     )]
     ThirdClass { path: PathBuf, line: u64, label: Label, first: Label, second: Label },
+}
+
+impl LibsvmError {
+    /// Whether the run failed, rather than the input being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        match self {
+            Self::Interrupted(_) => true,
+            Self::Text(error) => error.run_failed(),
+            _ => false,
+        }
+    }
 }
 
 /// What a file holds.
@@ -60,7 +74,7 @@ pub(crate) struct SparseText {
 
 impl SparseText {
     /// Reads the whole file.
-    pub(crate) fn read(file: TextFile) -> Result<Self, Error> {
+    pub(crate) fn read(file: TextFile) -> Result<Self, LibsvmError> {
         let path = file.path.clone();
         let bytes = file.bytes;
         let mut pieces = Pieces::new(file.into_reader());
@@ -74,7 +88,7 @@ impl SparseText {
             classes: Vec::new(),
         };
         let mut lines = 0;
-        while pieces.fill().map_err(|error| unreadable(&path, &error))? {
+        while pieces.fill().map_err(|error| TextFileError::unreadable(&path, &error))? {
             interrupt::check()?;
             let parts = pieces.parts();
             let parsed: Vec<Piece> = parts.into_par_iter().map(parse).collect();
@@ -86,13 +100,13 @@ impl SparseText {
             }
         }
         if text.labels.is_empty() {
-            return Err(LibsvmError::NoRows { path }.into());
+            return Err(LibsvmError::NoRows { path });
         }
         Ok(text)
     }
 
     /// Makes room for a file of `bytes` bytes, of which `parsed` are the first `whole`.
-    fn reserve(&mut self, parsed: &[Piece], whole: usize, bytes: u64) -> Result<(), Error> {
+    fn reserve(&mut self, parsed: &[Piece], whole: usize, bytes: u64) -> Result<(), LibsvmError> {
         // A little more than proportional: growing a vector later would double it.
         let share = bytes as f64 / whole.max(1) as f64 * 1.02;
         let expected = |count: usize| (count as f64 * share) as usize;
@@ -102,7 +116,7 @@ impl SparseText {
             .and_then(|()| self.values.try_reserve(entries))
             .and_then(|()| self.starts.try_reserve(rows))
             .and_then(|()| self.labels.try_reserve(rows));
-        reserved.map_err(|_| TableError::OutOfMemory { path: self.path.clone(), rows }.into())
+        reserved.map_err(|_| TextFileError::OutOfMemory { path: self.path.clone(), rows }.into())
     }
 
     /// Puts the rows of the next piece behind the others; `lines` are the lines before it.
@@ -110,7 +124,7 @@ impl SparseText {
         if let Some(fault) = piece.fault {
             let line = *lines + fault.line;
             let (path, byte, text) = (self.path.clone(), fault.byte, fault.text);
-            return Err(LibsvmError::Token { path, line, byte, text, problem: fault.problem });
+            return Err(LibsvmError::Token { path, line, byte, text, fault: fault.kind });
         }
         for (label, line) in piece.classes {
             if self.classes.len() < 3 && self.classes.iter().all(|&(known, _)| known != label) {
@@ -130,20 +144,21 @@ impl SparseText {
     /// Numbers the labels as classes.
     ///
     /// # Errors
-    /// [`LibsvmError::ThirdClass`]; with a single class, an [`Error::Argument`].
-    pub(crate) fn classify(&mut self) -> Result<Classes, Error> {
+    /// [`LibsvmError::ThirdClass`]; with fewer than two classes, [`LibsvmError::TooFewClasses`].
+    pub(crate) fn classify(&mut self) -> Result<Classes, LibsvmError> {
         let mut collector = ClassCollector::default();
         for &(label, line) in &self.classes {
             let label = Label::number(label);
             if let Err([first, second]) = collector.number(label.clone()) {
                 let (path, first, second) = (self.path.clone(), first.clone(), second.clone());
-                return Err(LibsvmError::ThirdClass { path, line, label, first, second }.into());
+                return Err(LibsvmError::ThirdClass { path, line, label, first, second });
             }
         }
         let first = self.classes.first().map_or(0.0, |&(label, _)| label);
         let number = |label: &mut f32| *label = f32::from(u8::from(*label != first));
         self.labels.iter_mut().for_each(number);
-        collector.finish(&mut self.labels).map_err(|only| one_class(&self.path, only))
+        let path = self.path.clone();
+        Ok(collector.finish(&mut self.labels).map_err(|only| TooFewClasses { path, only })?)
     }
 
     /// The rows as a dataset of `features` columns, or of as many as occur; and how many values there
@@ -151,10 +166,10 @@ impl SparseText {
     pub(crate) fn into_dataset(
         mut self,
         features: Option<usize>,
-    ) -> Result<(SparseDataset, usize), Error> {
+    ) -> Result<(SparseDataset, usize), LibsvmError> {
         let columns = features.unwrap_or(self.features as usize);
         if columns == 0 {
-            return Err(LibsvmError::NoFeatures { path: self.path }.into());
+            return Err(LibsvmError::NoFeatures { path: self.path });
         }
         let dropped = if self.features as usize > columns { self.keep(columns) } else { 0 };
         let target = Array1::from_vec(self.labels);
@@ -180,15 +195,6 @@ impl SparseText {
         self.values.truncate(kept);
         dropped
     }
-}
-
-/// The complaint about a target with fewer than two classes.
-pub(crate) fn one_class(path: &std::path::Path, only: Option<Label>) -> Error {
-    let only = only.map_or_else(|| "no class".to_owned(), |label| format!("only class {label}"));
-    Error::Argument(format!(
-        "{}: there is {only}: the logistic loss needs rows of two",
-        path.display()
-    ))
 }
 
 /// Text from a reader, in portions of whole lines.

@@ -1,8 +1,12 @@
-//! What comes in: files of rows, as delimited or LIBSVM text.
+//! What comes in: rows of delimited or LIBSVM text. [`read`] is the way in; the others each know
+//! one thing.
 
 pub(crate) mod classes;
+pub(crate) mod columns;
 mod delimiter;
 pub(crate) mod libsvm;
+pub(crate) mod options;
 pub(crate) mod read;
+pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod text_file;

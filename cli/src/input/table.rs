@@ -7,14 +7,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, ShapeError};
 
-use crate::error::Error;
-use crate::input::classes::{ClassCollector, Classes, Label};
+use crate::input::classes::{ClassCollector, Classes, Label, TooFewClasses};
 use crate::input::delimiter::{Delimiter, SingleBlanks};
-use crate::input::libsvm::one_class;
-use crate::input::text_file::TextFile;
-use crate::{interrupt, output};
+use crate::input::text_file::{TextFile, TextFileError};
+use crate::interrupt::{self, Interrupted};
+use crate::output::text::printable;
 
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;
@@ -24,15 +23,14 @@ const SHOWN_CHARACTERS: usize = 40;
 /// Why a table could not be read.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TableError {
-    #[error("{}: {reason}: give the path of a text file", path.display())]
-    Unopened { path: PathBuf, reason: String },
-    #[error("{}: reading failed: {reason}", path.display())]
-    Unreadable { path: PathBuf, reason: String },
-    #[error(
-        "{}: this is not plain text: save the table as CSV in UTF-8",
-        path.display()
-    )]
-    NotText { path: PathBuf },
+    #[error(transparent)]
+    Text(#[from] TextFileError),
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    #[error(transparent)]
+    TooFewClasses(#[from] TooFewClasses),
+    #[error(transparent)]
+    Shape(#[from] ShapeError),
     #[error("{}: the file is empty: give one with at least one row of numbers", path.display())]
     Empty { path: PathBuf },
     #[error(
@@ -88,8 +86,17 @@ pub(crate) enum TableError {
         first: Label,
         second: Label,
     },
-    #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
-    OutOfMemory { path: PathBuf, rows: usize },
+}
+
+impl TableError {
+    /// Whether the run failed, rather than the input being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        match self {
+            Self::Interrupted(_) | Self::Shape(_) => true,
+            Self::Text(error) => error.run_failed(),
+            _ => false,
+        }
+    }
 }
 
 /// An open table whose columns are known and whose rows are yet to be read.
@@ -108,7 +115,7 @@ pub(crate) struct Table {
 
 impl Table {
     /// Finds out about the columns of an opened file.
-    pub(crate) fn of(file: TextFile) -> Result<Self, Error> {
+    pub(crate) fn new(file: TextFile) -> Result<Self, TableError> {
         let expected_rows = expected_rows(&file.sample, file.bytes);
         let delimiter = Delimiter::detect(&file.sample, file.complete);
         let path = file.path.clone();
@@ -119,11 +126,11 @@ impl Table {
         path: &Path,
         mut reader: csv::Reader<Source>,
         expected_rows: usize,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, TableError> {
         let path = path.to_owned();
         let mut first = ByteRecord::new();
         if !next_row(&path, &mut reader, &mut first)? {
-            return Err(TableError::Empty { path }.into());
+            return Err(TableError::Empty { path });
         }
         let first_line = line_of(&reader, &first);
         let has_header = is_header(&first);
@@ -179,7 +186,7 @@ impl Table {
         self,
         features: &[usize],
         target: Option<usize>,
-    ) -> Result<(Array2<f32>, Array1<f32>), Error> {
+    ) -> Result<(Array2<f32>, Array1<f32>), TableError> {
         self.read_with(features, target, |table, record, column| table.number(record, column))
     }
 
@@ -188,7 +195,7 @@ impl Table {
         self,
         features: &[usize],
         target: usize,
-    ) -> Result<(Array2<f32>, Array1<f32>, Classes), Error> {
+    ) -> Result<(Array2<f32>, Array1<f32>, Classes), TableError> {
         let path = self.path.clone();
         let mut collector = ClassCollector::default();
         let (features, mut target) =
@@ -204,7 +211,7 @@ impl Table {
                 })
             })?;
         let targets = target.as_slice_mut().unwrap_or_default();
-        let classes = collector.finish(targets).map_err(|only| one_class(&path, only))?;
+        let classes = collector.finish(targets).map_err(|only| TooFewClasses { path, only })?;
         Ok((features, target, classes))
     }
 
@@ -214,7 +221,7 @@ impl Table {
         features: &[usize],
         target: Option<usize>,
         mut answer: impl FnMut(&Self, &ByteRecord, usize) -> Result<f32, TableError>,
-    ) -> Result<(Array2<f32>, Array1<f32>), Error> {
+    ) -> Result<(Array2<f32>, Array1<f32>), TableError> {
         let mut matrix: Vec<f32> = Vec::new();
         let mut answers: Vec<f32> = Vec::new();
         let mut rows = 0;
@@ -225,7 +232,7 @@ impl Table {
         let reserved = reserve(&mut matrix, features.len(), expected)
             .and_then(|()| reserve(&mut answers, usize::from(target.is_some()), expected));
         if reserved.is_err() {
-            return Err(TableError::OutOfMemory { path: self.path, rows: expected }.into());
+            return Err(TextFileError::OutOfMemory { path: self.path, rows: expected }.into());
         }
         let mut record = self.first_row.take().unwrap_or_default();
         let mut ready = !self.has_header || next_row(&self.path, &mut self.reader, &mut record)?;
@@ -244,10 +251,9 @@ impl Table {
             ready = next_row(&self.path, &mut self.reader, &mut record)?;
         }
         if rows == 0 {
-            return Err(TableError::HeaderOnly { path: self.path, line: self.first_line }.into());
+            return Err(TableError::HeaderOnly { path: self.path, line: self.first_line });
         }
-        let matrix = Array2::from_shape_vec((rows, features.len()), matrix)
-            .map_err(|error| Error::Run(error.to_string()))?;
+        let matrix = Array2::from_shape_vec((rows, features.len()), matrix)?;
         Ok((matrix, Array1::from_vec(answers)))
     }
 
@@ -280,7 +286,7 @@ impl Table {
     fn label(&self, record: &ByteRecord, column: usize) -> Result<Label, TableError> {
         let field = record[column].trim_ascii();
         match parse(field) {
-            None if !field.is_empty() => Ok(Label::of(&String::from_utf8_lossy(field))),
+            None if !field.is_empty() => Ok(Label::parse(&String::from_utf8_lossy(field))),
             Some(value) if value.is_finite() => Ok(Label::number(value)),
             parsed => Err(self.not_a_number(record, column, parsed)),
         }
@@ -311,7 +317,7 @@ impl Table {
             path: self.path.clone(),
             line: line_of(&self.reader, row),
             column: column + 1,
-            name: output::printable(&self.names[column]),
+            name: printable(&self.names[column]),
             text: format!("{shown:?}"),
             problem,
         }
@@ -368,7 +374,7 @@ fn next_row(
             Ok(true) => return Ok(true),
             Err(error) => {
                 let reason = error.to_string();
-                return Err(TableError::Unreadable { path: path.to_owned(), reason });
+                return Err(TextFileError::Unreadable { path: path.to_owned(), reason }.into());
             }
         }
     }
@@ -411,19 +417,6 @@ fn expected_rows(sample: &[u8], bytes: u64) -> usize {
     // A little more than proportional: growing the vector later would double it.
     let rows = bytes as f64 / sample.len().max(1) as f64 * lines as f64 * 1.02;
     rows as usize + 1
-}
-
-pub(crate) fn unreadable(path: &Path, error: &io::Error) -> TableError {
-    TableError::Unreadable { path: path.to_owned(), reason: describe(error) }
-}
-
-/// The usual errors in words, without the number of the operating system.
-pub(crate) fn describe(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

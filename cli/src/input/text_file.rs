@@ -6,11 +6,36 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::error::Error;
-use crate::input::table::{TableError, describe, unreadable};
-
 /// How much of a file is looked at to find its format.
 const SAMPLE_BYTES: u64 = 1 << 16;
+
+/// Why a text file could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TextFileError {
+    #[error("{}: {reason}: give the path of a text file", path.display())]
+    Unopened { path: PathBuf, reason: String },
+    #[error("{}: reading failed: {reason}", path.display())]
+    Unreadable { path: PathBuf, reason: String },
+    #[error(
+        "{}: this is not plain text: save the table as CSV in UTF-8",
+        path.display()
+    )]
+    NotText { path: PathBuf },
+    #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
+    OutOfMemory { path: PathBuf, rows: usize },
+}
+
+impl TextFileError {
+    /// Reading failed after the file was opened.
+    pub(crate) fn unreadable(path: &Path, error: &io::Error) -> Self {
+        Self::Unreadable { path: path.to_owned(), reason: describe(error) }
+    }
+
+    /// Whether the run failed, rather than the input being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        matches!(self, Self::Unreadable { .. })
+    }
+}
 
 /// What `--format` can force.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -38,24 +63,24 @@ pub(crate) struct TextFile {
 
 impl TextFile {
     /// Opens the file at `path`.
-    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        let unopened = |reason: String| TableError::Unopened { path: path.to_owned(), reason };
+    pub(crate) fn open(path: &Path) -> Result<Self, TextFileError> {
+        let unopened = |reason: String| TextFileError::Unopened { path: path.to_owned(), reason };
         let mut rest = File::open(path).map_err(|error| unopened(describe(&error)))?;
         let metadata = rest.metadata().map_err(|error| unopened(describe(&error)))?;
         if metadata.is_dir() {
-            return Err(unopened("this is a directory".to_owned()).into());
+            return Err(unopened("this is a directory".to_owned()));
         }
         let mut sample = Vec::new();
         rest.by_ref()
             .take(SAMPLE_BYTES)
             .read_to_end(&mut sample)
-            .map_err(|error| unreadable(path, &error))?;
+            .map_err(|error| TextFileError::unreadable(path, &error))?;
         let complete = (sample.len() as u64) < SAMPLE_BYTES;
         if sample.starts_with(b"\xEF\xBB\xBF") {
             sample.drain(..3); // the byte order mark that spreadsheets write
         }
         if sample.contains(&0) {
-            return Err(TableError::NotText { path: path.to_owned() }.into());
+            return Err(TextFileError::NotText { path: path.to_owned() });
         }
         Ok(Self { path: path.to_owned(), sample, complete, bytes: metadata.len(), rest })
     }
@@ -100,6 +125,15 @@ fn looks_like_libsvm(sample: &[u8]) -> bool {
         }
     }
     false
+}
+
+/// The usual errors of reading in words, without the operating system's error number.
+pub(crate) fn describe(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -1,87 +1,18 @@
-//! Everything that leaves the program: standard output, whose reader may go away, messages on
-//! standard error, and files, which appear complete or not at all.
+//! Files that appear complete or not at all.
 
+use std::fmt::Display;
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
+use super::OutputError;
 
-/// Why output could not be delivered.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum OutputError {
-    /// The reader of standard output is gone, as with `| head`: no failure.
-    #[error("standard output was closed")]
-    ClosedPipe,
-    #[error("standard output: {0}")]
-    Stdout(io::Error),
-    /// Found before any work was done.
-    #[error("{}: {reason}: nothing was done; give a path that can be written", path.display())]
-    NotWritable { path: PathBuf, reason: String },
-    /// Happened when the work was done.
-    #[error("{}: {reason}: the file was not written", path.display())]
-    NotWritten { path: PathBuf, reason: String },
-}
-
-impl OutputError {
-    /// Whether the argument is to blame, rather than the run.
-    pub(crate) fn is_argument(&self) -> bool {
-        matches!(self, Self::NotWritable { .. })
-    }
-
-    /// An error of writing to standard output.
-    pub(crate) fn stdout(error: io::Error) -> Self {
-        match error.kind() {
-            ErrorKind::BrokenPipe => Self::ClosedPipe,
-            _ => Self::Stdout(error),
-        }
-    }
-}
-
-/// Writes a result to standard output.
-pub(crate) fn print(text: &str) -> Result<(), OutputError> {
-    let mut stdout = io::stdout().lock();
-    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(OutputError::stdout)
-}
-
-/// Writes one JSON object to standard output, on one line.
-pub(crate) fn print_json(value: &impl serde::Serialize) -> Result<(), OutputError> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| OutputError::Stdout(io::Error::other(error)))?;
-    print(&(text + "\n"))
-}
-
-/// Writes a line to standard error. Nobody can be told if that fails.
-fn message(kind: &str, text: &str) {
-    let _ = writeln!(io::stderr(), "{kind}: {text}");
-}
-
-/// Tells why the command ends.
-pub(crate) fn error(text: &str) {
-    message("error", text);
-}
-
-/// Tells of something that the user may not have intended.
-pub(crate) fn warning(text: &str) {
-    message("warning", text);
-}
-
-/// Tells of a decision that was made for the user.
-pub(crate) fn note(text: &str) {
-    message("note", text);
-}
-
-/// A line on standard error that is neither: how far a run is.
-pub(crate) fn line(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
-}
-
-/// What came of writing several files, each tried whatever came of the others: every failure, and
-/// then what was written all the same.
-pub(crate) fn all_written<'a>(
-    results: impl IntoIterator<Item = (&'a Path, Result<(), Error>)>,
-) -> Result<(), Error> {
+/// Joins the results of writing several files: on failure, every error and then the files that were
+/// written.
+pub(crate) fn all_written<'a, E: Display>(
+    results: impl IntoIterator<Item = (&'a Path, Result<(), E>)>,
+) -> Result<(), OutputError> {
     let (mut written, mut failed) = (Vec::new(), Vec::new());
     for (name, result) in results {
         match result {
@@ -93,16 +24,7 @@ pub(crate) fn all_written<'a>(
         return Ok(());
     }
     failed.append(&mut written);
-    Err(Error::Run(failed.join("; ")))
-}
-
-/// A name from a file with what would move the cursor or colour the terminal spelled out.
-pub(crate) fn printable(name: &str) -> String {
-    let spell = |character: char| match character.is_control() {
-        true => character.escape_default().to_string(),
-        false => character.to_string(),
-    };
-    name.chars().map(spell).collect()
+    Err(OutputError::SomeNotWritten(failed.join("; ")))
 }
 
 /// Temporary files of this run; those that are put in place or deleted no longer exist. Whoever
@@ -260,6 +182,8 @@ fn describe(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -275,11 +199,10 @@ mod tests {
 
     #[test]
     fn every_file_that_fails_is_told_and_so_are_the_others() {
-        let failed = |reason: &str| Err(Error::Run(reason.to_owned()));
-        let results = [("a", failed("a: full")), ("b", Ok(())), ("c", failed("c: full"))];
+        let results = [("a", Err("a: full")), ("b", Ok(())), ("c", Err("c: full"))];
         let all = all_written(results.map(|(name, result)| (Path::new(name), result)));
         assert_eq!(all.unwrap_err().to_string(), "a: full; c: full; b was written");
-        assert!(all_written([(Path::new("b"), Ok(()))]).is_ok());
+        assert!(all_written([(Path::new("b"), Ok::<_, String>(()))]).is_ok());
     }
 
     #[test]

@@ -7,9 +7,8 @@ use std::ops::ControlFlow;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use wgpu_optim::linear::{LossPoint, Progress};
 
-use crate::fit::report::significant;
 use crate::interrupt;
-use crate::output;
+use crate::output::{self, text::significant};
 
 /// Shows how far a run is, and passes Ctrl-C on to it.
 pub(crate) struct Display {

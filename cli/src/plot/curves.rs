@@ -7,7 +7,7 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::{DrawResult, FAINT, FONT, Picture, padded, tick};
+use super::picture::{DrawResult, FAINT, FONT, Picture, padded, tick};
 
 /// Okabe and Ito's colours, which people with any colour vision can tell apart, with brown
 /// for yellow.

@@ -6,7 +6,7 @@ use std::ops::Range;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture, SIZE, padded, tick};
+use super::picture::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture, SIZE, padded, tick};
 
 /// More would only lie on top of each other.
 const MAX_CIRCLES: usize = 2000;

@@ -1,5 +1,7 @@
 //! `wgpu-optim predict`: applies a saved model to a table.
 
+pub(crate) mod args;
+
 use std::collections::{HashMap, HashSet};
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -8,18 +10,18 @@ use wgpu_optim::Precision;
 use wgpu_optim::data::ColumnScale;
 use wgpu_optim::linear::{Loss, predict_blocking, predict_sparse_blocking};
 
-use crate::args::PredictArgs;
 use crate::device::Device;
 use crate::error::Error;
-use crate::fit::report::count;
 use crate::input::classes::Label;
 use crate::input::libsvm::SparseText;
-use crate::input::read::list;
 use crate::input::table::Table;
 use crate::input::text_file::TextFile;
 use crate::interrupt;
 use crate::model_file::{ModelDescription, SavedModel};
-use crate::output::{self, OutputError, OutputFile};
+use crate::output::file::OutputFile;
+use crate::output::text::{count, list};
+use crate::output::{self, OutputError};
+use args::PredictArgs;
 
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;
@@ -82,7 +84,7 @@ fn answers(args: &PredictArgs, saved: &SavedModel) -> Result<Vec<f64>, Error> {
         interrupt::check()?;
         predict_sparse_blocking(device.engine(Precision::Native), model, &rows)?
     } else {
-        let table = Table::of(file)?;
+        let table = Table::new(file)?;
         let columns = match_columns(description, &args.model, &table)?;
         let (mut features, _) = table.read(&columns, None)?;
         description.scaling.apply(&mut features);
@@ -115,7 +117,7 @@ fn write_csv(
             Some(classes) => {
                 // It was an f32, and has no other scale.
                 let prediction = answer as f32;
-                let class = match classes.of(prediction) {
+                let class = match classes.predicted(prediction) {
                     Label::Number(number) => number.to_string(),
                     Label::Name(name) => quoted(name),
                 };

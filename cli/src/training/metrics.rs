@@ -27,7 +27,7 @@ pub(crate) enum Metrics {
 
 impl Metrics {
     /// Scores `predictions`, at least one; `unit` is what one unit of the target is in the file.
-    pub(crate) fn of(loss: Loss, predictions: &[f32], targets: &[f32], unit: f64) -> Self {
+    pub(crate) fn new(loss: Loss, predictions: &[f32], targets: &[f32], unit: f64) -> Self {
         match loss {
             Loss::Squared => numbers(predictions, targets, unit),
             Loss::Logistic => classes(predictions, targets),

@@ -1,6 +1,7 @@
-//! From rows to a trained model: what `fit` and `compare` have in common.
+//! From rows to a trained model and its scores: what `fit` and `compare` share.
 
 pub(crate) mod metrics;
+pub(crate) mod parts;
 pub(crate) mod scaling;
 pub(crate) mod score;
 pub(crate) mod split;

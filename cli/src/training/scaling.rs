@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use wgpu_optim::data::ColumnScale;
 use wgpu_optim::linear::LinearModel;
 
-use crate::args::Standardize;
+use crate::input::options::Standardize;
 
 /// What was done to each column. A model file keeps this as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

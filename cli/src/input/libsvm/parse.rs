@@ -1,7 +1,8 @@
 //! Rows from bytes.
 
-use super::MAX_FEATURES;
-
+/// The largest index. Every index up to the largest one has a weight, of which a training run keeps
+/// several copies of 4 bytes.
+const MAX_FEATURES: u32 = 1 << 28;
 /// How much of a wrong text an error shows.
 const SHOWN_BYTES: usize = 40;
 
@@ -23,7 +24,7 @@ pub(super) struct Piece {
     pub(super) fault: Option<Fault>,
 }
 
-/// Something wrong.
+/// Where a text is wrong, and how.
 #[derive(Debug)]
 pub(super) struct Fault {
     /// The line, counted from 1.
@@ -31,12 +32,12 @@ pub(super) struct Fault {
     /// Its byte, counted from 1, where `text` begins.
     pub(super) byte: usize,
     pub(super) text: String,
-    pub(super) problem: Problem,
+    pub(super) kind: ParseFault,
 }
 
 /// What is wrong with a text, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Problem {
+pub(crate) enum ParseFault {
     #[error("is no label: a line begins with a number")]
     Label,
     #[error("is no feature: write index:value")]
@@ -81,7 +82,7 @@ pub(super) fn parse(text: &[u8]) -> Piece {
         piece.lines += 1;
         match line(text, at, &mut piece) {
             Ok(next) => at = next,
-            Err((begin, problem)) => {
+            Err((begin, kind)) => {
                 let token = &text[begin..end_of_token(text, begin)];
                 let shown = &token[..token.len().min(SHOWN_BYTES)];
                 let mut shown = String::from_utf8_lossy(shown).into_owned();
@@ -89,7 +90,7 @@ pub(super) fn parse(text: &[u8]) -> Piece {
                     shown.push_str("...");
                 }
                 let (line, byte) = (piece.lines, begin - start + 1);
-                piece.fault = Some(Fault { line, byte, text: shown, problem });
+                piece.fault = Some(Fault { line, byte, text: shown, kind });
                 break;
             }
         }
@@ -98,7 +99,7 @@ pub(super) fn parse(text: &[u8]) -> Piece {
 }
 
 /// Where something is wrong, and what.
-type Wrong = (usize, Problem);
+type Wrong = (usize, ParseFault);
 
 /// Parses the line that begins at `at`; gives where the next one does.
 fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
@@ -106,7 +107,7 @@ fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
     if ends_line(text, at) {
         return Ok(next_line(text, at));
     }
-    let (label, behind) = number(text, at, at, Problem::Label)?;
+    let (label, behind) = number(text, at, at, ParseFault::Label)?;
     at = skip_blanks(text, behind);
     if text[at..].starts_with(b"qid:") {
         at = skip_blanks(text, end_of_token(text, at));
@@ -116,9 +117,9 @@ fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
         let (index, behind) = feature(text, at)?;
         if index <= previous {
             let repeated = index == previous;
-            return Err((at, if repeated { Problem::Repeated } else { Problem::Unordered }));
+            return Err((at, if repeated { ParseFault::Repeated } else { ParseFault::Unordered }));
         }
-        let (value, behind) = number(text, behind, at, Problem::Value)?;
+        let (value, behind) = number(text, behind, at, ParseFault::Value)?;
         piece.entries.push(index - 1);
         piece.values.push(value);
         previous = index;
@@ -147,23 +148,25 @@ fn feature(text: &[u8], at: usize) -> Result<(u32, usize), Wrong> {
         return Err((at, wrong_feature(text, at)));
     }
     match index {
-        0 => Err((at, Problem::Zero)),
+        0 => Err((at, ParseFault::Zero)),
         1..=MAX_FEATURES => Ok((index, end + 1)),
-        _ => Err((at, Problem::TooLarge)),
+        _ => Err((at, ParseFault::TooLarge)),
     }
 }
 
 /// What is wrong with the feature at `at`, whose index is not all digits before a colon.
 #[cold]
-fn wrong_feature(text: &[u8], at: usize) -> Problem {
+fn wrong_feature(text: &[u8], at: usize) -> ParseFault {
     let token = &text[at..end_of_token(text, at)];
-    let Some(colon) = token.iter().position(|&byte| byte == b':') else { return Problem::NoColon };
+    let Some(colon) = token.iter().position(|&byte| byte == b':') else {
+        return ParseFault::NoColon;
+    };
     let digits = token[..colon].strip_prefix(b"-");
     match digits {
         Some(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
-            Problem::Negative
+            ParseFault::Negative
         }
-        _ => Problem::Index,
+        _ => ParseFault::Index,
     }
 }
 
@@ -175,7 +178,7 @@ const POWERS: [f64; 23] = [
 
 /// The number at `at`, rounded once, and where it ends. An error is told of the text at `told`.
 #[inline(always)]
-fn number(text: &[u8], at: usize, told: usize, problem: Problem) -> Result<(f32, usize), Wrong> {
+fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f32, usize), Wrong> {
     let negative = text.get(at) == Some(&b'-');
     let first = at + usize::from(negative);
     let (mut mantissa, mut end, mut fraction) = (0_u64, first, 0);
@@ -214,15 +217,15 @@ fn slow_number(
     text: &[u8],
     at: usize,
     told: usize,
-    problem: Problem,
+    problem: ParseFault,
 ) -> Result<(f32, usize), Wrong> {
     let end = end_of_token(text, at);
     let token = &text[at..end];
     let parsed = std::str::from_utf8(token).ok().and_then(|token| token.parse::<f32>().ok());
     match parsed {
         Some(value) if value.is_finite() => Ok((value, end)),
-        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((told, Problem::Overflow)),
-        Some(_) => Err((told, Problem::NotFinite)),
+        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((told, ParseFault::Overflow)),
+        Some(_) => Err((told, ParseFault::NotFinite)),
         None => Err((told, problem)),
     }
 }

@@ -1,13 +1,14 @@
 //! What `fit` minimizes and how it is judged: `--loss`, penalties, held-out rows, early stopping.
 
-use clap::{Args, ValueEnum};
-use wgpu_optim::linear::{EarlyStop, Loss, Penalty};
+use clap::Args;
+use wgpu_optim::linear::{EarlyStop, Penalty};
 
-use crate::args::real;
+use crate::args::values::real;
 use crate::error::Error;
+use crate::input::options::LossArg;
 use crate::input::text_file::Format;
 
-/// The share of rows that early stopping holds out if nothing else is said.
+/// The share of rows that early stopping holds out by default.
 const DEFAULT_VALIDATION: f64 = 0.1;
 
 /// Arguments of `fit`.
@@ -53,15 +54,6 @@ pub(crate) struct LearningArgs {
     pub(crate) early_stop: Option<u32>,
 }
 
-/// [`Loss`] as an argument.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub(crate) enum LossArg {
-    /// Half the mean squared error
-    Squared,
-    /// The mean log loss of two classes
-    Logistic,
-}
-
 /// A way of validation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Validation {
@@ -69,21 +61,12 @@ pub(crate) enum Validation {
     Share(f64),
 }
 
-impl From<LossArg> for Loss {
-    fn from(argument: LossArg) -> Self {
-        match argument {
-            LossArg::Squared => Self::Squared,
-            LossArg::Logistic => Self::Logistic,
-        }
-    }
-}
-
 impl LearningArgs {
     /// The penalties.
     ///
     /// # Errors
-    /// [`Error::Argument`] for one that is no finite number of at least 0.
-    pub(crate) fn penalty(&self) -> Result<Penalty, Error> {
+    /// [`Error::Argument`] for one that is negative, subnormal or not finite.
+    pub(super) fn penalty(&self) -> Result<Penalty, Error> {
         for (name, value) in [("--l1", self.l1), ("--l2", self.l2)] {
             if !value.is_finite() || value < 0.0 || value.is_subnormal() {
                 return Err(Error::Argument(format!(
@@ -94,18 +77,18 @@ impl LearningArgs {
         Ok(Penalty { l1: self.l1, l2: self.l2 })
     }
 
-    /// Whether the loss of each row is taken before it is learned from.
-    pub(crate) fn progressive(&self) -> bool {
+    /// Whether to take the loss of each row before training on it.
+    pub(super) fn progressive(&self) -> bool {
         self.validation.contains(&Validation::Progressive)
     }
 
     /// When to stop early.
-    pub(crate) fn early_stopping(&self) -> Option<EarlyStop> {
+    pub(super) fn early_stopping(&self) -> Option<EarlyStop> {
         self.early_stop.map(|patience| EarlyStop { patience, ..EarlyStop::default() })
     }
 
     /// The share of rows held out for validation; the last one given.
-    pub(crate) fn validation_share(&self) -> Option<f64> {
+    pub(super) fn validation_share(&self) -> Option<f64> {
         let share = |way: &Validation| match way {
             Validation::Share(share) => Some(*share),
             Validation::Progressive => None,
@@ -128,5 +111,29 @@ fn validation(text: &str) -> Result<Validation, String> {
         _ => share(text)
             .map(Validation::Share)
             .map_err(|problem| format!("{problem}, or progressive")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn early_stopping_holds_rows_out_by_itself() {
+        let share = |validation, early_stop| {
+            let learning = LearningArgs {
+                format: Format::Auto,
+                loss: LossArg::Squared,
+                l1: 0.0,
+                l2: 0.0,
+                test: None,
+                validation,
+                early_stop,
+            };
+            learning.validation_share()
+        };
+        assert_eq!(share(vec![], Some(3)), Some(DEFAULT_VALIDATION));
+        assert_eq!(share(vec![Validation::Share(0.2)], Some(3)), Some(0.2));
+        assert_eq!(share(vec![Validation::Progressive], None), None);
     }
 }

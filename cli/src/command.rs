@@ -1,0 +1,81 @@
+//! The command line: its subcommands, and where each one's arguments are. The help is the manual, so
+//! it says what a user has to know and shows a worked example for each subcommand.
+
+use clap::{Parser, Subcommand};
+
+use crate::bench;
+use crate::bench::args::BenchArgs;
+use crate::compare;
+use crate::compare::args::CompareArgs;
+use crate::devices::{self, DevicesArgs};
+use crate::error::Error;
+use crate::fit;
+use crate::fit::args::FitArgs;
+use crate::predict;
+use crate::predict::args::PredictArgs;
+use crate::trace;
+use crate::trace::args::TraceArgs;
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "wgpu-optim",
+    version,
+    about = "Train linear models by minibatches, on any GPU that wgpu reaches or on the CPU.",
+    after_help = "Examples:
+  wgpu-optim fit                       train on a built-in problem whose answer is known
+  wgpu-optim fit data.csv --plot loss.svg
+  wgpu-optim fit -h                    all options of one subcommand
+
+Exit status: 0 done; 1 the run failed (a lost device, a full disk, a training that diverged);
+2 the input or the arguments are wrong.",
+    max_term_width = 100
+)]
+pub(crate) struct CommandLine {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Fit(Box<FitArgs>),
+    Predict(PredictArgs),
+    Compare(CompareArgs),
+    Trace(TraceArgs),
+    Devices(DevicesArgs),
+    Bench(BenchArgs),
+}
+
+impl Command {
+    /// Runs the subcommand.
+    pub(crate) fn run(&self) -> Result<(), Error> {
+        match self {
+            Self::Fit(args) => fit::run(args),
+            Self::Predict(args) => predict::run(args),
+            Self::Compare(args) => compare::run(args),
+            Self::Trace(args) => trace::run(args),
+            Self::Devices(args) => devices::run(args),
+            Self::Bench(args) => bench::run(args),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn definitions_do_not_contradict_each_other() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn every_subcommand_shows_an_example() {
+        for subcommand in CommandLine::command().get_subcommands() {
+            let help = subcommand.clone().render_help().to_string();
+            assert!(help.contains("Example"), "{help}");
+        }
+    }
+}
