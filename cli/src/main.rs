@@ -16,6 +16,7 @@ mod command;
 mod compare;
 mod device;
 mod devices;
+mod environment;
 mod error;
 mod fit;
 mod input;
@@ -41,6 +42,7 @@ use output::OutputError;
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
+    environment::quieten_drivers();
     // Libraries below may panic and catch it themselves, so a panic is reported only if it gets here.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);

@@ -133,6 +133,23 @@ fn help_shows_an_example_for_each_subcommand() {
     place.fail(2, &["fly"], &["fly"]);
 }
 
+/// Mesa's device selection asks for a compositor, and libwayland complains of a missing directory.
+#[test]
+fn drivers_do_not_complain_of_a_missing_directory() {
+    let place = Folder::new();
+    for (name, value) in [("XDG_RUNTIME_DIR", None), ("XDG_RUNTIME_DIR", Some("relative"))] {
+        let mut command = place.command(&["devices"]);
+        for variable in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+            command.env_remove(variable);
+        }
+        value.map(|value| command.env(name, value));
+        let output = command.output().unwrap();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        assert!(!message.contains("XDG_RUNTIME_DIR"), "{message}");
+    }
+}
+
 /// A loader that finds no driver is what a machine without any looks like.
 #[test]
 fn without_any_driver_auto_uses_the_cpu_engine_and_says_so() {
