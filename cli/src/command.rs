@@ -1,16 +1,18 @@
 //! The command line: its subcommands, and where each one's arguments are. The help is the manual, so
 //! it says what a user has to know and shows a worked example for each subcommand.
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::bench;
 use crate::bench::args::BenchArgs;
 use crate::compare;
 use crate::compare::args::CompareArgs;
+use crate::completions::{self, CompletionsArgs};
 use crate::devices::{self, DevicesArgs};
 use crate::error::Error;
 use crate::fit;
 use crate::fit::args::FitArgs;
+use crate::man::{self, ManArgs};
 use crate::predict;
 use crate::predict::args::PredictArgs;
 use crate::trace;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Trace(TraceArgs),
     Devices(DevicesArgs),
     Bench(BenchArgs),
+    Completions(CompletionsArgs),
+    Man(ManArgs),
 }
 
 impl Command {
@@ -57,6 +61,8 @@ impl Command {
             Self::Trace(args) => trace::run(args),
             Self::Devices(args) => devices::run(args),
             Self::Bench(args) => bench::run(args),
+            Self::Completions(args) => completions::run(args, CommandLine::command()),
+            Self::Man(args) => man::run(args, CommandLine::command()),
         }
     }
 }
@@ -64,7 +70,6 @@ impl Command {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn definitions_do_not_contradict_each_other() {

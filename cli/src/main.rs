@@ -14,6 +14,7 @@ mod args;
 mod bench;
 mod command;
 mod compare;
+mod completions;
 mod device;
 mod devices;
 mod environment;
@@ -21,6 +22,7 @@ mod error;
 mod fit;
 mod input;
 mod interrupt;
+mod man;
 mod model_file;
 mod output;
 mod plot;
@@ -43,7 +45,7 @@ static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
     environment::quieten_drivers();
-    // Libraries below may panic and catch it themselves, so a panic is reported only if it gets here.
+    // Libraries may panic and catch it themselves, so report only a panic that gets here.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = place;
