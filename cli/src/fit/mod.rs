@@ -2,6 +2,7 @@
 
 pub(crate) mod args;
 mod data;
+mod falling;
 mod files;
 mod json;
 mod learning;
@@ -22,6 +23,7 @@ use crate::training::parts::{Rows, TrainingSet};
 use crate::training::score::Score;
 use crate::training::train::{evaluate_every, train};
 use args::FitArgs;
+use falling::Fall;
 use files::Files;
 use outcome::Outcome;
 
@@ -128,5 +130,13 @@ fn write(setup: &Setup, outcome: &Outcome<'_>, args: &FitArgs) -> Result<(), Err
         output::print(&report::tables(outcome))
     };
     written?;
-    Ok(printed?)
+    printed?;
+    let stopped_early = outcome.trained.epochs < outcome.training.epochs;
+    if let Some(fall) = Fall::new(&outcome.trained.history, outcome.best_loss)
+        && !stopped_early
+        && !args.quiet
+    {
+        output::note(&fall.to_string());
+    }
+    Ok(())
 }
