@@ -1,5 +1,5 @@
-//! The command line: its subcommands, and where each one's arguments are. The help is the manual, so
-//! it says what a user has to know and shows a worked example for each subcommand.
+//! The command line and its subcommands, each with its arguments in its own module. The help is the
+//! manual: it says what a user has to know, and shows an example of each subcommand.
 
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -23,14 +23,14 @@ use crate::trace::args::TraceArgs;
 #[command(
     name = "wgpu-optim",
     version,
-    about = "Train linear models by minibatches, on any GPU that wgpu reaches or on the CPU.",
+    about = "Train linear models by minibatches, on any GPU that wgpu supports or on the CPU",
     after_help = "Examples:
-  wgpu-optim fit                       train on a built-in problem whose answer is known
-  wgpu-optim fit data.csv --plot loss.svg
-  wgpu-optim fit -h                    all options of one subcommand
+  wgpu-optim fit                            train on a built-in problem whose answer is known
+  wgpu-optim fit data.csv --plot loss.svg   train on a table, and plot the loss
+  wgpu-optim fit -h                         list all options of a subcommand
 
-Exit status: 0 done; 1 the run failed (a lost device, a full disk, a training that diverged);
-2 the input or the arguments are wrong.",
+Exit status: 0 success; 1 the run failed (a lost device, a full disk, training that diverged); 2 the
+input or the arguments are wrong.",
     max_term_width = 100
 )]
 pub(crate) struct CommandLine {
@@ -81,6 +81,17 @@ mod tests {
         for subcommand in CommandLine::command().get_subcommands() {
             let help = subcommand.clone().render_help().to_string();
             assert!(help.contains("Example"), "{help}");
+        }
+    }
+
+    /// clap would wrap a longer line, and leave the rest of it on a line of its own.
+    #[test]
+    fn no_line_of_help_is_too_long() {
+        for subcommand in CommandLine::command().get_subcommands() {
+            let help = subcommand.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in help.lines() {
+                assert!(line.chars().count() <= 100, "{line}");
+            }
         }
     }
 }

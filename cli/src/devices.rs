@@ -13,11 +13,11 @@ use crate::output::text::STYLE;
 /// `devices`: what there is to run on.
 #[derive(Debug, Args)]
 #[command(
-    about = "List the devices that --device can choose: every adapter that wgpu finds, and the CPU engine.",
-    after_help = "`auto` takes the first adapter that is hardware, or else the CPU engine; `gpu` takes the first
-adapter, software drivers included.
+    about = "List the devices that --device can choose",
+    after_help = "These are all adapters that wgpu finds, and the CPU engine. `--device auto` takes the first hardware
+adapter, or else the CPU engine; `--device gpu` takes the first adapter, also a software driver.
 
-Example: see the names, then train on one of them; a part of the name is enough:
+Example: list the names, then train on one of the devices; a part of the name is enough:
 
   wgpu-optim devices
   wgpu-optim fit --device llvmpipe"

@@ -1,5 +1,5 @@
-//! What can end a subcommand early, and with which exit status. The modules below have errors of
-//! their own; this is where they meet.
+//! Why a subcommand ends early, and with which exit status. The modules that subcommands use have
+//! their own errors, which are gathered here.
 
 use wgpu_optim::data::DataError;
 use wgpu_optim::linear::TrainError;
@@ -20,7 +20,7 @@ use crate::output::OutputError;
 use crate::plot::file::PlotError;
 use crate::training::split::SplitError;
 
-/// The reason for an early end. Its text is what the user reads.
+/// Why a subcommand ended early. The user reads its text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Arguments that do not fit each other or the data.
@@ -46,7 +46,7 @@ pub(crate) enum Error {
     Output(#[from] OutputError),
     #[error(transparent)]
     Train(TrainError),
-    /// The device failed outside of training, or no result came of a run.
+    /// The device failed outside of training, or the run had no result.
     #[error("{0}")]
     Run(String),
     #[error(transparent)]
@@ -54,8 +54,8 @@ pub(crate) enum Error {
 }
 
 impl Error {
-    /// The exit status: 0 where the reader of standard output has had enough, 1 where the run
-    /// failed, 2 where the input or the arguments are wrong.
+    /// The exit status: 0 if the reader of standard output closed it, 1 if the run failed, 2 if the
+    /// input or the arguments are wrong.
     pub(crate) fn status(&self) -> u8 {
         let run_failed = match self {
             Self::Output(OutputError::ClosedPipe) => return 0,

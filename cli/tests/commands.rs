@@ -119,7 +119,9 @@ fn bench_draws_a_roofline() {
 #[test]
 fn help_shows_an_example_for_each_subcommand() {
     let place = Folder::new();
-    for subcommand in ["fit", "predict", "compare", "trace", "devices", "bench"] {
+    for subcommand in
+        ["fit", "predict", "compare", "trace", "devices", "bench", "completions", "man"]
+    {
         let help = place.succeed(&[subcommand, "-h"]);
         // Not the usage line: the example, which comes last.
         let (_, example) = help.split_once("Example").unwrap();

@@ -6,8 +6,8 @@ use wgpu_optim::Precision;
 /// What to run on.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// `auto`: a hardware GPU, or else the CPU engine; `cpu`: the CPU engine; `gpu`: any wgpu
-    /// adapter, software drivers included; or a part of an adapter's name, whatever the case
+    /// Where to run: `auto` is a hardware GPU or else the CPU engine, `cpu` the CPU engine, `gpu` any
+    /// adapter, also a software driver, and NAME a part of an adapter's name (see `devices`)
     #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
     pub(crate) device: String,
 }
@@ -15,9 +15,9 @@ pub(crate) struct DeviceArgs {
 /// [`Precision`] as an argument.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum PrecisionArg {
-    /// The device's own arithmetic, the fastest
+    /// The GPU's own arithmetic: the fastest
     Native,
-    /// Every operation rounded once, to nearest: the same bits on every device
+    /// Every operation rounded to nearest: the same bits on every device, and on the CPU engine
     Exact,
 }
 

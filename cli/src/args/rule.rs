@@ -1,14 +1,18 @@
 //! The choice of an update rule: what `--optimizer` and `--option` mean.
 
-use std::fmt::Write;
-
 use clap::Args;
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use serde_json::{Map, Value};
 use wgpu_optim::rules::{Preset, RuleOption, SettingError, SettingKind};
 use wgpu_optim::{AnyRule, RuleError};
 
-/// Why there is no such rule.
+use crate::args::headings::OPTIMIZER;
+
+/// The widths of a line of the help and of its column of names.
+const HELP_WIDTH: usize = 98;
+const NAME_WIDTH: usize = 8;
+
+/// Why a rule cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RuleArgsError {
     #[error("--optimizer {0}: no such rule")]
@@ -17,11 +21,11 @@ pub(crate) enum RuleArgsError {
     NoEpsilon(&'static str),
     #[error("--option {0}: give NAME=VALUE, such as momentum=0.9")]
     NoValue(String),
-    #[error("--option {option}: --{argument} has set that: give it there alone")]
+    #[error("--option {option}: --{argument} sets this too: give only one of them")]
     SetTwice { option: String, argument: String },
     #[error("--option {option}: {error}")]
     Setting { option: String, error: SettingError },
-    /// Out of its domain, under the name that the hyper-parameter has here.
+    /// A hyper-parameter out of its domain, under the name that it has on the command line.
     #[error("{0}")]
     Refused(String),
 }
@@ -30,11 +34,23 @@ pub(crate) enum RuleArgsError {
 #[derive(Clone, Debug, Args)]
 pub(crate) struct RuleArgs {
     /// The update rule
-    #[arg(long, value_name = "NAME", default_value = "adagrad", value_parser = names())]
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "adagrad",
+        value_parser = names(),
+        help_heading = OPTIMIZER
+    )]
     pub(crate) optimizer: String,
-    /// Set a hyper-parameter of the rule, such as momentum=0.9; may be given several times. They
-    /// are listed below
-    #[arg(short = 'O', long = "option", value_name = "NAME=VALUE", allow_hyphen_values = true)]
+    /// Set a hyper-parameter of the optimizer, such as momentum=0.9; repeat it to set several. `fit
+    /// -h` lists them
+    #[arg(
+        short = 'O',
+        long = "option",
+        value_name = "NAME=VALUE",
+        allow_hyphen_values = true,
+        help_heading = OPTIMIZER
+    )]
     pub(crate) options: Vec<String>,
 }
 
@@ -50,16 +66,24 @@ fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(AnyRule::presets().into_iter().map(value))
 }
 
-/// The hyper-parameters of every rule with their defaults, as a part of the help.
-pub(crate) fn help() -> String {
-    let mut text = "Hyper-parameters (-O NAME=VALUE) and their defaults:\n".to_owned();
+/// The hyper-parameters of every rule with their defaults, for help texts.
+pub(crate) fn hyper_parameters() -> String {
+    let mut text = String::new();
     for preset in AnyRule::presets() {
         let options = preset.rule.options();
-        // fit and trace have learning rates of their own.
+        // fit and trace have other defaults for it.
         let options = options.iter().filter(|option| option.name != "learning_rate");
-        let options: Vec<_> = options.map(|o| format!("{}={}", o.name, o.text())).collect();
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "  {}: {}", preset.name, options.join(" "));
+        let mut line = format!("  {:NAME_WIDTH$}", preset.name);
+        for option in options {
+            let word = format!(" {}={}", option.name, option.text());
+            if line.len() + word.len() > HELP_WIDTH {
+                text.push_str(&line);
+                line = format!("\n  {:NAME_WIDTH$}", "");
+            }
+            line.push_str(&word);
+        }
+        text.push_str(&line);
+        text.push('\n');
     }
     text
 }
@@ -82,8 +106,7 @@ pub(crate) fn learning_rates() -> String {
 }
 
 impl RuleArgs {
-    /// The rule with these hyper-parameters; `learning_rate` where the user gave one or the
-    /// subcommand has its own.
+    /// The rule with these hyper-parameters. `learning_rate` and `epsilon` override the defaults.
     ///
     /// # Errors
     /// [`RuleArgsError`] if there is no such hyper-parameter, one is set twice, or the rule refuses a
@@ -128,7 +151,7 @@ impl RuleArgs {
     }
 }
 
-/// A refusal under the name that the hyper-parameter has here.
+/// A refused value, under the name that the hyper-parameter has on the command line.
 fn refused(error: RuleError) -> RuleArgsError {
     let text = error.to_string();
     let (name, rest) = text.split_once(' ').unwrap_or((&text, ""));
@@ -140,7 +163,7 @@ fn refused(error: RuleError) -> RuleArgsError {
 }
 
 impl ChosenRule {
-    /// The name that the user chose it by.
+    /// The name by which the user chose it.
     pub(crate) fn name(&self) -> &'static str {
         self.preset.name
     }

@@ -10,11 +10,11 @@ use crate::args::rule::{RuleArgs, RuleArgsError};
 pub(crate) enum RuleListError {
     #[error("--optimizers {text}: {error}")]
     Unknown { text: String, error: UnknownRule },
-    #[error("--optimizers {0}: learning rates have an argument of their own")]
+    #[error("--optimizers {0}: learning rates have their own option: remove learning_rate here")]
     LearningRate(String),
     #[error("--optimizers {text}: {error}")]
     Rule { text: String, error: RuleArgsError },
-    #[error("--optimizers: {0} is there twice: once will do")]
+    #[error("--optimizers: {0} is listed twice: remove one")]
     Twice(String),
 }
 

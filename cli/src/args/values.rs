@@ -1,4 +1,4 @@
-//! How numbers on the command line are read, and what a wrong one is answered.
+//! Parsers of numbers on the command line, and what they answer to a wrong one.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -19,7 +19,7 @@ pub(crate) fn real(text: &str) -> Result<f32, String> {
             Err("beyond the largest number that fits, 3.4e38: give a finite number".to_owned())
         }
         Ok(0.0) if text.split(['e', 'E']).next().is_some_and(|digits| digits.contains(nonzero)) => {
-            Err("nearer to 0 than any number that fits, the first being 1.4e-45: give 0 or more"
+            Err("closer to 0 than the smallest number that fits, 1.4e-45: give 0 or a larger number"
                 .to_owned())
         }
         Ok(value) => Ok(value),

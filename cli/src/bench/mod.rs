@@ -1,4 +1,4 @@
-//! `wgpu-optim bench`: how long a step takes, and how near that is to what memory allows.
+//! `wgpu-optim bench`: how long a step takes, and how close that is to the memory's limit.
 
 pub(crate) mod args;
 mod cpu;
@@ -29,7 +29,7 @@ use words::{percent, short};
 struct JsonReport<'a> {
     optimizer: &'static str,
     bytes_per_element: usize,
-    /// Of the device; the CPU engine is always exact.
+    /// The device's; the CPU engine is always exact.
     precision: String,
     results: &'a [Measurement],
 }
@@ -41,11 +41,11 @@ struct Measurement {
     size: usize,
     seconds_per_step: f64,
     gigabytes_per_second: f64,
-    /// By the device's own clock; null where it has none, and on the CPU engine.
+    /// By the device's own clock; null if it has none, and on the CPU engine.
     kernel_seconds_per_step: Option<f64>,
-    /// Of a plain copy in as much memory, bytes read and bytes written both counted.
+    /// The throughput of a plain copy in as much memory; bytes read and bytes written both count.
     copy_gigabytes_per_second: f64,
-    /// The step's share of that.
+    /// The step's throughput over the copy's.
     share_of_copy: f64,
 }
 
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Error> {
     let device = Device::open_with(&args.device, false, wgpu::Features::TIMESTAMP_QUERY)?;
     let precision = args.precision.into();
     let results = measure(&device, &args.sizes, Adagrad::default(), precision)?;
-    // The result is printed in any case: a full disk should not cost the measurement.
+    // Print the result even if the picture fails: a full disk should not cost the measurement.
     let drawn = plot.map_or(Ok(()), |plot| plot.write(&picture(&results, precision)));
     if args.json {
         output::print_json(&JsonReport {

@@ -1,17 +1,17 @@
-//! How many bytes a step moves, and how long a copy is beside it.
+//! How many bytes a step moves, and how long the copy beside it is.
 
 use wgpu_optim::Rule;
 
-/// Bytes that a step of `R` moves for an element: it reads the gradient, and reads and writes the
+/// Bytes that a step of `R` moves for each element: it reads the gradient, and reads and writes the
 /// parameter and every state vector.
 pub(super) const fn traffic<R: Rule>() -> usize {
     4 * (3 + 2 * R::STATE.len())
 }
 
-/// Elements of the source, and of the destination, of a copy that lies in as much memory as a
-/// step of `R` over `len` elements: whichever cache holds the one holds the other.
+/// Elements of the source and of the destination of a copy that takes as much memory as a step of
+/// `R` over `len` elements, so that the same caches hold both.
 pub(super) fn copy_len<R: Rule>(len: usize) -> usize {
-    /// Two GiB for both: past every cache, and no more memory than that.
+    /// 2 GiB for both: larger than every cache is enough.
     const MAX: usize = 1 << 28;
     let vectors = 2 + R::STATE.len();
     len.saturating_mul(vectors).div_ceil(2).min(MAX)

@@ -1,6 +1,6 @@
 //! Numbers as tables and pictures show them.
 
-/// Three digits, which is more than a measurement repeats.
+/// Three digits: more than a measurement reproduces.
 pub(super) fn short(value: f64) -> String {
     match value {
         100.0.. => format!("{value:.0}"),

@@ -13,17 +13,17 @@ use crate::training::parts::Parts;
 /// The tutorial's problem.
 const ROWS: u32 = 1000;
 const FEATURES: usize = 100;
-/// Of the data, not of the training: `--seed` varies the run and not the problem.
+/// The seed of the data: `--seed` varies the run, not the problem.
 const DATA_SEED: u64 = 0;
-/// Enough to know an accuracy within half a percent.
+/// Enough to know the accuracy to half a percent.
 const TEST_ROWS: u32 = 10_000;
 
-/// One row in so many is held out.
+/// One row in five is held out.
 const HELD_OUT: usize = 5;
-/// Less would leave nothing to learn from.
+/// With fewer rows, no test row would be left.
 const MIN_ROWS: usize = 5;
 
-/// The loss that was asked for, or that suits the data.
+/// The loss that was asked for, or else the one that suits the data.
 pub(super) fn loss(args: &CompareArgs) -> LossArg {
     let default = if args.data.is_some() { LossArg::Squared } else { LossArg::Logistic };
     args.loss.unwrap_or(default)
@@ -57,7 +57,7 @@ fn built_in() -> Input {
     }
 }
 
-/// Cuts the rows into their three parts; `source` is for the error.
+/// Splits the rows into their three parts; `source` is for the error.
 pub(super) fn split(
     rows: RawRows,
     source: &str,
@@ -83,7 +83,7 @@ fn split_file(rows: RawRows, source: &str, seed: u64) -> Result<Parts<RawRows>, 
             "{source}: {count} rows are too few to hold some out: give at least {MIN_ROWS}"
         )));
     }
-    let order = epoch_order(count as u32, seed, u32::MAX); // no epoch of a run has this number
+    let order = epoch_order(count as u32, seed, u32::MAX); // not the number of any epoch
     let (test, rest) = order.split_at(count / HELD_OUT);
     let (validation, training) = rest.split_at(rest.len().div_ceil(HELD_OUT));
     select(&rows, training, validation, test)

@@ -1,22 +1,22 @@
-//! A rule that takes part, and all runs by it.
+//! A rule and all runs with it.
 
 use wgpu_optim::linear::Trained;
 
 use super::search::Trials;
 use crate::training::metrics::Metrics;
 
-/// A rule and all runs by it.
+/// A rule and all runs with it.
 pub(super) struct Entry {
     pub(super) label: String,
-    /// Its place among the rules of `--optimizers`, which gives it its colour, whatever its rank.
+    /// Its place in `--optimizers`, which determines its colour whatever its rank.
     pub(super) number: usize,
     pub(super) trials: Trials<Trained>,
-    /// Which of them is the best, with its score on the test rows; none if all diverged.
+    /// The index of the best trial, and its score on the test rows; none if all diverged.
     pub(super) best: Option<(usize, Metrics)>,
 }
 
 impl Entry {
-    /// The best run: its learning rate, its validation loss, and what came of it.
+    /// The best run: its learning rate, its validation loss and its result.
     pub(super) fn run(&self) -> Option<(f32, f64, &Trained)> {
         let trial = &self.trials.all[self.best.as_ref()?.0];
         let (loss, trained) = trial.result.as_ref()?;
@@ -29,7 +29,7 @@ impl Entry {
     }
 }
 
-/// The least validation loss first; those that diverged last.
+/// Sorts by validation loss, the lowest first; rules that diverged come last.
 pub(super) fn rank(entries: &mut [Entry]) {
     let loss = |entry: &Entry| entry.run().map_or(f64::INFINITY, |(_, loss, _)| loss);
     entries.sort_by(|a, b| loss(a).total_cmp(&loss(b)));

@@ -10,7 +10,7 @@ use crate::output::file::all_written;
 use crate::plot::curves::{Curve, Curves, Scale};
 use crate::plot::file::{PlotError, PlotFile};
 
-/// The pictures that were asked for, found to be writable before anything else is done.
+/// The pictures that were asked for, checked to be writable before anything else is done.
 pub(super) struct Files {
     losses: Option<PlotFile>,
     rarity: Option<PlotFile>,
@@ -34,7 +34,7 @@ impl Files {
         Ok(Self { losses, rarity })
     }
 
-    /// Writes each file, whether or not the other one can be written.
+    /// Writes each file even if the other one fails.
     pub(super) fn write(&self, comparison: &Comparison<'_>) -> Result<(), OutputError> {
         let losses =
             self.losses.as_ref().map(|file| (file.file().name(), draw_losses(file, comparison)));

@@ -47,14 +47,14 @@ struct Run<'a> {
     loss_history: Vec<(f64, f64)>,
     weights_bits: Vec<String>,
     bias_bits: String,
-    /// Where the true weights are known.
+    /// Null unless the true weights are known.
     features_by_rarity: Option<Vec<RarityGroup>>,
 }
 
 #[derive(Serialize)]
 struct Trial {
     learning_rate: f32,
-    /// Null where training diverged.
+    /// Null if training diverged.
     validation_loss: Option<f64>,
 }
 

@@ -1,5 +1,4 @@
-//! `wgpu-optim compare`: the same problem by several rules: read, split, scale, train and score each
-//! rule, write.
+//! `wgpu-optim compare`: read, split, scale, train and score every rule, write.
 
 pub(crate) mod args;
 mod data;
@@ -63,7 +62,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
     write(&files, &comparison, args)
 }
 
-/// Writes the pictures, and prints the result in any case: a full disk should not cost the runs.
+/// Writes the pictures, and prints the result even if that fails: a full disk should not cost the
+/// runs.
 fn write(files: &Files, comparison: &Comparison<'_>, args: &CompareArgs) -> Result<(), Error> {
     if !args.quiet {
         comparison.notes();
@@ -78,7 +78,7 @@ fn write(files: &Files, comparison: &Comparison<'_>, args: &CompareArgs) -> Resu
     Ok(printed?)
 }
 
-/// All that the runs have in common.
+/// What all runs share.
 struct Contest<'a> {
     set: &'a TrainingSet,
     training: &'a Training,
@@ -87,7 +87,7 @@ struct Contest<'a> {
 }
 
 impl Contest<'_> {
-    /// Trains by every rule; the best comes first.
+    /// Trains with every rule; the best comes first.
     fn entries(&self, rules: &[ListedRule], rates: &Rates) -> Result<Vec<Entry>, Error> {
         let mut entries = Vec::new();
         for (number, rule) in rules.iter().enumerate() {
@@ -96,7 +96,7 @@ impl Contest<'_> {
         self.display.finish();
         if entries.iter().all(|entry| entry.best.is_none()) {
             return Err(Error::Run(
-                "every rule diverged at every learning rate: give lower --learning-rates, or \
+                "every optimizer diverged at every learning rate: give lower --learning-rates, or \
                  standardize the columns"
                     .to_owned(),
             ));

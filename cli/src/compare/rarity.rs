@@ -2,19 +2,19 @@
 
 use crate::training::parts::Rows;
 
-/// The weights of features that occur about as often.
+/// Features that occur about equally often.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group {
     /// How many features there are.
     pub(super) features: usize,
-    /// The mean over them of how many rows each occurs in: the geometric one, for a logarithmic axis.
+    /// The geometric mean of the number of rows in which each occurs, for a logarithmic axis.
     pub(super) occurrences: f64,
-    /// The mean absolute error of their weights over the mean absolute true weight.
+    /// The mean absolute error of their weights over their mean absolute true weight.
     pub(super) error: f64,
 }
 
-/// The errors of `weights`, as to their direction, in groups whose features occur from `2^k` to less
-/// than `2^(k + 1)` times; those that never do are left out. Ascending.
+/// The errors of the direction of `weights`, in groups of features that occur from `2^k` to less than
+/// `2^(k + 1)` times, in ascending order. Features that never occur are left out.
 pub(super) fn groups(counts: &[usize], weights: &[f32], truth: &[f32]) -> Vec<Group> {
     let (weights, truth) = (direction(weights), direction(truth));
     let highest = counts.iter().filter_map(|count| count.checked_ilog2()).max();
@@ -58,7 +58,7 @@ pub(super) fn occurrences(rows: &Rows) -> Vec<usize> {
     counts
 }
 
-/// The vector of length 1 in the same direction; 0 where there is none.
+/// The vector of length 1 in the same direction; 0 for a vector of zeros.
 fn direction(weights: &[f32]) -> Vec<f64> {
     let square: f64 = weights.iter().map(|&weight| f64::from(weight).powi(2)).sum();
     let length = if square > 0.0 { square.sqrt() } else { 1.0 };

@@ -12,7 +12,7 @@ use crate::output::text::{STYLE, significant};
 use crate::training::metrics::Metrics;
 use crate::training::parts::{Rows, TrainingSet};
 
-/// The one score that the table has room for.
+/// The one score for which the table has room.
 fn cell(metrics: &Metrics) -> String {
     match *metrics {
         Metrics::Numbers { r2, .. } => r2.map_or_else(|| "-".to_owned(), |r2| format!("{r2:.4}")),
@@ -78,7 +78,9 @@ impl Comparison<'_> {
         text.push_str(&self.ranking());
         text.push('\n');
         if self.entries.iter().any(|entry| entry.trials.at_edge()) {
-            text.push_str("* the first or the last learning rate tried: others may do better\n");
+            text.push_str(
+                "* the lowest or the highest learning rate tried: other rates may do better\n",
+            );
         }
         text
     }

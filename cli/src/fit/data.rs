@@ -13,21 +13,20 @@ use crate::output::text::list;
 use crate::training::parts::{Parts, TrainingSet};
 use crate::training::split::Split;
 
-/// The built-in problem: large enough to show progress, small enough to be over at once.
+/// The built-in problem: large enough to show progress, small enough to take no time.
 const SYNTHETIC_ROWS: u32 = 10_000;
 const SYNTHETIC_FEATURES: usize = 5;
-/// Of the data, not of the training: `--seed` varies the run and not the problem.
+/// The seed of the data: `--seed` varies the run, not the problem.
 const SYNTHETIC_SEED: u64 = 0;
 
 /// Reads the file, or makes the built-in problem.
 pub(super) fn read(args: &FitArgs) -> Result<Input, Error> {
-    let learning = &args.learning;
     match &args.data {
         Some(path) => Ok(Input::read(&Request {
             path,
-            format: learning.format,
+            format: args.format,
             target: args.target.as_deref(),
-            loss: learning.loss,
+            loss: args.loss,
             standardize: args.standardize,
         })?),
         None => built_in(args),
@@ -35,10 +34,10 @@ pub(super) fn read(args: &FitArgs) -> Result<Input, Error> {
 }
 
 fn built_in(args: &FitArgs) -> Result<Input, Error> {
-    if args.learning.loss == LossArg::Logistic {
+    if args.loss == LossArg::Logistic {
         return Err(Error::Argument(
-            "--loss logistic: the target of the built-in problem is a number: give DATA whose \
-             target is one of two classes"
+            "--loss logistic: the target of the built-in problem is a number: give DATA with a \
+             target of two classes"
                 .to_owned(),
         ));
     }
@@ -61,7 +60,7 @@ fn built_in(args: &FitArgs) -> Result<Input, Error> {
 
 /// Holds out the rows that the arguments ask for.
 pub(super) fn split(rows: RawRows, args: &FitArgs) -> Result<Parts<RawRows>, Error> {
-    let (test, validation) = (args.learning.test, args.learning.validation_share());
+    let (test, validation) = (args.test, args.validation.share());
     let split = Split::choose(wanted_rows(args, rows.len())?, test, validation, args.seed)?;
     Ok(split.cut(rows)?)
 }
@@ -80,8 +79,7 @@ fn wanted_rows(args: &FitArgs, available: usize) -> Result<usize, Error> {
     }
 }
 
-/// Scales the columns by all rows that are not held out, also those past `--rows`, and drops the
-/// latter.
+/// Scales the columns by all rows that are not held out, then drops the rows beyond `--rows`.
 pub(super) fn scale(
     origin: Origin,
     parts: Parts<RawRows>,
@@ -105,10 +103,10 @@ fn warn_of_constants(set: &TrainingSet) {
     match constant.as_slice() {
         [] => {}
         [name] => output::warning(&format!(
-            "column {name:?} is constant: it is standardized to 0 and explains nothing"
+            "column {name:?} is constant: it is scaled to 0 and has no effect"
         )),
         names => output::warning(&format!(
-            "{} columns are constant: they are standardized to 0 and explain nothing: {}",
+            "{} columns are constant: they are scaled to 0 and have no effect: {}",
             names.len(),
             list(names)
         )),
@@ -116,8 +114,7 @@ fn warn_of_constants(set: &TrainingSet) {
     if set.scaling.target.deviation == 0.0 {
         let name = &set.origin.columns.target;
         output::warning(&format!(
-            "the target {name:?} is constant: it is standardized to 0, and nothing is to be \
-             explained"
+            "the target {name:?} is constant: it is scaled to 0, and there is nothing to learn"
         ));
     }
 }

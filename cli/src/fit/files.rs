@@ -12,7 +12,7 @@ use crate::output::file::{OutputFile, all_written};
 use crate::plot::file::PlotFile;
 use crate::plot::loss::LossCurve;
 
-/// The files that were asked for, found to be writable before anything else is done.
+/// The files that were asked for, checked to be writable before anything else is done.
 pub(super) struct Files {
     plot: Option<PlotFile>,
     model: Option<OutputFile>,
@@ -35,7 +35,7 @@ impl Files {
         Ok(Self { plot, model })
     }
 
-    /// Writes each file, whether or not the other one can be written.
+    /// Writes each file even if the other one fails.
     pub(super) fn write(&self, outcome: &Outcome<'_>) -> Result<(), OutputError> {
         let model = self.model.as_ref().map(|file| (file.name(), write_model(file, outcome)));
         let plot = self.plot.as_ref().map(|plot| (plot.file().name(), draw(plot, outcome)));

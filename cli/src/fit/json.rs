@@ -29,9 +29,9 @@ pub(super) struct Report<'a> {
     loss: f64,
     loss_history: Vec<(f64, f64)>,
     seconds_per_epoch: f64,
-    /// Null for tables that are too wide for it, for sparse rows and for other losses.
+    /// Null for very wide tables, for sparse rows and for other losses.
     least_squares_loss: Option<f64>,
-    /// As f64, which holds every f32 exactly and is written so that it reads back the same.
+    /// As f64, which holds every f32 exactly and whose text reads back as the same number.
     weights: Vec<f64>,
     bias: f64,
     weights_bits: Vec<String>,
@@ -39,7 +39,7 @@ pub(super) struct Report<'a> {
     loss_function: String,
     l1: f32,
     l2: f32,
-    /// What stands for 0 and 1; null for numbers.
+    /// The classes that 0 and 1 stand for; null for numbers.
     classes: Option<&'a Classes>,
     /// Fewer than `epochs` if the run stopped early.
     epochs_trained: u32,

@@ -1,5 +1,5 @@
-//! The best loss that any linear model can have on a dataset, in double precision: what a
-//! training run is measured against.
+//! The lowest loss that any linear model can have on a dataset, in double precision, to compare a
+//! training run with.
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
@@ -7,18 +7,18 @@ use wgpu_optim::data::Dataset;
 
 use crate::interrupt::{self, Interrupted};
 
-/// The work grows with the square of the features, so wider tables go without.
+/// The work grows with the square of the number of features, so wider tables are not solved.
 pub(super) const MAX_FEATURES: usize = 1024;
-/// Rows that are turned into f64 at a time.
+/// Rows that are converted to f64 at a time.
 const BLOCK_ROWS: usize = 1024;
-/// A fixed number of parts, so that the last digit does not depend on the machine's cores.
+/// A fixed number of parts, so that the last digit does not depend on the number of cores.
 const STRIPES: usize = 8;
-/// Directions in which correlated columns vary by less than this part do not count: below it
-/// is only the rounding of f32 data and of sums.
+/// Directions in which correlated columns vary by less than this share are ignored: less is only
+/// rounding of f32 data and of sums.
 const RANK_TOLERANCE: f64 = 1e-11;
 
-/// Half the mean squared error of the least-squares fit with a bias; `None` past
-/// [`MAX_FEATURES`], or where the numbers are too large to be squared.
+/// Half the mean squared error of the least-squares fit with a bias. `None` for more than
+/// [`MAX_FEATURES`] features, or if the numbers are too large to be squared.
 pub(super) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Interrupted> {
     if dataset.feature_count() > MAX_FEATURES {
         return Ok(None);
@@ -51,14 +51,14 @@ pub(super) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Interrupted> {
     Ok(loss.is_finite().then_some(loss))
 }
 
-/// What is taken off every row.
+/// What is subtracted from every row.
 struct Means {
     features: Array1<f64>,
     target: f64,
 }
 
-/// Adds all rows, less the means, block by block to sums that begin as `none`: one sum for each
-/// of [`STRIPES`], each on a thread of its own, in the order of the rows.
+/// Subtracts the means from all rows and adds them up, block by block: one sum for each of the
+/// [`STRIPES`], each on its own thread, starting from `none` and in the order of the rows.
 fn sum_over_rows<S: Send>(
     dataset: &Dataset,
     means: &Means,
@@ -106,12 +106,12 @@ fn mean(values: ArrayView1<'_, f32>) -> f64 {
     values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64
 }
 
-/// Weights that solve `gram * weights = moments`; the shortest ones, in units of the columns'
-/// own size, where columns depend on each other.
+/// Weights that solve `gram * weights = moments`. If columns depend on each other, these are the
+/// shortest such weights, with each column scaled to length 1.
 fn solve(gram: &Array2<f64>, moments: &Array1<f64>) -> Array1<f64> {
     let count = gram.nrows();
-    // To unit diagonal, so that a column's units do not decide whether it counts. A constant
-    // column is 0 after centring; its weight is 0.
+    // Scaled to a diagonal of 1, so that a column's units do not decide whether it counts. A
+    // constant column is 0 after centring; its weight is 0.
     let sizes: Vec<f64> = gram.diag().iter().map(|&square| square.sqrt()).collect();
     let inverse = |index: usize| if sizes[index] > 0.0 { 1.0 / sizes[index] } else { 0.0 };
     let correlation = DMatrix::from_fn(count, count, |i, j| gram[[i, j]] * inverse(i) * inverse(j));
@@ -121,14 +121,14 @@ fn solve(gram: &Array2<f64>, moments: &Array1<f64>) -> Array1<f64> {
     Array1::from_shape_fn(count, |index| solution[index] * inverse(index))
 }
 
-/// By Cholesky, if every column adds something that the ones before it do not have.
+/// Solves by Cholesky, if no column depends on the ones before it.
 fn well_conditioned(matrix: &DMatrix<f64>, right: &DVector<f64>) -> Option<DVector<f64>> {
     let cholesky = matrix.clone().cholesky()?;
     let smallest = cholesky.l_dirty().diagonal().min();
     (smallest * smallest > RANK_TOLERANCE).then(|| cholesky.solve(right))
 }
 
-/// By eigenvectors, leaving out the directions in which nothing varies.
+/// Solves by eigenvectors, without the directions in which nothing varies.
 fn pseudo_inverse(matrix: DMatrix<f64>, right: &DVector<f64>) -> DVector<f64> {
     let eigen = matrix.symmetric_eigen();
     let threshold = eigen.eigenvalues.max() * RANK_TOLERANCE;

@@ -5,10 +5,11 @@ mod data;
 mod falling;
 mod files;
 mod json;
-mod learning;
 mod least_squares;
 mod outcome;
+mod penalty;
 mod report;
+mod validation;
 
 use wgpu_optim::linear::{Loss, Trained, Training};
 
@@ -38,10 +39,10 @@ pub(crate) fn run(args: &FitArgs) -> Result<(), Error> {
     write(&setup, &outcome, args)
 }
 
-/// Whatever can be refused before a row is read.
+/// What can be checked before any row is read.
 struct Setup {
     rule: ChosenRule,
-    /// What to train by; how often the loss is sampled depends on the rows.
+    /// All settings except how often to sample the loss, which depends on the rows.
     training: Training,
     files: Files,
     device: Device,
@@ -49,13 +50,12 @@ struct Setup {
 
 impl Setup {
     fn check(args: &FitArgs) -> Result<Self, Error> {
-        let learning = &args.learning;
         let rule = args.rule.rule(args.learning_rate, args.epsilon)?;
         let training = Training {
-            loss: learning.loss.into(),
-            penalty: learning.penalty()?,
-            early_stop: learning.early_stopping(),
-            progressive: learning.progressive(),
+            loss: args.loss.into(),
+            penalty: args.penalty.penalty()?,
+            early_stop: args.validation.early_stop(),
+            progressive: args.validation.is_progressive(),
             epochs: args.epochs,
             batch_size: args.batch_size,
             seed: args.seed,
@@ -81,7 +81,9 @@ impl Run {
     fn train(setup: &Setup, set: &TrainingSet, args: &FitArgs) -> Result<Self, Error> {
         let rows = &set.parts.training;
         if args.gpu_memory.is_some() && rows.is_sparse() && !args.quiet {
-            output::warning("--gpu-memory is for tables: LIBSVM text goes to a GPU batch by batch");
+            output::warning(
+                "--gpu-memory has no effect on LIBSVM text, which goes to a GPU batch by batch",
+            );
         }
         let training = Training { evaluate_every: evaluate_every(rows), ..setup.training.clone() };
         let display = Display::new(args.quiet);
@@ -121,7 +123,8 @@ impl Run {
     }
 }
 
-/// Writes the files, and prints the result in any case: a full disk should not cost a training run.
+/// Writes the files, and prints the result even if that fails: a full disk should not cost a training
+/// run.
 fn write(setup: &Setup, outcome: &Outcome<'_>, args: &FitArgs) -> Result<(), Error> {
     let written = setup.files.write(outcome);
     let printed = if args.json {

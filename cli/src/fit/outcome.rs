@@ -1,4 +1,4 @@
-//! A training run and all that went into it: what reports and files are made from.
+//! A training run with its inputs: the content of reports and files.
 
 use wgpu_optim::Precision;
 use wgpu_optim::linear::{Trained, Training};
@@ -8,11 +8,11 @@ use crate::device::Description;
 use crate::training::parts::TrainingSet;
 use crate::training::score::Score;
 
-/// A training run and all that went into it.
+/// A training run with its inputs.
 pub(super) struct Outcome<'a> {
     pub(super) set: &'a TrainingSet,
     pub(super) trained: &'a Trained,
-    /// The trained model on the training rows and on the test rows.
+    /// The trained model's score on the training rows and on the test rows.
     pub(super) score: Score,
     pub(super) test: Option<Score>,
     /// The loss of the least-squares fit.
@@ -24,7 +24,7 @@ pub(super) struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    /// Rows trained on, and the mean of the losses that rows had before they were trained on.
+    /// The number of rows trained on, and the mean of the losses that they had before that.
     pub(super) fn progressive(&self) -> impl Iterator<Item = (u64, f64)> {
         let rows = self.set.parts.training.len() as f64;
         self.trained

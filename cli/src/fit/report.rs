@@ -104,7 +104,7 @@ fn weight_table(outcome: &Outcome<'_>) -> String {
     table.trim_fmt()
 }
 
-/// The largest of the many weights of a sparse model, by the indices of the file.
+/// The largest weights of a sparse model, with their indices in the file.
 fn largest_weights(model: &LinearModel) -> String {
     let mut order: Vec<usize> = (0..model.weights.len()).collect();
     let size = |&index: &usize| model.weights[index].abs();
@@ -131,7 +131,7 @@ fn largest_weights(model: &LinearModel) -> String {
     table.trim_fmt()
 }
 
-/// Lines for the table of the run: what was minimized, and scores.
+/// Lines of the run's table: classes, penalties and scores.
 fn score_lines(outcome: &Outcome<'_>) -> Vec<(&'static str, String)> {
     let Outcome { set, trained, training, .. } = outcome;
     let mut lines = Vec::new();
@@ -150,7 +150,7 @@ fn score_lines(outcome: &Outcome<'_>) -> Vec<(&'static str, String)> {
         lines.push((
             "validation",
             format!(
-                "{rows}: loss {last} after {epochs} of {} epochs, least {least}",
+                "{rows}: loss {last} after {epochs} of {} epochs, lowest {least}",
                 training.epochs
             ),
         ));
@@ -162,11 +162,11 @@ fn score_lines(outcome: &Outcome<'_>) -> Vec<(&'static str, String)> {
     lines
 }
 
-/// The losses of rows before they were learned from, as a table; none if nobody asked.
+/// A table of the losses of rows before training on them; none unless asked for.
 fn progressive_table(outcome: &Outcome<'_>) -> Option<String> {
     let mut table = Table::new();
     table.load_style(STYLE);
-    table.set_header(["rows learned from", "mean loss before"]);
+    table.set_header(["rows trained on", "mean loss before"]);
     for (rows, loss) in outcome.progressive() {
         table.add_row([rows.to_string(), significant(loss)]);
     }

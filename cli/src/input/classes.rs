@@ -1,4 +1,4 @@
-//! The two classes of a logistic regression: found in the target, and kept with the model.
+//! The two classes of a logistic regression, which are found in the target and saved with the model.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -19,7 +19,7 @@ pub(crate) struct TooFewClasses {
     pub(crate) only: Option<Label>,
 }
 
-/// What a file calls a class.
+/// The name of a class in a file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Label {
@@ -28,8 +28,8 @@ pub(crate) enum Label {
 }
 
 impl Label {
-    /// The label that stands in `text`, without the blanks around it. A number is the same however it
-    /// is written.
+    /// The label in `text`, which has no blanks around it. A number is the same label however it is
+    /// written.
     pub(crate) fn parse(text: &str) -> Self {
         match text.parse() {
             Ok(number) => Self::number(number),
@@ -67,23 +67,23 @@ impl fmt::Display for Label {
 pub(crate) struct Classes(pub(crate) [Label; 2]);
 
 impl Classes {
-    /// The class of a prediction: the second where its probability is above one half.
+    /// The class of a prediction: the second if its probability is above one half.
     pub(crate) fn predicted(&self, prediction: f32) -> &Label {
         &self.0[usize::from(prediction > 0.0)]
     }
 }
 
-/// Labels in the order in which they come; at most two.
+/// At most two labels, in the order in which they occur.
 #[derive(Debug, Default)]
 pub(crate) struct ClassCollector {
     seen: Vec<Label>,
 }
 
 impl ClassCollector {
-    /// The number of a label: 0 or 1, in the order in which they come.
+    /// The number of a label: 0 or 1, in the order in which they occur.
     ///
     /// # Errors
-    /// The two labels before, if this is a third.
+    /// The two labels so far, if this is a third.
     pub(crate) fn number(&mut self, label: Label) -> Result<f32, [&Label; 2]> {
         let known = self.seen.iter().position(|seen| *seen == label);
         match (known, self.seen.len()) {
@@ -96,10 +96,10 @@ impl ClassCollector {
         }
     }
 
-    /// The classes in ascending order, and `targets`, numbered as they came, numbered so.
+    /// The classes in ascending order; renumbers `targets` to match.
     ///
     /// # Errors
-    /// The one label that there is.
+    /// The only label, if there is one.
     pub(crate) fn finish(self, targets: &mut [f32]) -> Result<Classes, Option<Label>> {
         let mut seen = self.seen.into_iter();
         match (seen.next(), seen.next()) {

@@ -1,8 +1,8 @@
-//! What separates the columns of a text file, found from its first lines.
+//! The separator of a text file's columns, detected from its first lines.
 
 use std::io::{self, Read};
 
-/// How many lines are looked at.
+/// How many lines are examined.
 const LINES: usize = 50;
 
 /// A column separator.
@@ -16,12 +16,12 @@ pub(crate) enum Delimiter {
 }
 
 impl Delimiter {
-    /// In order of preference: a file of tabs may have commas in its names, and a file of commas
-    /// blanks, but hardly the other way round.
+    /// In order of preference: names in a file of tabs may contain commas, and names in a file of
+    /// commas may contain blanks, but rarely the other way round.
     const ALL: [Self; 4] = [Self::Tab, Self::Semicolon, Self::Comma, Self::Blanks];
 
-    /// The delimiter that cuts most of the lines in `sample` into as many pieces as the first.
-    /// `complete` says that the sample is the whole file, so that its last line is whole.
+    /// The delimiter that splits the most lines of `sample` into as many pieces as the first line.
+    /// If the sample is the whole file (`complete`), its last line is whole.
     pub(crate) fn detect(sample: &[u8], complete: bool) -> Self {
         let mut lines: Vec<&[u8]> = sample.split(|&byte| byte == b'\n').collect();
         if !complete && lines.len() > 1 {
@@ -44,7 +44,7 @@ impl Delimiter {
         best.1
     }
 
-    /// How often it separates something in `line`, outside quotation marks.
+    /// How often it occurs in `line`, outside quotation marks.
     fn count(self, line: &[u8]) -> usize {
         let mut quoted = false;
         let mut count = 0;
@@ -73,11 +73,11 @@ impl Delimiter {
     }
 }
 
-/// Passes text on with every run of blanks as one space, and none around a line.
+/// Reads text with every run of blanks replaced by one space, and with none around a line.
 pub(crate) struct SingleBlanks<R> {
     inner: R,
     input: Vec<u8>,
-    /// Squeezed text, of which the first `served` bytes were passed on.
+    /// Squeezed text; the first `served` bytes have been read.
     output: Vec<u8>,
     served: usize,
     /// A blank is due before the next byte of this line.
@@ -174,7 +174,7 @@ mod tests {
 
     #[test]
     fn blanks_are_squeezed_across_reads() {
-        // One byte at a time is the hardest way to be read.
+        // The hardest case: one byte at a time.
         struct Drip<'a>(&'a [u8]);
         impl Read for Drip<'_> {
             fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -1,5 +1,4 @@
-//! What comes in: rows of delimited or LIBSVM text. [`read`] is the way in; the others each know
-//! one thing.
+//! What comes in: rows of delimited or LIBSVM text. [`read`] is the way in, and uses the others.
 
 pub(crate) mod classes;
 pub(crate) mod columns;

@@ -41,9 +41,9 @@ impl From<LossArg> for Loss {
 /// Which columns are standardized.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Standardize {
-    /// Every column, the target too
+    /// Every column, including the target
     All,
-    /// Every column but the target
+    /// Every column except the target
     Features,
     /// No column
     None,

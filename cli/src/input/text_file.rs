@@ -40,11 +40,11 @@ impl TextFileError {
 /// What `--format` can force.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Format {
-    /// By the first lines
+    /// Detect the format from the first lines
     Auto,
     /// Columns of numbers, with or without a header
     Delimited,
-    /// `label index:value index:value ...`, as of LIBSVM and SVMlight
+    /// Lines of `label index:value index:value ...`, as in LIBSVM and SVMlight
     Libsvm,
 }
 

@@ -1,4 +1,4 @@
-//! How far a run is, on standard error: bars, only before a terminal, and lines that stay.
+//! Progress on standard error: bars, only on a terminal, and lines that stay.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};
@@ -10,20 +10,20 @@ use wgpu_optim::linear::{LossPoint, Progress};
 use crate::interrupt;
 use crate::output::{self, text::significant};
 
-/// Shows how far a run is, and passes Ctrl-C on to it.
+/// Shows the progress of a run, and passes Ctrl-C on to it.
 pub(crate) struct Display {
     bar: ProgressBar,
     quiet: bool,
-    /// Up to which epoch the mean of losses before learning has been told.
-    told: Cell<Option<f64>>,
+    /// The epoch up to which the mean of losses before training has been shown.
+    shown: Cell<Option<f64>>,
 }
 
 impl Display {
-    /// A bar, or nothing where nobody would see it.
+    /// A bar, or nothing if standard error is not a terminal.
     pub(crate) fn new(quiet: bool) -> Self {
         let bar = bar(quiet, 1, "{wide_bar} {percent:>3} %  {msg}  {eta_precise} left");
         bar.set_message("finding the best possible loss");
-        Self { bar, quiet, told: Cell::new(None) }
+        Self { bar, quiet, shown: Cell::new(None) }
     }
 
     /// Takes a report of the trainer.
@@ -32,22 +32,22 @@ impl Display {
         advance(&self.bar, progress.examples);
         self.bar.set_message(format!("epoch {:.1}  loss {:.6}", progress.epoch, progress.loss));
         if let Some(mean) = progress.progressive
-            && self.told.get() != Some(mean.epoch)
+            && self.shown.get() != Some(mean.epoch)
         {
-            self.tell(progress.examples, mean);
+            self.show(progress.examples, mean);
         }
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// A line of the losses that rows had before they were learned from, above the bar if there is one.
-    fn tell(&self, rows: u64, mean: LossPoint) {
-        let first = self.told.replace(Some(mean.epoch)).is_none();
+    /// Writes a line of the mean loss of rows before training on them, above the bar if there is one.
+    fn show(&self, rows: u64, mean: LossPoint) {
+        let first = self.shown.replace(Some(mean.epoch)).is_none();
         if self.quiet {
             return;
         }
         self.bar.suspend(|| {
             if first {
-                output::line("rows learned from   mean loss before");
+                output::line("  rows trained on   mean loss before");
             }
             output::line(&format!("{rows:>17}   {:>16}", significant(mean.loss)));
         });
@@ -65,7 +65,7 @@ pub(crate) struct Trying {
 }
 
 impl Trying {
-    /// A bar, or nothing where nobody would see it.
+    /// A bar, or nothing if standard error is not a terminal.
     pub(crate) fn new(quiet: bool) -> Self {
         Self { bar: bar(quiet, 1, "{wide_bar} {percent:>3} %  {prefix}: {msg}") }
     }
@@ -107,7 +107,7 @@ impl Measuring {
     pub(crate) fn next(&mut self, size: usize, device: &str) {
         let count = self.bar.length().unwrap_or(0);
         self.bar.set_message(format!("{} of {count}: {size} elements, {device}", self.begun + 1));
-        // What is done, and not what is begun.
+        // Count measurements that are done, not the one that begins.
         self.bar.set_position(self.begun);
         self.begun += 1;
     }
@@ -118,7 +118,7 @@ impl Measuring {
     }
 }
 
-/// Moves a bar on. A report may be of fewer examples than the one before, as losses before learning
+/// Advances a bar. A report may be of fewer examples than the one before, since losses before training
 /// are counted up to a power of two.
 fn advance(bar: &ProgressBar, examples: u64) {
     bar.set_position(examples.max(bar.position()));

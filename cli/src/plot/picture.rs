@@ -28,7 +28,7 @@ pub(crate) trait Picture {
         B::ErrorType: 'static;
 }
 
-/// From the smallest to the largest value, and a little more on both sides.
+/// From the smallest to the largest value, with a margin on both sides.
 pub(super) fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
     let (low, high) =
         values.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), v| (low.min(v), high.max(v)));
@@ -39,9 +39,9 @@ pub(super) fn padded(values: impl Iterator<Item = f64>) -> Range<f64> {
     low - margin..high + margin
 }
 
-/// A number at an axis that is `span` long: as short as it can be.
+/// The shortest text of a number on an axis of length `span`.
 pub(super) fn tick(value: f64, span: f64) -> String {
-    // Steps of an axis add up to 0.30000000000000004 and its like, and to nearly 0.
+    // Sums of an axis's steps look like 0.30000000000000004, or are nearly 0.
     let unit = 10f64.powf((span.log10() - 6.0).floor());
     let rounded = (value / unit).round() * unit;
     if rounded == 0.0 {

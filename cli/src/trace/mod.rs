@@ -1,5 +1,5 @@
-//! `wgpu-optim trace`: the textbook's experiment. The very update that the engines run, in
-//! double precision, on a function of two variables.
+//! `wgpu-optim trace`: the textbook's experiment. It applies the same update as the engines, in double
+//! precision, to a function of two variables.
 
 pub(crate) mod args;
 mod valley;
@@ -22,9 +22,9 @@ use valley::Valley;
 const START: [f64; 2] = [-5.0, -2.0];
 /// The values of the contours that are drawn.
 const LEVELS: [f64; 8] = [0.05, 0.25, 0.75, 1.5, 3.0, 5.0, 8.0, 12.0];
-/// More panels could not be told apart.
+/// More panels would be too small.
 const MAX_RUNS: usize = 24;
-/// Steps between two looks at whether the user wants to stop.
+/// Steps between two checks for an interrupt.
 const STEPS_PER_CHECK: u64 = 4096;
 
 /// The object that `--json` prints for one path.
@@ -47,9 +47,9 @@ struct JsonReports<'a> {
     runs: Vec<JsonReport<'a>>,
 }
 
-/// A rule at one learning rate, and where it went.
+/// A rule at one learning rate, and its path.
 struct Run {
-    /// As the user calls the rule.
+    /// The rule, as the user wrote it.
     label: String,
     rule: ChosenRule,
     path: Vec<[f64; 2]>,
@@ -78,7 +78,7 @@ pub(crate) fn run(args: &TraceArgs) -> Result<(), Error> {
     Ok(print(args, &runs)?)
 }
 
-/// Every rule at every learning rate, under the name that the user has for it.
+/// Every rule at every learning rate, with the name that the user gave it.
 fn rules(args: &TraceArgs) -> Result<Vec<(String, ChosenRule)>, Error> {
     let chosen = match args.optimizers.as_slice() {
         [] => vec![(args.rule.optimizer.clone(), args.rule.clone())],
@@ -89,8 +89,8 @@ fn rules(args: &TraceArgs) -> Result<Vec<(String, ChosenRule)>, Error> {
     };
     if chosen.len().saturating_mul(args.learning_rate.len()) > MAX_RUNS {
         return Err(Error::Argument(format!(
-            "--learning-rate: {} rules at {} rates are too many to look at: give at most \
-             {MAX_RUNS} in all",
+            "--learning-rate: {} optimizers at {} learning rates are too many: give at most {MAX_RUNS} \
+             runs in all",
             chosen.len(),
             args.learning_rate.len()
         )));
@@ -108,7 +108,7 @@ fn title(Run { label, rule, .. }: &Run) -> String {
     format!("{label}, learning rate {}", rule.learning_rate())
 }
 
-/// The textbook's line, or JSON; of several runs, one for each.
+/// Prints the textbook's line for each run, or JSON.
 fn print(args: &TraceArgs, runs: &[Run]) -> Result<(), OutputError> {
     if args.json {
         let mut reports: Vec<_> = runs.iter().map(|run| report(args, run)).collect();

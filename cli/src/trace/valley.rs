@@ -1,28 +1,28 @@
 //! The textbook's function of two variables, and its gradient.
 
-/// Of u1^2 and u2^2.
+/// The coefficients of u1^2 and u2^2.
 const CURVATURE: [f64; 2] = [0.1, 2.0];
 const POINTS_PER_CONTOUR: u32 = 1000;
 
-/// `0.1 u1^2 + 2 u2^2`, where u is x in axes that are turned by an angle.
+/// `0.1 u1^2 + 2 u2^2`, where u is x in axes rotated by an angle.
 pub(super) struct Valley {
     sine: f64,
     cosine: f64,
 }
 
 impl Valley {
-    /// Turned counter-clockwise.
+    /// The function rotated counter-clockwise.
     pub(super) fn rotated(degrees: f64) -> Self {
         let (sine, cosine) = degrees.to_radians().sin_cos();
         Self { sine, cosine }
     }
 
-    /// u of x.
+    /// From x to u.
     fn in_axes(&self, [x1, x2]: [f64; 2]) -> [f64; 2] {
         [self.cosine * x1 + self.sine * x2, self.cosine * x2 - self.sine * x1]
     }
 
-    /// x of u.
+    /// From u to x.
     fn at_axes(&self, [u1, u2]: [f64; 2]) -> [f64; 2] {
         [self.cosine * u1 - self.sine * u2, self.sine * u1 + self.cosine * u2]
     }
@@ -48,7 +48,7 @@ impl Valley {
 mod tests {
     use super::*;
 
-    /// At 0 degrees by hand: (0.2 x1, 4 x2). At 90 degrees the axes change places.
+    /// At 0 degrees by hand: (0.2 x1, 4 x2). At 90 degrees the axes are swapped.
     #[test]
     fn gradients_by_hand() {
         assert_eq!(Valley::rotated(0.0).gradient([-5.0, -2.0]), [-1.0, -8.0]);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use wgpu_optim::linear::Loss;
 
-/// The scores of a model on some rows. Those that the loss has no use for are absent; null is what is
-/// not defined for these rows.
+/// The scores of a model on some rows, which depend on the loss. Null is a score that is undefined for
+/// these rows.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Metrics {
@@ -13,12 +13,13 @@ pub(crate) enum Metrics {
         accuracy: f64,
         /// The mean of the negative logarithm of the probability of the true class.
         log_loss: f64,
-        /// The share of pairs of one row of each class whose predictions are in order, where a tie
-        /// counts half; none where all rows are of one class.
+        /// The share of pairs of rows of different classes whose predictions are in order; a tie counts
+        /// half. None if all rows are of one class.
         auc: Option<f64>,
     },
     Numbers {
-        /// 1 less the squared errors' share of the target's variation; none for a constant target.
+        /// 1 minus the sum of squared errors over the target's sum of squares around its mean; none for
+        /// a constant target.
         r2: Option<f64>,
         /// The root of the mean squared error, in the file's units.
         rmse: f64,
@@ -26,7 +27,7 @@ pub(crate) enum Metrics {
 }
 
 impl Metrics {
-    /// Scores `predictions`, at least one; `unit` is what one unit of the target is in the file.
+    /// Scores at least one prediction; `unit` is the size of one unit of the target in the file.
     pub(crate) fn new(loss: Loss, predictions: &[f32], targets: &[f32], unit: f64) -> Self {
         match loss {
             Loss::Squared => numbers(predictions, targets, unit),
@@ -45,7 +46,7 @@ impl Metrics {
     }
 }
 
-/// The mean loss, as training tells it.
+/// The mean loss, as training reports it.
 pub(crate) fn mean_loss(loss: Loss, predictions: &[f32], targets: &[f32]) -> f64 {
     let pairs = predictions.iter().zip(targets).map(|(&p, &y)| (f64::from(p), f64::from(y)));
     let sum: f64 = match loss {

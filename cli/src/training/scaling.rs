@@ -35,7 +35,7 @@ impl From<Scale> for ColumnScale {
 }
 
 impl Scaling {
-    /// Scales the columns in place, over all rows that there are.
+    /// Scales the columns in place, over all rows.
     pub(crate) fn standardize(
         which: Standardize,
         features: &mut Array2<f32>,
@@ -59,7 +59,7 @@ impl Scaling {
         scaling
     }
 
-    /// The scaling of sparse features, which is none.
+    /// No scaling, as for sparse features.
     pub(crate) fn none() -> Self {
         Self { features: Vec::new(), target: ColumnScale::IDENTITY.into() }
     }
@@ -79,7 +79,7 @@ impl Scaling {
         ColumnScale::from(self.target).standardize(target.view_mut());
     }
 
-    /// Whether all numbers are ones that columns can have.
+    /// Whether all numbers are ones that a column can have.
     pub(crate) fn is_usable(&self) -> bool {
         self.features.iter().chain([&self.target]).all(|scale| {
             scale.mean.is_finite() && scale.deviation.is_finite() && scale.deviation >= 0.0
@@ -92,9 +92,9 @@ impl Scaling {
         self.target == identity && self.features.iter().all(|&scale| scale == identity)
     }
 
-    /// The weights and the bias that do to a row of the file what `model` does to a scaled one:
-    /// with `x' = (x - m) / d` and `y = M + D y'`, a weight is `D w / d`, and the bias is
-    /// `M + D b` less what the means add up to. A constant column has no weight.
+    /// The weights and the bias for rows in the file's units. With `x' = (x - m) / d` and
+    /// `y = M + D y'`, a weight is `D w / d`, and the bias is `M + D b` minus the sum of weights times
+    /// means. A constant column has weight 0.
     pub(crate) fn in_file_units(&self, model: &LinearModel) -> (Vec<f64>, f64) {
         let mut bias = self.target.mean + self.target.deviation * f64::from(model.bias);
         let mut weights = Vec::with_capacity(model.weights.len());
