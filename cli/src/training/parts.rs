@@ -147,8 +147,11 @@ mod tests {
             assert!(mean.abs() < 1e-6 && (deviation - 1.0).abs() < 1e-6, "{mean} {deviation}");
         }
         assert_eq!(scaling.target.deviation, unit);
-        let test = parts.test.unwrap();
-        assert_ne!(ColumnScale::of(test.data().target()).deviation, 1.0);
+        // The mean of 0 to 29 is 14.5.
+        for (rows, first) in [(parts.validation.unwrap(), 100.0), (parts.test.unwrap(), 900.0)] {
+            let found = f64::from(rows.data().target()[0]);
+            assert!((found - (first - 14.5) / unit).abs() < 1e-3, "{found}");
+        }
     }
 
     #[test]
