@@ -4,11 +4,15 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::error::Error;
-use crate::output;
+use crate::output::{self, file};
 
 /// How long the loops have to see the flag. Users wait a second for a program to stop.
 const GRACE: Duration = Duration::from_millis(700);
+
+/// The user asked the run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted: no file was written")]
+pub(crate) struct Interrupted;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
@@ -27,7 +31,7 @@ pub(crate) fn install() {
 fn stop() {
     REQUESTED.store(true, Ordering::Relaxed);
     std::thread::sleep(GRACE);
-    output::abandon_files();
+    file::abandon_files();
     output::error("interrupted");
     std::process::exit(1);
 }
@@ -40,7 +44,7 @@ pub(crate) fn requested() -> bool {
 /// Ends a loop with `?` once Ctrl-C was pressed.
 ///
 /// # Errors
-/// [`Error::Interrupted`].
-pub(crate) fn check() -> Result<(), Error> {
-    if requested() { Err(Error::Interrupted) } else { Ok(()) }
+/// [`Interrupted`].
+pub(crate) fn check() -> Result<(), Interrupted> {
+    if requested() { Err(Interrupted) } else { Ok(()) }
 }

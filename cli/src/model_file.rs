@@ -8,11 +8,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use serde::{Deserialize, Serialize};
 use wgpu_optim::linear::LinearModel;
 
-use crate::classes::Classes;
-use crate::error::Error;
-use crate::problem::Rows;
-use crate::report::Outcome;
-use crate::scaling::Scaling;
+use crate::input::classes::Classes;
+use crate::input::columns::Columns;
+use crate::input::text_file::describe;
+use crate::training::scaling::Scaling;
 
 /// The metadata's one key. One, because the format does not keep the order of several, and the
 /// same model should be the same bytes.
@@ -22,7 +21,7 @@ const KEY: &str = "wgpu-optim";
 const FORMAT: u32 = 2;
 const FORMAT_OF_NUMBERS: u32 = 1;
 
-/// Why a model file could not be used.
+/// Why a model file could not be used or made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ModelError {
     #[error("{}: {reason}: give a model that `wgpu-optim fit --save` wrote", path.display())]
@@ -33,6 +32,15 @@ pub(crate) enum ModelError {
         path.display()
     )]
     Format { path: PathBuf, found: u64 },
+    #[error("saving failed: {0}")]
+    Unsaved(String),
+}
+
+impl ModelError {
+    /// Whether the run failed, rather than the file being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        matches!(self, Self::Unsaved(_))
+    }
 }
 
 /// A model and all that is needed to use it on another file.
@@ -62,29 +70,33 @@ pub(crate) struct ModelDescription {
     pub(crate) sparse: bool,
 }
 
-impl SavedModel {
-    /// The model that a run has made.
-    pub(crate) fn of(outcome: &Outcome<'_>) -> Self {
-        let columns = &outcome.problem.columns;
-        let sparse = matches!(outcome.problem.dataset, Rows::Sparse(_));
-        let classes = outcome.problem.classes.clone();
+impl ModelDescription {
+    /// What to keep beside the weights. `sparse` is whether the features are those of LIBSVM text.
+    pub(crate) fn new(
+        columns: Columns,
+        scaling: Scaling,
+        classes: Option<Classes>,
+        sparse: bool,
+    ) -> Self {
         let numbers = !sparse && classes.is_none();
-        let description = ModelDescription {
+        let Columns { features, target, target_index, named } = columns;
+        Self {
             format: if numbers { FORMAT_OF_NUMBERS } else { FORMAT },
+            columns: features,
+            target,
+            target_index,
+            named,
+            scaling,
             classes,
             sparse,
-            columns: columns.features.clone(),
-            target: columns.target.clone(),
-            target_index: columns.target_index,
-            named: columns.named,
-            scaling: outcome.problem.scaling.clone(),
-        };
-        Self { model: outcome.trained.model.clone(), description }
+        }
     }
+}
 
+impl SavedModel {
     /// The content of the file.
-    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        let failed = |error: &dyn std::error::Error| Error::Run(format!("saving failed: {error}"));
+    pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
+        let failed = |error: &dyn std::error::Error| ModelError::Unsaved(error.to_string());
         let bytes = |values: &[f32]| -> Vec<u8> {
             values.iter().flat_map(|value| value.to_le_bytes()).collect()
         };
@@ -185,19 +197,11 @@ fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, String> {
     Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())
 }
 
-fn describe(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        _ => error.to_string(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::classes::Label;
-    use crate::scaling::Scale;
+    use crate::input::classes::Label;
+    use crate::training::scaling::Scale;
 
     fn saved() -> SavedModel {
         // A third has no finite binary form: it must come back to the last bit.

@@ -109,8 +109,8 @@ fn rules_options_and_schedules() {
     sgd(&["-O", "momentum"], &["NAME=VALUE"]);
     sgd(&["-O", "momentum=much"], &["--option momentum=much", "give a number"]);
     sgd(&["-O", "momentum=-1"], &["--option momentum is -1", "at least 0"]);
-    sgd(&["--learning-rate", "1", "-O", "learning_rate=2"], &["--learning-rate has set that"]);
-    fit_fails(GOOD, &["--epsilon", "1", "-O", "epsilon=2"], &["--epsilon has set that"]);
+    sgd(&["--learning-rate", "1", "-O", "learning_rate=2"], &["--learning-rate sets this too"]);
+    fit_fails(GOOD, &["--epsilon", "1", "-O", "epsilon=2"], &["--epsilon sets this too"]);
     sgd(&["-O", "nesterov=true"], &["nesterov needs a momentum above 0"]);
     fit_fails(GOOD, &["--optimizer", "adam", "-O", "beta2=1"], &["beta2 is 1", "below 1"]);
     fit_fails(GOOD, &["--schedule", "cosinus:3"], &["cosinus:3", "cosine:STEPS"]);
