@@ -52,6 +52,12 @@ pub enum DataError {
         /// Columns of the table.
         columns: usize,
     },
+    /// There is no memory for a copy of rows.
+    #[error("no memory for {bytes} bytes: use fewer rows, or free memory")]
+    OutOfMemory {
+        /// How much was asked for, beside what is in use.
+        bytes: u64,
+    },
     /// No rows, or more than a 32-bit row number counts.
     #[error("{rows} rows: a dataset has from 1 to {max}", max = u32::MAX)]
     RowCount {

@@ -26,6 +26,7 @@ mod examples;
 mod gpu;
 mod history;
 mod loss;
+mod memory;
 mod model;
 mod order;
 mod penalty;
