@@ -23,10 +23,12 @@ mod fit;
 mod input;
 mod interrupt;
 mod man;
+mod memory;
 mod model_file;
 mod output;
 mod plot;
 mod predict;
+mod threads;
 mod trace;
 mod training;
 
@@ -74,6 +76,7 @@ fn run() -> ExitCode {
         }
     };
     interrupt::install();
+    let _pool = threads::start();
     exit_code(command_line.command.run())
 }
 
