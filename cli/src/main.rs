@@ -72,7 +72,8 @@ fn run() -> ExitCode {
             if error.use_stderr() {
                 return ExitCode::from(2);
             }
-            return exit_code(printed.map_err(|error| OutputError::stdout(error).into()));
+            let printed = printed.map_err(OutputError::stdout);
+            return exit_code(printed.and_then(|()| output::check_stdout()).map_err(Error::from));
         }
     };
     interrupt::install();
