@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::fit;
 use crate::fit::args::FitArgs;
 use crate::man::{self, ManArgs};
+use crate::output;
 use crate::predict;
 use crate::predict::args::PredictArgs;
 use crate::trace;
@@ -54,6 +55,10 @@ pub(crate) enum Command {
 impl Command {
     /// Runs the subcommand.
     pub(crate) fn run(&self) -> Result<(), Error> {
+        match self {
+            Self::Predict(args) if args.output.is_some() => {}
+            _ => output::check_stdout()?,
+        }
         match self {
             Self::Fit(args) => fit::run(args),
             Self::Predict(args) => predict::run(args),

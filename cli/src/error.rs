@@ -15,6 +15,7 @@ use crate::input::read::InputError;
 use crate::input::table::TableError;
 use crate::input::text_file::TextFileError;
 use crate::interrupt::Interrupted;
+use crate::memory::OutOfMemory;
 use crate::model_file::ModelError;
 use crate::output::OutputError;
 use crate::plot::file::PlotError;
@@ -46,6 +47,8 @@ pub(crate) enum Error {
     Output(#[from] OutputError),
     #[error(transparent)]
     Train(TrainError),
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     /// The device failed outside of training, or the run had no result.
     #[error("{0}")]
     Run(String),
@@ -60,13 +63,15 @@ impl Error {
         let run_failed = match self {
             Self::Output(OutputError::ClosedPipe) => return 0,
             Self::Argument(_) | Self::Rule(_) | Self::RuleList(_) => false,
-            Self::Split(_) | Self::Data(_) => false,
+            Self::Split(error) => error.run_failed(),
+            Self::Data(error) => matches!(error, DataError::OutOfMemory { .. }),
             Self::Input(error) => error.run_failed(),
             Self::Model(error) => error.run_failed(),
             Self::Device(error) => error.run_failed(),
             Self::Plot(error) => error.run_failed(),
             Self::Output(error) => !error.is_argument(),
-            Self::Train(_) | Self::Run(_) | Self::Interrupted(_) => true,
+            Self::Train(_) | Self::OutOfMemory(_) => true,
+            Self::Run(_) | Self::Interrupted(_) => true,
         };
         if run_failed { 1 } else { 2 }
     }

@@ -23,10 +23,12 @@ mod fit;
 mod input;
 mod interrupt;
 mod man;
+mod memory;
 mod model_file;
 mod output;
 mod plot;
 mod predict;
+mod threads;
 mod trace;
 mod training;
 
@@ -70,10 +72,12 @@ fn run() -> ExitCode {
             if error.use_stderr() {
                 return ExitCode::from(2);
             }
-            return exit_code(printed.map_err(|error| OutputError::stdout(error).into()));
+            let printed = printed.map_err(OutputError::stdout);
+            return exit_code(printed.and_then(|()| output::check_stdout()).map_err(Error::from));
         }
     };
     interrupt::install();
+    let _pool = threads::start();
     exit_code(command_line.command.run())
 }
 

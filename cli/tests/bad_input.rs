@@ -58,6 +58,20 @@ fn wrong_numbers() {
     }
 }
 
+/// It was read as the number 23.
+#[test]
+fn text_behind_a_closing_quotation_mark() {
+    let place = ["data.csv, line 3, column 2", r#""\"2\"3""#, "quotation mark"];
+    fit_fails(b"a,b,y\n1,2,3\n4,\"2\"3,6\n", &[], &place);
+    fit_fails(b"a b y\n1 2 3\n4 \"2\"3 6\n", &[], &place);
+    fit_fails(b"\"a\"b,c\n1,2\n", &[], &["data.csv, line 1, column 1", "quotation mark"]);
+    // A line with an error of its own comes first.
+    fit_fails(b"a,b\n1,x\n\"2\"3,6\n", &[], &["data.csv, line 2, column 2"]);
+    let well = Folder::new();
+    well.file("data.csv", "\"a\",b\n\"1\" ,2\n2,\"3\"\r\n\"4\",\"5\"\n");
+    well.succeed(&["fit", "data.csv", "--device", "cpu"]);
+}
+
 #[test]
 fn one_column() {
     fit_fails(b"y\n1\n2\n", &[], &["only one column", "\"y\""]);

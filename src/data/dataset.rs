@@ -52,6 +52,12 @@ pub enum DataError {
         /// Columns of the table.
         columns: usize,
     },
+    /// There is no memory for a copy of rows.
+    #[error("no memory for {bytes} bytes: use fewer rows, or free memory")]
+    OutOfMemory {
+        /// The bytes that were requested, beside those in use.
+        bytes: u64,
+    },
     /// No rows, or more than a 32-bit row number can count.
     #[error("{rows} rows: a dataset needs at least 1 and at most {max}", max = u32::MAX)]
     RowCount {

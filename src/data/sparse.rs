@@ -95,8 +95,8 @@ impl SparseDataset {
     ///
     /// # Errors
     /// [`DataError::Entries`] if `rows` does not ascend or names a row that does not exist.
-    /// [`DataError::RowCount`] if `rows` is empty or names all rows. Nothing changes in either
-    /// case.
+    /// [`DataError::RowCount`] if `rows` is empty or names all rows. [`DataError::OutOfMemory`] if
+    /// there is no memory for the new dataset. Nothing changes in any of these cases.
     pub fn split_off_rows(&mut self, rows: &[u32]) -> Result<Self, DataError> {
         let count = self.rows();
         let ascending = rows.is_sorted_by(|a, b| a < b);
@@ -106,13 +106,7 @@ impl SparseDataset {
         if rows.is_empty() || rows.len() == count {
             return Err(DataError::RowCount { rows: 0 });
         }
-        let mut taken = Self {
-            columns: self.columns,
-            starts: vec![0],
-            entries: Vec::new(),
-            values: Vec::new(),
-            target: rows.iter().map(|&row| self.target[row as usize]).collect(),
-        };
+        let (mut taken, mut target) = self.room_for(rows)?;
         let mut next = rows.iter().peekable();
         let (mut kept, mut end, mut start) = (0, 0, 0);
         for row in 0..count {
@@ -122,6 +116,7 @@ impl SparseDataset {
                 taken.entries.extend_from_slice(&self.entries[range.clone()]);
                 taken.values.extend_from_slice(&self.values[range]);
                 taken.starts.push(taken.entries.len());
+                target.push(self.target[row]);
             } else {
                 self.entries.copy_within(range.clone(), end);
                 self.values.copy_within(range.clone(), end);
@@ -132,7 +127,21 @@ impl SparseDataset {
             }
         }
         self.truncate(kept);
+        taken.target = Array1::from_vec(target);
         Ok(taken)
+    }
+
+    /// An empty dataset and an empty target, with room for these rows.
+    fn room_for(&self, rows: &[u32]) -> Result<(Self, Vec<f32>), DataError> {
+        let entries = rows.iter().map(|&row| self.row(row as usize).0.len()).sum();
+        let target = with_room(rows.len())?;
+        let mut starts = with_room(rows.len() + 1)?;
+        starts.push(0);
+        let (entries, values) = (with_room(entries)?, with_room(entries)?);
+        Ok((
+            Self { columns: self.columns, starts, entries, values, target: Array1::zeros(0) },
+            target,
+        ))
     }
 
     /// The column numbers, ascending, and the values of one row, counted from 0.
@@ -144,6 +153,14 @@ impl SparseDataset {
         let range = self.starts[row]..self.starts[row + 1];
         (&self.entries[range.clone()], &self.values[range])
     }
+}
+
+/// An empty vector with room for so many values.
+fn with_room<T>(len: usize) -> Result<Vec<T>, DataError> {
+    let mut values = Vec::new();
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    values.try_reserve_exact(len).map_err(|_| DataError::OutOfMemory { bytes })?;
+    Ok(values)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::batches::Batch;
 use super::errors::Result;
 use super::loss::Loss;
+use super::memory::filled;
 use super::order::{RUNS, predict, predict_rows, run_length, run_rows};
 use super::penalty::Penalty;
 use super::training::Training;
@@ -50,9 +51,9 @@ impl<'a, R: Rule> DenseRows<'a, R> {
             penalty: training.penalty,
             optimizer: optimizer.with_schedule(training.schedule.clone())?,
             parameters,
-            gradient: vec![0.0; width],
-            partials: vec![0.0; RUNS * width],
-            before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
+            gradient: filled(0.0, width)?,
+            partials: filled(0.0, RUNS.saturating_mul(width))?,
+            before: filled(0.0, if training.progressive { data.rows() } else { 0 })?,
         })
     }
 

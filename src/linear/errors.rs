@@ -72,6 +72,12 @@ pub enum TrainError {
         /// The device's largest binding, in bytes.
         binding: u64,
     },
+    /// There is no memory for what a run or a prediction keeps.
+    #[error("no memory for {bytes} bytes: use fewer rows or features, or free memory")]
+    OutOfMemory {
+        /// How much was asked for, beside what is in use.
+        bytes: u64,
+    },
     /// A sum with more terms than one shader invocation may add.
     #[error(
         "{found} {what} are more than the {max} that a GPU can sum in one loop: use fewer, or the \

@@ -110,7 +110,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         let first = self.history.first().map_or(f64::NAN, |point| point.loss);
         let last = self.history.last().map_or(f64::NAN, |point| point.loss);
         let diverged = |epoch| Err(TrainError::Diverged { epoch: whole(epoch), loss: last });
-        if !model.parameters().iter().all(|value| value.is_finite()) {
+        if !model.weights.iter().chain([&model.bias]).all(|value| value.is_finite()) {
             return diverged(self.total as f64 / self.rows);
         }
         // A loss may rise far and come back. The run diverged where the loss rose and stayed high.

@@ -29,6 +29,7 @@ mod examples;
 mod gpu;
 mod history;
 mod loss;
+mod memory;
 mod model;
 mod order;
 mod penalty;

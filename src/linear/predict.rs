@@ -4,6 +4,7 @@ use ndarray::ArrayView2;
 
 use super::errors::{TrainError, check_columns};
 use super::examples::Data;
+use super::memory;
 use super::model::LinearModel;
 use super::trainer::Engine;
 use super::{cpu, gpu};
@@ -19,7 +20,7 @@ impl LinearModel {
     pub fn predict<'a>(&self, data: impl Into<Data<'a>>) -> Result<Vec<f32>, TrainError> {
         let data = data.into();
         check_columns(data.feature_count(), self.weights.len())?;
-        Ok(cpu::predictions(data, self))
+        cpu::predictions(data, self)
     }
 }
 
@@ -83,6 +84,7 @@ async fn predict_features(
     if features.nrows() == 0 {
         return Ok(Vec::new());
     }
+    memory::check::<f32>(features.len() + features.nrows())?;
     let data = Dataset::without_target(features.to_owned())?;
     predict_data(engine, model, Data::Dense(&data), wait).await
 }
@@ -95,7 +97,7 @@ async fn predict_data(
 ) -> Result<Vec<f32>, TrainError> {
     check_columns(data.feature_count(), model.weights.len())?;
     match engine {
-        Engine::Cpu => Ok(cpu::predictions(data, model)),
+        Engine::Cpu => cpu::predictions(data, model),
         Engine::Gpu { gpu, precision } => gpu::predictions(gpu, precision, model, data, wait).await,
     }
 }

@@ -21,6 +21,7 @@ use rayon::prelude::*;
 use super::batches::Batch;
 use super::errors::Result;
 use super::loss::Loss;
+use super::memory::{check, filled, reserve};
 use super::penalty::Penalty;
 use super::prefetched::{PREFETCHED_ENTRIES, PrefetchedBatches, Row};
 use super::training::Training;
@@ -38,6 +39,8 @@ const WAITING: usize = 1 << 22;
 /// The number of buffers of prefetched batches that two threads exchange: 2 if each holds one batch
 /// of more than [`PREFETCHED_ENTRIES`] entries, and 1 if one batch is the whole epoch.
 const BUFFERS: usize = 4;
+/// What a buffer, or a step, keeps of each entry of a batch, with the spare room of vectors that grow.
+const BYTES_PER_ENTRY: usize = 40;
 
 /// The rows of a run. Batches are collected; then this thread steps through several of them while
 /// another prefetches the next ones.
@@ -79,7 +82,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             penalty: training.penalty,
             parameters: Interleaved::new(rule, parameters, training.schedule.clone())?,
             bias: data.feature_count() as u32, // columns are counted in u32
-            before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
+            before: filled(0.0, if training.progressive { data.rows() } else { 0 })?,
             elements: Vec::new(),
             sums: Vec::new(),
             predictions: Vec::new(),
@@ -90,6 +93,9 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             long if entries(data, long) > PREFETCHED_ENTRIES => 2,
             _ => BUFFERS,
         };
+        // What the buffers and the scratch memory grow to, as long as rows are of about one length.
+        let held = entries(data, batch_size).max(PREFETCHED_ENTRIES.min(data.entry_count()));
+        check::<u8>(held.saturating_mul(BYTES_PER_ENTRY * (buffers + 1)))?;
         Ok(Self {
             data,
             batch_size,
@@ -101,11 +107,13 @@ impl<'a, R: Rule> SparseRows<'a, R> {
     }
 
     /// Begins an epoch that visits the rows in this order.
-    pub(super) fn begin_epoch(&mut self, order: &[u32]) {
+    pub(super) fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         self.work();
         self.order.clear();
+        reserve(&mut self.order, order.len())?;
         self.order.extend_from_slice(order);
         self.waiting = 0..0;
+        Ok(())
     }
 
     /// Trains on a batch, now or later.

@@ -10,6 +10,7 @@ use super::examples::{Data, Examples};
 use super::gpu::GpuWorker;
 use super::history::History;
 use super::loss::Loss;
+use super::memory;
 use super::model::LinearModel;
 use super::training::{Progress, Trained, Training};
 use super::validation::Validation;
@@ -81,6 +82,7 @@ async fn start<R: Rule>(
     for data in [Some(data), examples.validation].into_iter().flatten() {
         check_classes(data, training.loss)?;
     }
+    memory::check::<f32>(columns)?;
     let weights = initial_weights(columns, training.seed);
     let model = LinearModel { weights, bias: 0.0 };
     match engine {
@@ -123,6 +125,7 @@ async fn run(
     let mut epochs = 0;
     let mut stopped = false;
     while epochs < training.epochs && !stopped {
+        memory::check::<u32>(rows)?;
         let order = epoch_order(rows as u32, training.seed, epochs);
         worker.begin_epoch(&order)?;
         // Rows of this epoch whose losses before learning have been read.
@@ -144,7 +147,7 @@ async fn run(
         }
         epochs += 1;
         if let Some(validation) = &mut validation {
-            stopped = validation.add(worker.model(wait).await?, epochs);
+            stopped = validation.add(worker.model(wait).await?, epochs)?;
         }
     }
     let best = validation.as_ref().and_then(|validation| validation.best(epochs));

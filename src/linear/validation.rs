@@ -32,17 +32,17 @@ impl<'a> Validation<'a> {
     }
 
     /// Measures, on the CPU, the loss of the model after `epochs` epochs. Returns whether to stop.
-    pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> bool {
+    pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> Result<bool> {
         let kind = self.training.loss;
         let term = |(p, &y): (f32, &f32)| f64::from(kind.term(p, y));
-        let sum =
-            predictions(self.data, &model).into_iter().zip(self.data.target()).map(term).sum();
+        let predicted = predictions(self.data, &model)?;
+        let sum = predicted.into_iter().zip(self.data.target()).map(term).sum();
         let loss = kind.mean(sum, self.data.rows() as f64);
         self.losses.push(LossPoint { epoch: f64::from(epochs), loss });
         let Some(EarlyStop { patience, least_improvement }) = self.training.early_stop else {
-            return false;
+            return Ok(false);
         };
-        match &self.best {
+        Ok(match &self.best {
             Some((_, best, since)) if loss.is_nan() || loss >= best - least_improvement => {
                 epochs - since >= patience
             }
@@ -50,7 +50,7 @@ impl<'a> Validation<'a> {
                 self.best = Some((model, loss, epochs));
                 false
             }
-        }
+        })
     }
 
     /// The best model, if early stopping is on and the model is not that of the last epoch.
@@ -73,8 +73,9 @@ mod tests {
         let training = Training { early_stop: Some(stop), ..Training::default() };
         let mut validation =
             Validation::new(Some(Data::Dense(&data)), 1, &training).unwrap().unwrap();
-        let mut add =
-            |bias: f32, epoch| validation.add(LinearModel { weights: vec![0.0], bias }, epoch);
+        let mut add = |bias: f32, epoch| {
+            validation.add(LinearModel { weights: vec![0.0], bias }, epoch).unwrap()
+        };
         // 2.0, then 0.5; 0.5 - 0.405 is less than 0.1, so epochs 3 and 4 bring no improvement.
         let stops = [(2.0, 1), (1.0, 2), (0.9, 3), (1.5, 4)].map(|(bias, epoch)| add(bias, epoch));
         assert_eq!(stops, [false, false, false, true]);

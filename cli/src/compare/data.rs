@@ -8,6 +8,7 @@ use crate::input::columns::Columns;
 use crate::input::options::{LossArg, Standardize};
 use crate::input::read::{Input, Origin, Request};
 use crate::input::rows::RawRows;
+use crate::memory;
 use crate::training::parts::Parts;
 
 /// The tutorial's problem.
@@ -83,6 +84,7 @@ fn split_file(rows: RawRows, source: &str, seed: u64) -> Result<Parts<RawRows>, 
             "{source}: {count} rows are too few to hold some out: give at least {MIN_ROWS}"
         )));
     }
+    memory::check::<u32>(count, || format!("an order of {count} rows"))?;
     let order = epoch_order(count as u32, seed, u32::MAX); // not the number of any epoch
     let (test, rest) = order.split_at(count / HELD_OUT);
     let (validation, training) = rest.split_at(rest.len().div_ceil(HELD_OUT));

@@ -23,8 +23,8 @@ impl Files {
         let inputs: Vec<&Path> = args.data.as_deref().into_iter().collect();
         let plot = args.plot.as_deref();
         let plot = plot.map(|path| PlotFile::prepare("--plot", path, &inputs)).transpose()?;
-        let model = args.save.as_deref().map(|path| OutputFile::prepare(path, &inputs));
-        let model = model.transpose()?;
+        let prepare = |path| OutputFile::prepare(path, &inputs)?.beside_result();
+        let model = args.save.as_deref().map(prepare).transpose()?;
         if let (Some(plot), Some(model)) = (&plot, &model)
             && plot.file().is_same(model)
         {

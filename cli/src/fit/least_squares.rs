@@ -13,6 +13,8 @@ pub(super) const MAX_FEATURES: usize = 1024;
 const BLOCK_ROWS: usize = 1024;
 /// A fixed number of parts, so that the last digit does not depend on the number of cores.
 const STRIPES: usize = 8;
+/// The stack of a thread, and what its allocator takes at first.
+const THREAD_BYTES: usize = (2 << 20) + (1 << 18);
 /// Directions in which correlated columns vary by less than this share are ignored: less is only
 /// rounding of f32 data and of sums.
 const RANK_TOLERANCE: f64 = 1e-11;
@@ -51,6 +53,18 @@ pub(super) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Interrupted> {
     Ok(loss.is_finite().then_some(loss))
 }
 
+/// About how much memory [`best_loss`] takes: for each stripe a thread, a block of rows, its sum and what
+/// is added to it; and the matrices of the solution.
+pub(crate) fn scratch_bytes(rows: usize, features: usize) -> usize {
+    if features > MAX_FEATURES {
+        return 0;
+    }
+    let stripes = rows.div_ceil(BLOCK_ROWS).min(STRIPES);
+    let (columns, matrices) = (features + 1, 2 * stripes + 4);
+    let numbers = columns * (2 * stripes * rows.min(BLOCK_ROWS) + matrices * columns);
+    size_of::<f64>() * numbers + stripes * THREAD_BYTES
+}
+
 /// What is subtracted from every row.
 struct Means {
     features: Array1<f64>,
@@ -81,13 +95,18 @@ fn sum_over_rows<S: Send>(
     let stripes = features.axis_chunks_iter(Axis(0), stripe);
     let stripes = stripes.zip(target.axis_chunks_iter(Axis(0), stripe));
     std::thread::scope(|scope| {
-        let threads: Vec<_> =
-            stripes.map(|(rows, answers)| scope.spawn(move || sum_stripe(rows, answers))).collect();
-        let join = |thread: std::thread::ScopedJoinHandle<'_, _>| match thread.join() {
-            Ok(sum) => sum,
-            Err(panic) => std::panic::resume_unwind(panic),
+        let start = |(rows, answers)| {
+            let thread = std::thread::Builder::new();
+            let thread = thread.spawn_scoped(scope, move || sum_stripe(rows, answers));
+            // Without another thread, this one does the work.
+            thread.map_err(|_| sum_stripe(rows, answers))
         };
-        threads.into_iter().map(join).collect()
+        let stripes: Vec<_> = stripes.map(start).collect();
+        let join = |stripe: Result<std::thread::ScopedJoinHandle<'_, _>, _>| match stripe {
+            Err(sum) => sum,
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        };
+        stripes.into_iter().map(join).collect()
     })
 }
 

@@ -6,6 +6,7 @@ mod falling;
 mod files;
 mod json;
 mod least_squares;
+mod memory;
 mod outcome;
 mod penalty;
 mod report;
@@ -86,6 +87,7 @@ impl Run {
             );
         }
         let training = Training { evaluate_every: evaluate_every(rows), ..setup.training.clone() };
+        memory::check(rows, args)?;
         let display = Display::new(args.quiet);
         // Before training, so that a user who stops waiting for it loses no trained model.
         let best_loss = match (rows, training.loss) {

@@ -67,6 +67,13 @@ impl fmt::Display for Label {
 pub(crate) struct Classes(pub(crate) [Label; 2]);
 
 impl Classes {
+    /// Whether these are two labels that a file can have, in order.
+    pub(crate) fn are_usable(&self) -> bool {
+        let [first, second] = &self.0;
+        let finite = |label: &Label| !matches!(label, Label::Number(number) if !number.is_finite());
+        finite(first) && finite(second) && first.precedes(second)
+    }
+
     /// The class of a prediction: the second if its probability is above one half.
     pub(crate) fn predicted(&self, prediction: f32) -> &Label {
         &self.0[usize::from(prediction > 0.0)]

@@ -8,16 +8,18 @@
 mod parse;
 
 use std::io::{self, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array1;
 use rayon::prelude::*;
 use wgpu_optim::data::{DataError, SparseDataset};
 
+pub(crate) use self::parse::MAX_FEATURES;
 use self::parse::{ParseFault, Piece, parse};
 use crate::input::classes::{ClassCollector, Classes, Label, TooFewClasses};
 use crate::input::text_file::{TextFile, TextFileError};
 use crate::interrupt::{self, Interrupted};
+use crate::memory::{OutOfMemory, grow};
 
 /// Text that one thread parses at a time.
 const PIECE_BYTES: usize = 1 << 22;
@@ -31,6 +33,8 @@ pub(crate) enum LibsvmError {
     Interrupted(#[from] Interrupted),
     #[error(transparent)]
     TooFewClasses(#[from] TooFewClasses),
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error("{}, line {line}, byte {byte}: {text:?} {fault}", path.display())]
@@ -51,7 +55,7 @@ impl LibsvmError {
     /// Whether the run failed, rather than the input being wrong.
     pub(crate) fn run_failed(&self) -> bool {
         match self {
-            Self::Interrupted(_) => true,
+            Self::Interrupted(_) | Self::OutOfMemory(_) => true,
             Self::Text(error) => error.run_failed(),
             _ => false,
         }
@@ -77,7 +81,7 @@ impl SparseText {
     pub(crate) fn read(file: TextFile) -> Result<Self, LibsvmError> {
         let path = file.path.clone();
         let bytes = file.bytes;
-        let mut pieces = Pieces::new(file.into_reader());
+        let mut pieces = Pieces::new(file.into_reader())?;
         let mut text = Self {
             path: path.clone(),
             features: 0,
@@ -88,7 +92,7 @@ impl SparseText {
             classes: Vec::new(),
         };
         let mut lines = 0;
-        while pieces.fill().map_err(|error| TextFileError::unreadable(&path, &error))? {
+        while pieces.fill(&path)? {
             interrupt::check()?;
             let parts = pieces.parts();
             let parsed: Vec<Piece> = parts.into_par_iter().map(parse).collect();
@@ -112,16 +116,32 @@ impl SparseText {
         let expected = |count: usize| (count as f64 * share) as usize;
         let entries = expected(parsed.iter().map(|piece| piece.entries.len()).sum());
         let rows = expected(parsed.iter().map(|piece| piece.ends.len()).sum());
-        let reserved = (self.entries.try_reserve(entries))
-            .and_then(|()| self.values.try_reserve(entries))
-            .and_then(|()| self.starts.try_reserve(rows))
-            .and_then(|()| self.labels.try_reserve(rows));
-        reserved.map_err(|_| TextFileError::OutOfMemory { path: self.path.clone(), rows }.into())
+        let path = self.path.clone();
+        Ok(self.grow(entries, rows, || format!("about {rows} rows of {}", path.display()))?)
+    }
+
+    /// Makes room for more entries and rows.
+    fn grow(
+        &mut self,
+        entries: usize,
+        rows: usize,
+        what: impl Fn() -> String,
+    ) -> Result<(), OutOfMemory> {
+        grow(&mut self.entries, entries, &what)?;
+        grow(&mut self.values, entries, &what)?;
+        grow(&mut self.starts, rows, &what)?;
+        grow(&mut self.labels, rows, &what)
     }
 
     /// Puts the rows of the next piece behind the others; `lines` are the lines before it.
     fn add(&mut self, piece: Piece, lines: &mut u64) -> Result<(), LibsvmError> {
+        let (path, rows) = (self.path.clone(), self.labels.len() + piece.labels.len());
+        let more = || format!("more than {rows} rows of {}", path.display());
         if let Some(fault) = piece.fault {
+            if fault.kind == ParseFault::OutOfMemory {
+                let words = 2 * (self.entries.len() + piece.entries.len()) + 3 * rows;
+                return Err(OutOfMemory::of::<u32>(words, more()).into());
+            }
             let line = *lines + fault.line;
             let (path, byte, text) = (self.path.clone(), fault.byte, fault.text);
             return Err(LibsvmError::Token { path, line, byte, text, fault: fault.kind });
@@ -132,6 +152,7 @@ impl SparseText {
             }
         }
         *lines += piece.lines;
+        self.grow(piece.entries.len(), piece.ends.len(), more)?;
         let before = self.entries.len();
         self.features = self.features.max(piece.features);
         self.starts.extend(piece.ends.iter().map(|end| before + end));
@@ -208,19 +229,28 @@ struct Pieces<R> {
 }
 
 impl<R: Read> Pieces<R> {
-    fn new(reader: R) -> Self {
-        let capacity = PIECE_BYTES * rayon::current_num_threads();
-        Self { reader, buffer: vec![0; capacity], filled: 0, whole: 0, ended: false }
+    fn new(reader: R) -> Result<Self, OutOfMemory> {
+        let mut pieces = Self { reader, buffer: Vec::new(), filled: 0, whole: 0, ended: false };
+        pieces.enlarge(PIECE_BYTES * rayon::current_num_threads())?;
+        Ok(pieces)
     }
 
-    /// Reads the next portion; false if there is none.
-    fn fill(&mut self) -> io::Result<bool> {
+    /// Makes the buffer this long.
+    fn enlarge(&mut self, len: usize) -> Result<(), OutOfMemory> {
+        let additional = len - self.buffer.len();
+        grow(&mut self.buffer, additional, || format!("lines of more than {} bytes", self.filled))?;
+        self.buffer.resize(len, 0);
+        Ok(())
+    }
+
+    /// Reads the next portion of the file at `path`; false if there is none.
+    fn fill(&mut self, path: &Path) -> Result<bool, LibsvmError> {
         self.buffer.copy_within(self.whole..self.filled, 0);
         self.filled -= self.whole;
         self.whole = 0;
         while !self.ended && self.whole == 0 {
             if self.filled == self.buffer.len() {
-                self.buffer.resize(2 * self.filled, 0); // a line longer than the buffer
+                self.enlarge(2 * self.filled)?; // a line longer than the buffer
             }
             let fresh = self.filled;
             while !self.ended && self.filled < self.buffer.len() {
@@ -230,7 +260,7 @@ impl<R: Read> Pieces<R> {
                         self.filled += count;
                     }
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                    Err(error) => return Err(error),
+                    Err(error) => return Err(TextFileError::unreadable(path, &error).into()),
                 }
             }
             let line_end = self.buffer[fresh..self.filled].iter().rposition(|&byte| byte == b'\n');

@@ -6,6 +6,7 @@ mod delimiter;
 pub(crate) mod libsvm;
 pub(crate) mod options;
 pub(crate) mod read;
+mod row_guard;
 pub(crate) mod rows;
 pub(crate) mod table;
 pub(crate) mod text_file;

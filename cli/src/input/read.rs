@@ -36,7 +36,8 @@ impl InputError {
             Self::Text(error) => error.run_failed(),
             Self::Table(error) => error.run_failed(),
             Self::Libsvm(error) => error.run_failed(),
-            Self::Columns(_) | Self::Options(_) | Self::Data(_) => false,
+            Self::Data(error) => matches!(error, DataError::OutOfMemory { .. }),
+            Self::Columns(_) | Self::Options(_) => false,
         }
     }
 }

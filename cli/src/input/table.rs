@@ -11,8 +11,10 @@ use ndarray::{Array1, Array2, ShapeError};
 
 use crate::input::classes::{ClassCollector, Classes, Label, TooFewClasses};
 use crate::input::delimiter::{Delimiter, SingleBlanks};
+use crate::input::row_guard::{RowFault, RowGuard};
 use crate::input::text_file::{TextFile, TextFileError};
 use crate::interrupt::{self, Interrupted};
+use crate::memory::{OutOfMemory, grow, with_room};
 use crate::output::text::printable;
 
 /// Rows between two looks at whether the user wants to stop.
@@ -86,13 +88,21 @@ pub(crate) enum TableError {
         first: Label,
         second: Label,
     },
+    #[error(
+        "{}, line {line}, column {column}: {text:?} goes on behind the quotation mark that closes it: \
+         delete the marks, or double those inside the text",
+        path.display()
+    )]
+    StrayQuote { path: PathBuf, line: u64, column: usize, text: String },
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
 }
 
 impl TableError {
     /// Whether the run failed, rather than the input being wrong.
     pub(crate) fn run_failed(&self) -> bool {
         match self {
-            Self::Interrupted(_) | Self::Shape(_) => true,
+            Self::Interrupted(_) | Self::Shape(_) | Self::OutOfMemory(_) => true,
             Self::Text(error) => error.run_failed(),
             _ => false,
         }
@@ -222,22 +232,19 @@ impl Table {
         target: Option<usize>,
         mut answer: impl FnMut(&Self, &ByteRecord, usize) -> Result<f32, TableError>,
     ) -> Result<(Array2<f32>, Array1<f32>), TableError> {
-        let mut matrix: Vec<f32> = Vec::new();
-        let mut answers: Vec<f32> = Vec::new();
         let mut rows = 0;
-        let reserve = |vector: &mut Vec<f32>, per_row: usize, rows: usize| {
-            vector.try_reserve(rows.saturating_mul(per_row))
-        };
         let expected = self.expected_rows;
-        let reserved = reserve(&mut matrix, features.len(), expected)
-            .and_then(|()| reserve(&mut answers, usize::from(target.is_some()), expected));
-        if reserved.is_err() {
-            return Err(TextFileError::OutOfMemory { path: self.path, rows: expected }.into());
-        }
+        let about = || format!("about {expected} rows of {}", self.path.display());
+        let mut matrix: Vec<f32> = with_room(expected.saturating_mul(features.len()), about)?;
+        let answers_per_row = usize::from(target.is_some());
+        let mut answers: Vec<f32> = with_room(expected * answers_per_row, about)?;
         let mut record = self.first_row.take().unwrap_or_default();
         let mut ready = !self.has_header || next_row(&self.path, &mut self.reader, &mut record)?;
         while ready {
             self.check_width(&record)?;
+            let more = || format!("more than {rows} rows of {}", self.path.display());
+            grow(&mut matrix, features.len(), more)?;
+            grow(&mut answers, answers_per_row, more)?;
             for &column in features {
                 matrix.push(self.number(&record, column)?);
             }
@@ -346,6 +353,7 @@ fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Source
         Delimiter::Blanks => Box::new(SingleBlanks::new(text)),
         Delimiter::Tab | Delimiter::Semicolon | Delimiter::Comma => Box::new(text),
     };
+    let text: Box<dyn Read> = Box::new(RowGuard::new(text, delimiter.byte()));
     csv::ReaderBuilder::new()
         .delimiter(delimiter.byte())
         // A carriage return before it is trimmed with the last field.
@@ -372,11 +380,24 @@ fn next_row(
                 return Err(TableError::Unclosed { path: path.to_owned(), line });
             }
             Ok(true) => return Ok(true),
-            Err(error) => {
-                let reason = error.to_string();
-                return Err(TextFileError::Unreadable { path: path.to_owned(), reason }.into());
-            }
+            Err(error) => return Err(fault(path, error)),
         }
+    }
+}
+
+/// Why no row could be read.
+fn fault(path: &Path, error: csv::Error) -> TableError {
+    let reason = error.to_string();
+    let unreadable = TextFileError::Unreadable { path: path.to_owned(), reason }.into();
+    let csv::ErrorKind::Io(error) = error.into_kind() else { return unreadable };
+    match error.into_inner().map(|fault| fault.downcast()) {
+        Some(Ok(fault)) => match *fault {
+            RowFault::StrayQuote { line, column, text } => {
+                TableError::StrayQuote { path: path.to_owned(), line, column, text }
+            }
+            RowFault::Memory(error) => error.into(),
+        },
+        _ => unreadable,
     }
 }
 

@@ -21,8 +21,6 @@ pub(crate) enum TextFileError {
         path.display()
     )]
     NotText { path: PathBuf },
-    #[error("{}: there is not enough memory for {rows} rows: use a shorter file", path.display())]
-    OutOfMemory { path: PathBuf, rows: usize },
 }
 
 impl TextFileError {

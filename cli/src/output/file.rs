@@ -4,9 +4,9 @@ use std::fmt::Display;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::OutputError;
+use super::streams::Stream;
+use super::{OutputError, temporary};
 
 /// Joins the results of writing several files: on failure, every error and then the files that were
 /// written.
@@ -27,33 +27,26 @@ pub(crate) fn all_written<'a, E: Display>(
     Err(OutputError::SomeNotWritten(failed.join("; ")))
 }
 
-/// Temporary files of this run; those that are put in place or deleted no longer exist. Whoever
-/// holds the lock may create and rename files.
-static TEMPORARY: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-
-fn temporary_files() -> MutexGuard<'static, Vec<PathBuf>> {
-    TEMPORARY.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Deletes the files that are half-written, for a program that ends at once. From here on, no
-/// other file can appear.
-pub(crate) fn abandon_files() {
-    let files = temporary_files();
-    for path in files.iter() {
-        let _ = fs::remove_file(path); // most are not there any more
-    }
-    std::mem::forget(files);
-}
-
-/// A file to be written at the end of a run, known from its beginning to be writable.
+/// An output to be written at the end of a run, known from its beginning to be writable.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
     /// What the user called it.
     name: PathBuf,
     /// Where it is, behind any symbolic links.
     path: PathBuf,
-    /// A pipe or a device, which is written to and not replaced.
-    special: bool,
+    kind: Kind,
+}
+
+/// How an output is written.
+#[derive(Debug)]
+enum Kind {
+    /// A file, which is replaced as a whole.
+    File,
+    /// A pipe or a device, which is opened and written to.
+    Special,
+    /// A file that was open when the program started, such as standard output: it is written
+    /// where it stands, as what other programs wrote there before and will write must stay.
+    Open(Stream, fs::File),
 }
 
 impl OutputFile {
@@ -64,25 +57,45 @@ impl OutputFile {
             return Err(refuse("this is the name of a directory".to_owned()));
         }
         let path = behind_links(name).map_err(|error| refuse(describe(&error)))?;
-        let is_input = |input: &&Path| fs::canonicalize(input).is_ok_and(|input| input == path);
-        if inputs.iter().any(is_input) {
+        let kind = match Stream::of_name(&path).or_else(|| Stream::of_file(&path)) {
+            Some(stream) => Kind::Open(stream, stream.open()?),
+            None => Self::kind(&path).map_err(refuse)?,
+        };
+        let file = Self { name: name.to_owned(), path, kind };
+        if inputs.iter().any(|input| file.is_at(input)) {
             return Err(refuse("this is the input, which would be lost".to_owned()));
         }
-        let special = match fs::metadata(&path) {
-            Ok(found) if found.is_dir() => return Err(refuse("this is a directory".to_owned())),
-            Ok(found) if found.is_file() && found.permissions().readonly() => {
-                return Err(refuse("the file is read-only".to_owned()));
-            }
-            Ok(found) => !found.is_file(),
-            Err(error) if error.kind() == ErrorKind::NotFound => false,
-            Err(error) => return Err(refuse(describe(&error))),
-        };
-        let file = Self { name: name.to_owned(), path, special };
-        if !file.special {
+        if let Kind::File = file.kind {
+            temporary::remove_stale(&file.path);
             // The only honest test; the file is gone again when this line is over.
-            file.temporary().map_err(|error| refuse(describe(&error)))?;
+            temporary::beside(&file.path).map_err(|error| refuse(describe(&error)))?;
         }
         Ok(file)
+    }
+
+    /// How a file is written that was not open when the program started; else why it cannot be.
+    fn kind(path: &Path) -> Result<Kind, String> {
+        match fs::metadata(path) {
+            Ok(found) if found.is_dir() => Err("this is a directory".to_owned()),
+            Ok(found) if found.is_file() && found.permissions().readonly() => {
+                Err("the file is read-only".to_owned())
+            }
+            Ok(found) if !found.is_file() => Ok(Kind::Special),
+            Ok(_) => Ok(Kind::File),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Kind::File),
+            Err(error) => Err(describe(&error)),
+        }
+    }
+
+    /// Refuses standard output, for a command that prints its result there.
+    pub(crate) fn beside_result(self) -> Result<Self, OutputError> {
+        match self.kind {
+            Kind::Open(Stream::Stdout, _) => Err(OutputError::NotWritable {
+                path: self.name,
+                reason: "this is standard output, which takes the result".to_owned(),
+            }),
+            _ => Ok(self),
+        }
     }
 
     /// What the user called it.
@@ -92,73 +105,73 @@ impl OutputFile {
 
     /// Whether both are one file, whatever they are called.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
-        self.path == other.path
+        self.is_at(&other.path) || other.is_at(&self.path)
     }
 
-    /// Lets `fill` write a file beside the final one, which it then becomes.
+    /// Whether what is written here changes the file at `path`.
+    fn is_at(&self, path: &Path) -> bool {
+        #[cfg(unix)]
+        if let (Kind::Open(_, file), Ok(named)) = (&self.kind, fs::metadata(path)) {
+            use std::os::unix::fs::MetadataExt;
+            let same = |open: fs::Metadata| (open.dev(), open.ino()) == (named.dev(), named.ino());
+            return named.is_file() && file.metadata().is_ok_and(same);
+        }
+        path == self.path || fs::canonicalize(path).is_ok_and(|path| path == self.path)
+    }
+
+    /// Lets `fill` write a file beside the final one, which it then becomes; or what is no file.
     pub(crate) fn write(
         &self,
         fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
     ) -> Result<(), OutputError> {
-        let written = if self.special {
-            fs::OpenOptions::new().write(true).open(&self.path).and_then(|mut file| fill(&mut file))
-        } else {
-            self.replace(fill)
+        let written = match &self.kind {
+            Kind::File => self.replace(fill),
+            Kind::Special => fs::File::options()
+                .write(true)
+                .open(&self.path)
+                .and_then(|mut file| fill(&mut file)),
+            Kind::Open(_, file) => file.try_clone().and_then(|mut file| fill(&mut file)),
         };
-        written.map_err(|error| OutputError::NotWritten {
-            path: self.name.clone(),
-            reason: describe(&error),
+        written.map_err(|error| match (&self.kind, error.kind()) {
+            (Kind::Open(Stream::Stdout, _), ErrorKind::BrokenPipe) => OutputError::ClosedPipe,
+            _ => OutputError::NotWritten { path: self.name.clone(), reason: describe(&error) },
         })
     }
 
     fn replace(&self, fill: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<()> {
-        let mut temporary = self.temporary()?;
-        fill(temporary.as_file_mut())?;
+        let mut file = temporary::beside(&self.path)?;
+        fill(file.as_file_mut())?;
         if let Ok(replaced) = fs::metadata(&self.path) {
             // Who could read the old file can read the new one, where the file system knows that.
-            let _ = temporary.as_file().set_permissions(replaced.permissions());
+            let _ = file.as_file().set_permissions(replaced.permissions());
         }
-        temporary.as_file().sync_all()?;
-        let _lock = temporary_files();
-        temporary.persist(&self.path).map_err(|error| error.error)?;
-        Ok(())
-    }
-
-    /// An empty file beside the final one, deleted when dropped.
-    fn temporary(&self) -> io::Result<tempfile::NamedTempFile> {
-        let directory = self.path.parent().unwrap_or(Path::new("."));
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".wgpu-optim-");
-        // As any other program would create it, rather than for the owner's eyes only.
-        #[cfg(unix)]
-        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-        let mut files = temporary_files();
-        let file = builder.tempfile_in(directory)?;
-        files.push(file.path().to_owned());
-        Ok(file)
+        file.as_file().sync_all()?;
+        temporary::persist(file, &self.path)
     }
 }
 
-/// Where `name` leads, so that links stay links: also those to a file that is yet to be made.
+/// Where `name` leads, so that links stay links: also those to a file that is yet to be made. The
+/// links that the operating system makes of open files are not followed: they say what to write to.
 fn behind_links(name: &Path) -> io::Result<PathBuf> {
     const MAX_LINKS: usize = 40; // as on Linux
     let mut path = name.to_owned();
     for _ in 0..MAX_LINKS {
-        if let Ok(found) = fs::canonicalize(&path) {
-            return Ok(found);
-        }
-        if fs::metadata(&path).is_ok() {
-            return Ok(path); // a pipe, for one, has a link that says what it is and leads nowhere
-        }
         let Some(file) = path.file_name() else {
-            return Err(io::Error::other("this is not the name of a file"));
+            return fs::canonicalize(&path); // a directory, or the name of nothing
         };
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent)?,
             _ => fs::canonicalize(".")?,
         };
         let place = directory.join(file);
+        if Stream::of_name(&place).is_some() {
+            return Ok(place);
+        }
         match fs::symlink_metadata(&place) {
+            // The link of another process's open pipe leads to no name.
+            Ok(_) if fs::metadata(&place).is_ok() && fs::canonicalize(&place).is_err() => {
+                return Ok(place);
+            }
             Ok(found) if found.is_symlink() => path = directory.join(fs::read_link(&place)?),
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => return Ok(place),
@@ -175,6 +188,7 @@ fn describe(error: &io::Error) -> String {
         ErrorKind::StorageFull => "no space left on the disk".to_owned(),
         ErrorKind::NotADirectory => "its directory is a file".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        ErrorKind::FileTooLarge => "the file is larger than is allowed (ulimit -f)".to_owned(),
         ErrorKind::InvalidFilename => "the file system refuses this name, or its length".to_owned(),
         _ => error.to_string(),
     }

@@ -3,10 +3,15 @@
 
 pub(crate) mod file;
 pub(crate) mod progress;
+mod streams;
+mod temporary;
 pub(crate) mod text;
 
 use std::io::{self, ErrorKind, Write};
 use std::path::PathBuf;
+
+use streams::{Stream, StreamError};
+pub(crate) use temporary::abandon_files;
 
 /// Why output could not be delivered.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +21,9 @@ pub(crate) enum OutputError {
     ClosedPipe,
     #[error("standard output: {0}")]
     Stdout(io::Error),
+    /// Found before any work was done.
+    #[error("{0}: nothing was done; redirect it to a file, or to /dev/null")]
+    Stream(#[from] StreamError),
     /// Found before any work was done.
     #[error("{}: {reason}: nothing was done; give a path that can be written", path.display())]
     NotWritable { path: PathBuf, reason: String },
@@ -30,7 +38,11 @@ pub(crate) enum OutputError {
 impl OutputError {
     /// Whether the argument is to blame, rather than the run.
     pub(crate) fn is_argument(&self) -> bool {
-        matches!(self, Self::NotWritable { .. })
+        match self {
+            Self::NotWritable { .. } => true,
+            Self::Stream(error) => matches!(error.stream, Stream::Descriptor(_)),
+            _ => false,
+        }
     }
 
     /// An error of writing to standard output.
@@ -40,6 +52,14 @@ impl OutputError {
             _ => Self::Stdout(error),
         }
     }
+}
+
+/// Whether a result can be written to standard output.
+///
+/// # Errors
+/// [`OutputError::Stream`], for example after `>&-`.
+pub(crate) fn check_stdout() -> Result<(), OutputError> {
+    Ok(Stream::Stdout.check()?)
 }
 
 /// Writes a result to standard output.

@@ -53,7 +53,7 @@ impl PlotFile {
             "png" => false,
             _ => return Err(PlotError::Extension { option, path: path.to_owned() }),
         };
-        Ok(Self { file: OutputFile::prepare(path, inputs)?, vector })
+        Ok(Self { file: OutputFile::prepare(path, inputs)?.beside_result()?, vector })
     }
 
     /// Where the picture goes.

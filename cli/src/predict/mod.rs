@@ -17,6 +17,7 @@ use crate::input::libsvm::SparseText;
 use crate::input::table::Table;
 use crate::input::text_file::TextFile;
 use crate::interrupt;
+use crate::memory;
 use crate::model_file::{ModelDescription, SavedModel};
 use crate::output::file::OutputFile;
 use crate::output::text::{count, list};
@@ -93,6 +94,7 @@ fn answers(args: &PredictArgs, saved: &SavedModel) -> Result<Vec<f64>, Error> {
         predict_blocking(device.engine(Precision::Native), model, features.view())?
     };
     interrupt::check()?;
+    memory::check::<f64>(answers.len(), || format!("{} answers", answers.len()))?;
     let scale = ColumnScale::from(description.scaling.target);
     Ok(answers.into_iter().map(|value| scale.restore(value)).collect())
 }

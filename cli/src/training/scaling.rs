@@ -86,10 +86,15 @@ impl Scaling {
         })
     }
 
+    /// Whether the target was left as it is.
+    pub(crate) fn target_is_identity(&self) -> bool {
+        self.target == Scale::from(ColumnScale::IDENTITY)
+    }
+
     /// Whether any column was changed at all.
     pub(crate) fn is_identity(&self) -> bool {
         let identity = Scale::from(ColumnScale::IDENTITY);
-        self.target == identity && self.features.iter().all(|&scale| scale == identity)
+        self.target_is_identity() && self.features.iter().all(|&scale| scale == identity)
     }
 
     /// The weights and the bias for rows in the file's units. With `x' = (x - m) / d` and

@@ -3,17 +3,26 @@
 use wgpu_optim::data::{DataError, split_order};
 
 use crate::input::rows::RawRows;
+use crate::memory::{OutOfMemory, check};
 use crate::training::parts::Parts;
 
-/// No row is left to train on.
+/// Why rows could not be held out.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "of {rows} rows, --test and --validation would hold out {held_out}: leave at least one to train \
-     on"
-)]
-pub(crate) struct SplitError {
-    rows: usize,
-    held_out: usize,
+pub(crate) enum SplitError {
+    #[error(
+        "of {rows} rows, --test and --validation would hold out {held_out}: leave at least one to \
+         train on"
+    )]
+    NoneLeft { rows: usize, held_out: usize },
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+}
+
+impl SplitError {
+    /// Whether the run failed, rather than the argument being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        matches!(self, Self::OutOfMemory(_))
+    }
 }
 
 /// Row numbers, ascending; no row is in both lists.
@@ -27,7 +36,7 @@ impl Split {
     /// Chooses shares of the first `rows` rows: each is rounded to whole rows, at least one.
     ///
     /// # Errors
-    /// [`SplitError`] if no row is left to train on.
+    /// [`SplitError`] if no row is left to train on, or memory is short.
     pub(crate) fn choose(
         rows: usize,
         test: Option<f64>,
@@ -43,8 +52,9 @@ impl Split {
             return Ok(Self::default());
         }
         if held_out >= rows {
-            return Err(SplitError { rows, held_out });
+            return Err(SplitError::NoneLeft { rows, held_out });
         }
+        check::<u32>(rows.saturating_mul(2), || format!("an order of {rows} rows"))?;
         // A dataset has no more rows than this counts.
         let mut order = split_order(u32::try_from(rows).unwrap_or(u32::MAX), seed);
         order.truncate(held_out);
@@ -58,7 +68,7 @@ impl Split {
     /// Moves the rows held out into parts of their own.
     ///
     /// # Errors
-    /// [`DataError`] if these are not rows of `rows`.
+    /// [`DataError`] if these are not rows of `rows`, or memory is short.
     pub(crate) fn cut(&self, mut rows: RawRows) -> Result<Parts<RawRows>, DataError> {
         let test = rows.take(&self.test)?;
         let validation = rows.take(&self.validation_after_test())?;

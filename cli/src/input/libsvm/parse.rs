@@ -2,7 +2,7 @@
 
 /// The largest index. Every index up to the largest one has a weight, of which a training run keeps
 /// several copies of 4 bytes.
-const MAX_FEATURES: u32 = 1 << 28;
+pub(crate) const MAX_FEATURES: u32 = 1 << 28;
 /// How much of a wrong text an error shows.
 const SHOWN_BYTES: usize = 40;
 
@@ -63,19 +63,17 @@ pub(crate) enum ParseFault {
     NotFinite,
     #[error("is beyond the largest number that fits (3.4e38): scale it")]
     Overflow,
+    #[error("is behind as many rows as fit in memory")]
+    OutOfMemory,
 }
 
 /// The rows of `text`, which is whole lines.
 pub(super) fn parse(text: &[u8]) -> Piece {
     // A dozen bytes a feature is usual; too little only means that the vectors grow.
     let (entries, rows) = (text.len() / 12, text.len() / 256);
-    let mut piece = Piece {
-        entries: Vec::with_capacity(entries),
-        values: Vec::with_capacity(entries),
-        ends: Vec::with_capacity(rows),
-        labels: Vec::with_capacity(rows),
-        ..Piece::default()
-    };
+    let mut piece = Piece::default();
+    let _ = piece.entries.try_reserve(entries).and_then(|()| piece.values.try_reserve(entries));
+    let _ = piece.ends.try_reserve(rows).and_then(|()| piece.labels.try_reserve(rows));
     let mut at = 0;
     while at < text.len() {
         let start = at;
@@ -120,19 +118,30 @@ fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
             return Err((at, if repeated { ParseFault::Repeated } else { ParseFault::Unordered }));
         }
         let (value, behind) = number(text, behind, at, ParseFault::Value)?;
-        piece.entries.push(index - 1);
-        piece.values.push(value);
+        push(&mut piece.entries, index - 1, at)?;
+        push(&mut piece.values, value, at)?;
         previous = index;
         at = skip_blanks(text, behind);
     }
     piece.features = piece.features.max(previous);
-    piece.ends.push(piece.entries.len());
-    piece.labels.push(label);
+    let end = piece.entries.len();
+    push(&mut piece.ends, end, at)?;
+    push(&mut piece.labels, label, at)?;
     let known = piece.classes.iter().any(|&(class, _)| class == label);
     if !known && piece.classes.len() < 3 {
         piece.classes.push((label, piece.lines));
     }
     Ok(next_line(text, at))
+}
+
+/// Appends a value that stands at `at`, if there is memory for it.
+#[inline(always)]
+fn push<T>(values: &mut Vec<T>, value: T, at: usize) -> Result<(), Wrong> {
+    if values.len() == values.capacity() {
+        values.try_reserve(1).map_err(|_| (at, ParseFault::OutOfMemory))?;
+    }
+    values.push(value);
+    Ok(())
 }
 
 /// The index at `at`, and where its value begins.
