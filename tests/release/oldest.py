@@ -18,9 +18,9 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
-import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = "wgpu-optim"
@@ -53,32 +53,33 @@ def compatible(version, minimum):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as name:
-        directory = pathlib.Path(name)
-        for path in ROOT.iterdir():
-            if path.name not in (".git", "Cargo.lock", "target"):
-                (directory / path.name).symlink_to(path)
-        (directory / "Cargo.lock").write_bytes((ROOT / "Cargo.lock").read_bytes())
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    # Always the same place, so that cargo builds nothing twice.
+    directory = target / "oldest"
+    shutil.rmtree(directory, ignore_errors=True)
+    directory.mkdir(parents=True)
+    for path in ROOT.iterdir():
+        if path.name not in (".git", "Cargo.lock", "target"):
+            (directory / path.name).symlink_to(path)
+    shutil.copy(ROOT / "Cargo.lock", directory)
 
-        listed = packages(directory)
-        (library,) = (package for package in listed if package["name"] == PACKAGE)
-        wanted = {d["name"]: oldest(d["req"]) for d in library["dependencies"] if d["kind"] != "dev"}
-        for dependency, version in sorted(wanted.items()):
-            (locked,) = (
-                package["version"]
-                for package in packages(directory)
-                if package["name"] == dependency and compatible(package["version"], version)
-            )
-            if locked != version:
-                print(f"oldest: {dependency} {locked} -> {version}", flush=True)
-                spec = f"{dependency}@{locked}"
-                cargo(directory, "update", "--quiet", "--package", spec, "--precise", version)
-
-        target = os.environ.get("CARGO_TARGET_DIR", ROOT / "target")
-        cargo(
-            directory, "check", "--release", "--locked", "--package", PACKAGE, "--all-features",
-            "--target-dir", str(target),
+    (library,) = (package for package in packages(directory) if package["name"] == PACKAGE)
+    wanted = {d["name"]: oldest(d["req"]) for d in library["dependencies"] if d["kind"] != "dev"}
+    for dependency, version in sorted(wanted.items()):
+        (locked,) = (
+            package["version"]
+            for package in packages(directory)
+            if package["name"] == dependency and compatible(package["version"], version)
         )
+        if locked != version:
+            print(f"oldest: {dependency} {locked} -> {version}", flush=True)
+            spec = f"{dependency}@{locked}"
+            cargo(directory, "update", "--quiet", "--package", spec, "--precise", version)
+
+    cargo(
+        directory, "check", "--release", "--locked", "--package", PACKAGE, "--all-features",
+        "--target-dir", str(target),
+    )
 
 
 if __name__ == "__main__":
