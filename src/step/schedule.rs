@@ -73,12 +73,12 @@ pub enum Schedule {
     /// One after another.
     Sequence {
         /// Each schedule with the steps that it lasts.
-        parts: Vec<(Schedule, u64)>,
+        parts: Vec<(Self, u64)>,
         /// What comes behind them.
-        last: Box<Schedule>,
+        last: Box<Self>,
     },
     /// All multiplied; 1 if there is none.
-    Product(Vec<Schedule>),
+    Product(Vec<Self>),
 }
 
 /// What is wrong with a schedule.
