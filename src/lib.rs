@@ -131,6 +131,12 @@
         reason = "a test fails by panicking"
     )
 )]
+// These two know conditions that Cargo.toml cannot express: tests have more dependencies, and a usize has
+// another size elsewhere.
+#![cfg_attr(not(any(test, target_arch = "wasm32")), warn(unused_crate_dependencies))]
+#![cfg_attr(target_pointer_width = "64", warn(clippy::trivially_copy_pass_by_ref))]
+// docs.rs labels the items that need a feature.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 pub mod cpu;
 #[cfg(feature = "linear")]

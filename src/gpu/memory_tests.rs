@@ -52,13 +52,13 @@ fn parts_of_all_sizes_are_aligned_and_disjoint() -> Result<(), DeviceError> {
 #[allow(clippy::mutable_key_type, reason = "the identity of a buffer does not change")]
 fn ten_thousand_small_parts_need_few_buffers() -> Result<(), DeviceError> {
     let (device, pool) = noop(wgpu::Limits::default());
-    let parts = take((&device, &pool), [256; 10_000])?;
+    let parts = take((&device, &pool), std::iter::repeat_n(256, 10_000))?;
     assert_disjoint(&parts);
     let buffers: HashSet<_> = parts.iter().map(|part| part.buffer.clone()).collect();
     assert!(buffers.len() <= 10, "{} buffers", buffers.len());
     // All parts are returned, so taking as many again adds no buffer.
     drop(parts);
-    let again = take((&device, &pool), [256; 10_000])?;
+    let again = take((&device, &pool), std::iter::repeat_n(256, 10_000))?;
     assert!(again.iter().all(|part| !part.zeros && buffers.contains(&part.buffer)));
     assert_disjoint(&again);
     Ok(())

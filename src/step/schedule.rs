@@ -74,12 +74,12 @@ pub enum Schedule {
     /// One schedule after another.
     Sequence {
         /// Each schedule with its number of steps.
-        parts: Vec<(Schedule, u64)>,
+        parts: Vec<(Self, u64)>,
         /// The schedule after these.
-        last: Box<Schedule>,
+        last: Box<Self>,
     },
     /// The product of all; 1 if there is none.
-    Product(Vec<Schedule>),
+    Product(Vec<Self>),
 }
 
 /// Why a schedule is refused.

@@ -124,7 +124,7 @@ fn often(driver: &Driver) {
             let guard = GradientGuard { non_finite: NonFinite::SkipElement, max_norm };
             let guarded = Guarded { driver, gpu: driver.gpu(), precision, guard };
             let mut named: Vec<u32> = vec![0, 1, 3, 3, 6];
-            named.extend([2; 40_000]);
+            named.extend(std::iter::repeat_n(2, 40_000));
             named.extend([5, 6]);
             let mut pair = guarded.pair(Adagrad::default(), 7, width, false);
             let mut gradients = values(named.len() * width, 2, 5);
