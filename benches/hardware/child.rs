@@ -120,7 +120,7 @@ fn wait(child: &mut Child, deadline: Instant) -> Result<Option<ExitStatus>> {
     }
 }
 
-/// What a program says of its failure: the message of its first panic, or else its last line.
+/// A failed program's explanation: the message of its first panic, or else its last line.
 #[derive(Default)]
 struct LastWords {
     last: String,

@@ -22,13 +22,13 @@ pub(crate) fn driver_name(info: &wgpu::AdapterInfo) -> String {
     known.map_or_else(|| info.name.clone(), |(_, driver)| driver.to_owned())
 }
 
-/// Whether the device can be asked for `bytes` bytes. A discrete GPU answers itself; where memory is the
-/// host's, a driver may promise what the machine does not have.
+/// Checks that there are `bytes` bytes for the device. A discrete GPU reports a lack itself; a driver that
+/// takes the host's memory may promise more than there is.
 ///
 /// # Errors
-/// There is not that much.
+/// There are fewer.
 pub(crate) fn check_room(gpu: &Gpu, bytes: u64) -> Result<()> {
-    /// What the rest of the machine needs.
+    /// Left for the rest of the machine.
     const RESERVE: u64 = 1 << 30;
     if gpu.info().device_type == wgpu::DeviceType::DiscreteGpu {
         return Ok(());

@@ -7,7 +7,7 @@ use wgpu_optim::{Gpu, wgpu};
 
 use crate::session::Settings;
 
-/// What the figures depend on.
+/// Describes the machine and the run.
 pub(crate) fn header(gpu: &Gpu, settings: &Settings) -> Vec<String> {
     let Settings { date, minutes, commit, .. } = settings;
     let quick = if settings.quick { ", --quick: no figure of this record counts" } else { "" };
@@ -69,14 +69,14 @@ fn load() -> String {
     format!("load before the first part {}", load.join(", "))
 }
 
-/// What says how fast an NVIDIA GPU could be.
+/// The memory clock and power limit of an NVIDIA GPU.
 fn nvidia() -> Option<String> {
     let query = "--query-gpu=name,driver_version,memory.total,clocks.max.memory,power.limit";
     let found = output("nvidia-smi", &[query, "--format=csv,noheader"])?;
     Some(format!("nvidia-smi: {}", found.lines().collect::<Vec<_>>().join("; ")))
 }
 
-/// The memory that the operating system would hand out, where it says so.
+/// The memory that the operating system has available, where it says so.
 pub(crate) fn available_bytes() -> Option<u64> {
     Some(1024 * kibibytes("MemAvailable")?)
 }
@@ -97,7 +97,7 @@ fn read(file: &str) -> String {
     fs::read_to_string(file).unwrap_or_default().trim().to_owned()
 }
 
-/// What a program prints, if it is there and succeeds.
+/// The output of a program, if it is there and succeeds.
 fn output(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).output().ok()?;
     let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();

@@ -124,7 +124,7 @@ class Measurement:
         return (time.perf_counter() - start) / steps
 
     def compare(self, case, lengths, implementations):
-        """Measures contestants over tensors of these lengths, in turns."""
+        """Measures contestants over tensors of these lengths, samples interleaved."""
         elements = sum(lengths)
         # Each size is compiled for itself, and finds the memory of those before it free.
         torch.compiler.reset()
@@ -158,10 +158,10 @@ class Measurement:
         once = [[self.seconds(one, mode, 1) for _ in range(3)][-1] for one in contestants]
         steps = [int(min(max(SAMPLE / seconds, 1), MAX_STEPS)) for seconds in once]
         samples = [[] for _ in contestants]
-        for turn in range(ROUNDS):
+        for number in range(ROUNDS):
             for step in range(len(contestants)):
-                index = (turn + step) % len(contestants)
-                if turn == 0 or not self.is_over():
+                index = (number + step) % len(contestants)
+                if number == 0 or not self.is_over():
                     seconds = self.seconds(contestants[index], mode, steps[index])
                     samples[index].append(seconds)
         for contestant, seconds in zip(contestants, samples):

@@ -32,7 +32,7 @@ const NUMBERS: std::ops::Range<usize> = 6..12;
 /// The case of the row that ends each part.
 pub(crate) const WHOLE: &str = "whole part";
 
-/// What became of a case.
+/// The outcome of a case.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Status {
     /// It has a time, and nothing was found wrong.
@@ -41,9 +41,9 @@ pub(crate) enum Status {
     Failed,
     /// A check that does not apply to the device.
     Ignored,
-    /// There was no time left for it, or it did not end in time.
+    /// There was not enough time.
     Timeout,
-    /// What it needs is not on the machine.
+    /// The machine or the bundle lacks what it needs.
     Absent,
 }
 
@@ -73,7 +73,7 @@ pub(crate) struct Times {
 }
 
 impl Times {
-    /// None of no rounds.
+    /// None if there was no round.
     pub(crate) fn of(mut seconds: Vec<f64>) -> Option<Self> {
         seconds.sort_by(f64::total_cmp);
         let (&min, &max) = (seconds.first()?, seconds.last()?);
@@ -91,7 +91,7 @@ pub(crate) struct Row {
     pub(crate) mode: String,
     pub(crate) status: Status,
     pub(crate) times: Option<Times>,
-    /// What must be read and written once in that time.
+    /// The bytes that must be read or written in that time.
     pub(crate) bytes: Option<u64>,
     /// A number by which two implementations can be compared.
     pub(crate) check: Option<f64>,
@@ -179,8 +179,8 @@ pub(crate) fn parse(line: &str) -> Result<csv::StringRecord> {
     Ok(fields)
 }
 
-/// Checks that every row of a record is whole and that no part is missing; returns how many rows have
-/// each status.
+/// Checks that every row of a record is complete and that no part is missing. Returns the number of rows
+/// with each status.
 pub(crate) fn verify(file: &Path) -> Result<String> {
     let mut reader =
         csv::ReaderBuilder::new().comment(Some(b'#')).flexible(true).from_path(file)?;

@@ -9,10 +9,10 @@ use wgpu_optim::wgpu;
 
 use crate::child::{self, End, Stream};
 use crate::programs::{checks, command, proof, pytorch};
-use crate::record::{COLUMNS, Row, Rows, Status, WHOLE, parse};
+use crate::record::{COLUMNS, Row, Rows, Status, Times, WHOLE, parse};
 use crate::{Result, device, machine};
 
-/// What was asked for.
+/// The options of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) minutes: u32,
@@ -41,12 +41,12 @@ impl Default for Settings {
 /// A part of a record.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
-    /// Its share of the time. What a part leaves goes to those behind it.
+    /// Its share of the time. The time that a part leaves unused goes to the parts after it.
     weight: u32,
     run: fn(&mut Session, &str, Duration) -> Result<End>,
 }
 
-/// What says most in the least time comes first; what can use any amount of time, last.
+/// The parts that say most in little time come first, the longest last.
 pub(crate) const PARTS: [Part; 11] = [
     Part { name: "training", weight: 25, run: measured },
     Part { name: "command", weight: 15, run: command::run },
@@ -112,20 +112,24 @@ pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
+/// What it takes to stop programs and to write the rows.
+const RESERVE: Duration = Duration::from_secs(5);
+
 /// Measures all parts; returns the record's file.
 ///
 /// # Errors
-/// There is no device, or the record cannot be written. What else fails is in the record.
+/// There is no device, or the record cannot be written. All other failures are rows of the record.
 pub(crate) fn record(settings: &Settings) -> Result<PathBuf> {
     let mut session = begin(settings)?;
     println!("{}: {} minutes at most", session.adapter.name, settings.minutes);
-    let deadline = Instant::now() + 60 * settings.minutes * Duration::from_secs(1);
+    let deadline = Instant::now() + 60 * settings.minutes * Duration::from_secs(1) - RESERVE;
     for (index, part) in PARTS.iter().enumerate() {
         let left: u32 = PARTS[index..].iter().map(|part| part.weight).sum();
         let remaining = deadline.saturating_duration_since(Instant::now());
         let limit = remaining * part.weight / left;
         let start = Instant::now();
-        let end = (part.run)(&mut session, part.name, limit)?;
+        let end = (part.run)(&mut session, part.name, limit);
+        let end = end.unwrap_or_else(|error| End::Failed(error.to_string()));
         let seconds = start.elapsed().as_secs_f64();
         println!("{:>9} {seconds:6.1} s  {}", part.name, describe(&end));
         session.write(&whole(part, seconds, end))?;
@@ -150,7 +154,7 @@ fn begin(settings: &Settings) -> Result<Session> {
     Ok(Session { adapter, quick: settings.quick, file, rows, log })
 }
 
-/// A file of that date that is not there yet.
+/// The first name for that date that is not taken.
 fn new_file(folder: &Path, date: &str) -> PathBuf {
     let first = folder.join(format!("{date}.csv"));
     let later = (2..).map(|number| folder.join(format!("{date}-{number}.csv")));
@@ -164,10 +168,9 @@ fn slug(name: &str) -> String {
     words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join("-")
 }
 
-/// A part that this program measures, in a process of its own: a driver that crashes takes no other
-/// part with it.
+/// A part that this program measures, in a process of its own: a crash of the driver ends no other part.
 fn measured(session: &mut Session, name: &str, limit: Duration) -> Result<End> {
-    /// How much of its time a part may plan with; the rest is for what it cannot foresee.
+    /// The share of its time that a part plans with; the rest is a reserve.
     const PLANNED: f64 = 0.85;
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["part", name, "--seconds", &(PLANNED * limit.as_secs_f64()).to_string()]);
@@ -194,6 +197,6 @@ fn whole(part: &Part, seconds: f64, end: End) -> Row {
         End::TimedOut => (Status::Timeout, "the time of the part was over".to_owned()),
         End::Absent(what) => (Status::Absent, what),
     };
-    let times = crate::record::Times::of(vec![seconds]);
+    let times = Times::of(vec![seconds]);
     Row { times, detail, ..Row::new(part.name, WHOLE, status) }
 }

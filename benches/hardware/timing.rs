@@ -1,6 +1,5 @@
-//! Contestants of one case, measured in turns.
+//! Contestants of one case, their samples interleaved.
 
-use std::collections::HashMap;
 use std::io::{Stdout, stdout};
 use std::time::{Duration, Instant};
 
@@ -12,8 +11,8 @@ use crate::record::{Row, Rows, Status, Times};
 
 /// Rounds, if the time allows; a row says how many there were.
 const ROUNDS: usize = 9;
-/// What a sample should take, in seconds: long beside the clock's resolution, short beside a watchdog's
-/// patience.
+/// The length of a sample, in seconds: well above the clock's resolution, and well below the time after
+/// which a driver takes its GPU for hung.
 const SAMPLE: f64 = 0.03;
 const QUICK_SAMPLE: f64 = 1e-4;
 
@@ -52,6 +51,9 @@ impl Mode {
     }
 }
 
+/// Encodes one step.
+type Encode<'a> = dyn FnMut(&mut wgpu::CommandEncoder) -> Result<()> + 'a;
+
 /// One way to do the work of a case.
 pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
@@ -62,7 +64,7 @@ pub(crate) struct Contestant<'a> {
     pub(crate) status: Status,
     pub(crate) check: Option<f64>,
     pub(crate) detail: String,
-    pub(crate) record: Box<dyn FnMut(&mut wgpu::CommandEncoder) -> Result<()> + 'a>,
+    pub(crate) record: Box<Encode<'a>>,
 }
 
 impl<'a> Contestant<'a> {
@@ -139,10 +141,10 @@ pub(crate) struct Bench {
     part: String,
     clock: Clock,
     rows: Rows<Stdout>,
-    deadline: Instant,
+    pub(crate) deadline: Instant,
     cases_left: u32,
-    /// Seconds for an element, where a contestant was measured last.
-    costs: HashMap<(String, Mode), f64>,
+    /// Seconds that a step of every contestant of this case takes for each element, all together.
+    cost: f64,
 }
 
 impl Bench {
@@ -155,7 +157,7 @@ impl Bench {
             rows: Rows::new(stdout()),
             deadline: Instant::now() + Duration::from_secs_f64(seconds),
             cases_left: 1,
-            costs: HashMap::new(),
+            cost: 0.0,
         }
     }
 
@@ -191,23 +193,28 @@ impl Bench {
         self.rows.write(row)
     }
 
-    /// Runs a case, and records it as failed if it does: for want of memory, above all.
+    /// Runs a case if there is time for it. An error, such as a lack of memory, is a row.
     pub(crate) fn case(
         &mut self,
         case: &Case,
         run: impl FnOnce(&mut Self, &Case) -> Result<()>,
     ) -> Result<()> {
-        match run(self, case) {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let row = self.row(case, "", Status::Failed);
-                self.write(&Row { detail: error.to_string(), ..row })
-            }
-        }
+        // A warm-up, a check and a sample, at the cost of the case before.
+        let expected = 3.0 * std::mem::take(&mut self.cost) * case.elements as f64;
+        let (status, detail) =
+            if Instant::now() + Duration::from_secs_f64(expected) >= self.deadline {
+                (Status::Timeout, format!("would take more than {expected:.1} s"))
+            } else if let Err(error) = run(self, case) {
+                (Status::Failed, error.to_string())
+            } else {
+                return Ok(());
+            };
+        let row = self.row(case, "", status);
+        self.write(&Row { detail, ..row })
     }
 
-    /// Measures all contestants in each of `modes`, and writes a row for each. They take turns, so that
-    /// what else the machine does meets all of them, and another one begins each round.
+    /// Measures all contestants in each of `modes`, and writes a row for each. Their samples are
+    /// interleaved, so that other load affects all of them; each round starts with another one.
     pub(crate) fn compare(
         &mut self,
         case: &Case,
@@ -237,7 +244,7 @@ impl Bench {
         for round in 0..self.rounds() {
             for turn in 0..contestants.len() {
                 let index = (round + turn) % contestants.len();
-                // The first round may take longer than its share, but not than all there is.
+                // The first round may exceed the case's share of the time, but not the part's.
                 let over = if round == 0 { self.is_over() } else { Instant::now() >= until };
                 if let (false, Run::Ready { steps, samples }) = (over, &mut runs[index]) {
                     match contestants[index].seconds(mode, &self.clock, *steps) {
@@ -256,22 +263,29 @@ impl Bench {
 
     /// Compiles, binds, and finds how many steps make a sample.
     fn warm_up(&mut self, mode: Mode, case: &Case, contestant: &mut Contestant<'_>) -> Run {
-        let key = (contestant.name.clone(), mode);
-        // Two steps to warm up and one to measure.
-        let expected = self.costs.get(&key).map_or(0.0, |cost| 3.0 * cost * case.elements as f64);
-        if Instant::now() + Duration::from_secs_f64(expected) >= self.deadline {
+        /// Steps that hide the latency of one wait.
+        const SEVERAL: u32 = 8;
+        if self.is_over() {
             return Run::NoTime;
         }
-        let mut once = || {
-            contestant.seconds(mode, &self.clock, 1)?;
-            contestant.seconds(mode, &self.clock, 1)
+        let sample = if self.quick { QUICK_SAMPLE } else { SAMPLE };
+        let clock = &self.clock;
+        // A sample of the host's part lasts as long as the device's.
+        let mut wall = |steps: u32| -> Result<(f64, f64)> {
+            let start = Instant::now();
+            let seconds = contestant.seconds(mode, clock, steps)? / f64::from(steps);
+            Ok((start.elapsed().as_secs_f64() / f64::from(steps), seconds))
         };
-        match once() {
-            Ok(seconds) => {
-                self.costs.insert(key, seconds / case.elements as f64);
-                let sample = if self.quick { QUICK_SAMPLE } else { SAMPLE };
-                let steps = (sample / seconds).clamp(1.0, mode.max_steps()) as u32;
-                // What is long enough for a sample is one.
+        let mut step = || {
+            wall(1)?;
+            let once = wall(1)?;
+            if f64::from(SEVERAL) * once.0 > sample { Ok(once) } else { wall(SEVERAL) }
+        };
+        match step() {
+            Ok((wall, seconds)) => {
+                self.cost += wall / case.elements as f64;
+                let steps = (sample / wall).clamp(1.0, mode.max_steps()) as u32;
+                // A step as long as a sample is one.
                 let samples = if steps == 1 { vec![seconds] } else { Vec::new() };
                 Run::Ready { steps, samples }
             }
@@ -293,7 +307,7 @@ impl Bench {
     }
 }
 
-/// What a contestant has come to.
+/// The state of a contestant's measurement.
 enum Run {
     Ready { steps: u32, samples: Vec<f64> },
     Failed(String),

@@ -12,6 +12,9 @@ const QUICK_TENSORS: usize = 10;
 /// Elements of a tensor.
 const LEN: usize = 1000;
 
+/// A way to lay tensors of these lengths into device memory.
+pub(super) type Lay = fn(&Gpu, &[usize]) -> Result<Vec<GpuVec>>;
+
 /// Tensors as views of one buffer.
 pub(super) fn in_one_buffer(gpu: &Gpu, lens: &[usize]) -> Result<Vec<GpuVec>> {
     let hosts: Vec<_> = lens.iter().map(|&len| values(len)).collect();
@@ -24,40 +27,59 @@ pub(super) fn in_own_buffers(gpu: &Gpu, lens: &[usize]) -> Result<Vec<GpuVec>> {
     lens.iter().map(|&len| Ok(gpu.upload(&values(len))?)).collect()
 }
 
+/// Measures one layout of the tensors, in both precisions.
+type Layout = fn(&mut Bench, &Case, &[usize]) -> Result<()>;
+
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
     let tensors = if bench.quick { QUICK_TENSORS } else { TENSORS };
     let case = Case::new(format!("{tensors} tensors of {LEN}"), tensors * LEN);
-    bench.case(&case, |bench, case| contestants(bench, case, tensors))
+    let (many, one) = (vec![LEN; tensors], [case.elements]);
+    // One layout at a time: thousands of buffers slow down every submission.
+    let layouts: [(Layout, &[usize]); 4] = [
+        (|bench, case, lens| grouped(bench, case, "one tensor", in_one_buffer, lens), &one),
+        (|bench, case, lens| grouped(bench, case, "one buffer", in_one_buffer, lens), &many),
+        (|bench, case, lens| grouped(bench, case, "own buffers", in_own_buffers, lens), &many),
+        (each_alone, &many),
+    ];
+    bench.expect(layouts.len());
+    for (layout, lens) in layouts {
+        bench.case(&case, |bench, case| layout(bench, case, lens))?;
+    }
+    Ok(())
 }
 
-fn contestants(bench: &mut Bench, case: &Case, tensors: usize) -> Result<()> {
-    let (gpu, bytes) = (bench.gpu.clone(), step_bytes(case.elements));
-    let (many, one) = (vec![LEN; tensors], [case.elements]);
-    let layouts = [
-        ("one buffer", in_one_buffer(&gpu, &many)?, in_one_buffer(&gpu, &many)?),
-        ("own buffers", in_own_buffers(&gpu, &many)?, in_own_buffers(&gpu, &many)?),
-        ("one tensor", in_one_buffer(&gpu, &one)?, in_one_buffer(&gpu, &one)?),
-    ];
-    let (_, separate_params, separate_grads) = &layouts[1];
+/// One optimizer for all tensors.
+fn grouped(bench: &mut Bench, case: &Case, layout: &str, lay: Lay, lens: &[usize]) -> Result<()> {
+    let gpu = bench.gpu.clone();
+    let (params, grads) = (lay(&gpu, lens)?, lay(&gpu, lens)?);
     let mut contestants = Vec::new();
     for precision in [Precision::Native, Precision::Exact] {
-        for (layout, params, grads) in &layouts {
-            let lens = params.iter().map(GpuVec::len).collect();
-            let optimizer = GpuGroupOptimizer::new(&gpu, &[ParamGroup { rule: RULE, lens }])?;
-            let mut optimizer = optimizer.with_precision(precision);
-            let name = format!("{precision}, {layout}");
-            contestants.push(Contestant::new(name, &gpu, bytes, move |encoder| {
-                Ok(optimizer.record(encoder, params, grads)?)
-            }));
-        }
+        let groups = [ParamGroup { rule: RULE, lens: lens.to_vec() }];
+        let mut optimizer = GpuGroupOptimizer::new(&gpu, &groups)?.with_precision(precision);
+        let (params, grads) = (&params, &grads);
+        let (name, bytes) = (format!("{precision}, {layout}"), step_bytes(case.elements));
+        contestants.push(Contestant::new(name, &gpu, bytes, move |encoder| {
+            Ok(optimizer.record(encoder, params, grads)?)
+        }));
+    }
+    bench.compare(case, &mut contestants, &[Mode::Device, Mode::Queued])
+}
+
+/// An optimizer for each tensor, all recorded into one encoder.
+fn each_alone(bench: &mut Bench, case: &Case, lens: &[usize]) -> Result<()> {
+    let gpu = bench.gpu.clone();
+    let (params, grads) = (in_own_buffers(&gpu, lens)?, in_own_buffers(&gpu, lens)?);
+    let mut contestants = Vec::new();
+    for precision in [Precision::Native, Precision::Exact] {
         let mut optimizers = Vec::new();
-        for &len in &many {
+        for &len in lens {
             optimizers.push(GpuOptimizer::new(&gpu, RULE, len)?.with_precision(precision));
         }
+        let (params, grads) = (&params, &grads);
         let name = format!("{precision}, an optimizer for each");
-        contestants.push(Contestant::new(name, &gpu, bytes, move |encoder| {
-            let tensors = separate_params.iter().zip(separate_grads);
-            for (optimizer, (params, grads)) in optimizers.iter_mut().zip(tensors) {
+        contestants.push(Contestant::new(name, &gpu, step_bytes(case.elements), move |encoder| {
+            for (optimizer, (params, grads)) in optimizers.iter_mut().zip(params.iter().zip(grads))
+            {
                 optimizer.record(encoder, params, grads)?;
             }
             Ok(())

@@ -49,7 +49,8 @@ fn shapes(bench: &mut Bench, case: &Case, precision: Precision) -> Result<()> {
         let optimizer = GpuOptimizer::over_state(&gpu, RULE, len, &state)?;
         let mut optimizer = optimizer.with_precision(precision).with_shape(shape);
         let KernelShape { workgroup_size, quads_per_invocation, .. } = shape;
-        let name = format!("{workgroup_size} invocations of {quads_per_invocation} quads");
+        let plural = if quads_per_invocation == 1 { "" } else { "s" };
+        let name = format!("{workgroup_size} invocations of {quads_per_invocation} quad{plural}");
         let (params, grads) = (&params, &grads);
         let contestant = Contestant::new(name, &gpu, step_bytes(len), move |encoder| {
             Ok(optimizer.record(encoder, params, grads)?)

@@ -14,6 +14,7 @@ use crate::programs::command::airfoil;
 use crate::record::{Row, Status, Times};
 use crate::timing::{Bench, Case};
 
+const MODE: &str = "epoch";
 /// How far losses may be apart in native precision, as in the driver tests.
 const TOLERANCE: f64 = 1e-5;
 
@@ -69,11 +70,18 @@ fn engines(bench: &mut Bench, case: &Case, data: &Dataset, training: &Training) 
     for (index, (name, engine)) in engines.into_iter().enumerate() {
         let now = Instant::now();
         let until = now + until.saturating_duration_since(now) / (engines.len() - index) as u32;
-        let mut trained = run(engine, data, training)?;
+        let Some(trained) = run(engine, data, training, bench.deadline)? else {
+            let row = bench.row(case, name, Status::Timeout);
+            bench.write(&Row { mode: MODE.to_owned(), ..row })?;
+            if expected.is_none() {
+                return Ok(()); // without the CPU engine's result, there is nothing to compare
+            }
+            continue;
+        };
         let mut seconds = vec![trained.seconds_per_epoch];
         while seconds.len() < bench.rounds() && Instant::now() < until {
-            trained = run(engine, data, training)?;
-            seconds.push(trained.seconds_per_epoch);
+            let again = run(engine, data, training, bench.deadline)?;
+            seconds.extend(again.map(|trained| trained.seconds_per_epoch));
         }
         let expected = expected.get_or_insert_with(|| trained.clone());
         let agrees = match name {
@@ -84,7 +92,7 @@ fn engines(bench: &mut Bench, case: &Case, data: &Dataset, training: &Training) 
         let row = bench.row(case, name, status);
         let detail = format!("bits of the model and of all losses: {:016x}", hash(&trained));
         bench.write(&Row {
-            mode: "epoch".to_owned(),
+            mode: MODE.to_owned(),
             times: Times::of(seconds),
             check: Some(trained.loss),
             detail,
@@ -94,9 +102,20 @@ fn engines(bench: &mut Bench, case: &Case, data: &Dataset, training: &Training) 
     Ok(())
 }
 
-fn run(engine: Engine<'_>, data: &Dataset, training: &Training) -> Result<Trained> {
+/// A run from start to end; none if that would be after `deadline`.
+fn run(
+    engine: Engine<'_>,
+    data: &Dataset,
+    training: &Training,
+    deadline: Instant,
+) -> Result<Option<Trained>> {
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
-    Ok(train_blocking(engine, rule, data, training, |_| ControlFlow::Continue(()))?)
+    let mut over = false;
+    let trained = train_blocking(engine, rule, data, training, |_| {
+        over = Instant::now() >= deadline;
+        if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok((!over).then_some(trained))
 }
 
 /// FNV-1a over the bits of the weights, the bias, and each sample of the loss, little-endian.
