@@ -121,7 +121,7 @@ const RESERVE: Duration = Duration::from_secs(5);
 /// There is no device, or the record cannot be written. All other failures are rows of the record.
 pub(crate) fn record(settings: &Settings) -> Result<PathBuf> {
     let mut session = begin(settings)?;
-    println!("{}: {} minutes at most", session.adapter.name, settings.minutes);
+    println!("{}: at most {} min", session.adapter.name, settings.minutes);
     let deadline = Instant::now() + 60 * settings.minutes * Duration::from_secs(1) - RESERVE;
     for (index, part) in PARTS.iter().enumerate() {
         let left: u32 = PARTS[index..].iter().map(|part| part.weight).sum();

@@ -12,11 +12,16 @@ use crate::session::{Session, beside};
 /// All of it takes a quarter of an hour on two processors.
 const SHARE: &str = "64";
 const QUICK_SHARE: &str = "1000000";
+/// Most of even the smallest share is the compilation of kernels.
+const QUICK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<End> {
     let mut command = Command::new(beside("proof")?);
     let driver = driver_name(&session.adapter);
-    let share = if session.quick { QUICK_SHARE } else { SHARE };
+    let (share, limit) = match session.quick {
+        true => (QUICK_SHARE, limit.min(QUICK_LIMIT)),
+        false => (SHARE, limit),
+    };
     command.args(["--share", share, "--driver", &driver]);
     session.run(&mut command, limit, |rows, stream, line| match stream {
         Stream::Error => result(part, line).map_or(Ok(()), |row| rows.write(&row)),
