@@ -22,7 +22,8 @@ pub struct PortableStep {
     pub entry: &'static str,
     /// The values of its pipeline-overridable constants.
     pub constants: Vec<(&'static str, f64)>,
-    shape: KernelShape,
+    /// The shape that the constants hold.
+    pub shape: KernelShape,
 }
 
 impl PortableStep {
@@ -56,7 +57,7 @@ impl PortableStep {
     #[must_use]
     pub fn workgroups(&self, len: u32, max_per_dimension: u32) -> [u32; 2] {
         let KernelShape { workgroup_size, quads_per_invocation } = self.shape;
-        let quads = workgroup_size.saturating_mul(quads_per_invocation);
+        let quads = workgroup_size.saturating_mul(quads_per_invocation).max(1);
         let groups = len.div_ceil(4).div_ceil(quads).max(1);
         let rows = groups.div_ceil(max_per_dimension.max(1));
         [groups.div_ceil(rows), rows]
