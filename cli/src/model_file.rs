@@ -14,6 +14,7 @@ use wgpu_optim::linear::LinearModel;
 use crate::input::classes::Classes;
 use crate::input::columns::Columns;
 use crate::input::text_file::describe;
+use crate::memory::{self, OutOfMemory};
 use crate::training::scaling::Scaling;
 
 /// The metadata's one key. One, because the format does not keep the order of several, and the
@@ -37,14 +38,14 @@ pub(crate) enum ModelError {
     Format { path: PathBuf, found: u64 },
     #[error("saving failed: {0}")]
     Unsaved(String),
-    #[error("{}: there is no memory for this model: allow more (ulimit -v)", path.display())]
-    OutOfMemory { path: PathBuf },
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
 }
 
 impl ModelError {
     /// Whether the run failed, rather than the file being wrong.
     pub(crate) fn run_failed(&self) -> bool {
-        matches!(self, Self::Unsaved(_) | Self::OutOfMemory { .. })
+        matches!(self, Self::Unsaved(_) | Self::OutOfMemory(_))
     }
 }
 
@@ -122,10 +123,12 @@ impl SavedModel {
         if path.is_dir() {
             return Err(unusable("this is a directory".to_owned()));
         }
+        let what = || format!("the model {}", path.display());
         let bytes = bounded::read(path).map_err(|error| match error.kind() {
-            ErrorKind::OutOfMemory => ModelError::OutOfMemory { path: path.to_owned() },
+            ErrorKind::OutOfMemory => OutOfMemory::of::<u8>(bounded::size(path), what()).into(),
             _ => unusable(describe(&error)),
         })?;
+        memory::check::<u8>(bytes.len(), what)?; // for the weights as numbers
         if let Some(reason) = bounded::wrong_length(&bytes) {
             return Err(unusable(reason));
         }

@@ -64,6 +64,22 @@ fn a_table_and_its_held_out_rows() {
 }
 
 #[test]
+fn a_model_and_its_answers() {
+    let place = Folder::new();
+    place.file("rows.svm", "1 1:1 2000000:2\n0 2:1\n");
+    place.succeed(&["fit", "rows.svm", "--device", "cpu", "--save", "m.safetensors"]);
+    let mut done = 0;
+    for kibibytes in (28_000..68_000).step_by(4_000) {
+        let output = limited(&place, kibibytes, "predict m.safetensors rows.svm", "true");
+        match output.status.code() {
+            Some(0) => done += 1,
+            _ => assert_too_little(&output, &format!("{kibibytes} KiB")),
+        }
+    }
+    assert!((1..10).contains(&done), "{done} of 10 runs had enough memory");
+}
+
+#[test]
 fn pipes_without_end() {
     let place = Folder::new();
     for (input, format) in [

@@ -31,6 +31,11 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// How many bytes a file has, for an error; 0 if it does not say.
+pub(super) fn size(path: &Path) -> usize {
+    std::fs::metadata(path).map_or(0, |found| usize::try_from(found.len()).unwrap_or(usize::MAX))
+}
+
 /// Where the last tensor ends, counted from the end of a header.
 fn announced_bytes(header: &[u8]) -> Option<u64> {
     let header: serde_json::Value = serde_json::from_slice(header).ok()?;
