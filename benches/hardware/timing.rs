@@ -200,15 +200,18 @@ impl Bench {
         run: impl FnOnce(&mut Self, &Case) -> Result<()>,
     ) -> Result<()> {
         // A warm-up, a check and a sample, at the cost of the case before.
-        let expected = 3.0 * std::mem::take(&mut self.cost) * case.elements as f64;
-        let (status, detail) =
-            if Instant::now() + Duration::from_secs_f64(expected) >= self.deadline {
-                (Status::Timeout, format!("would take more than {expected:.1} s"))
-            } else if let Err(error) = run(self, case) {
-                (Status::Failed, error.to_string())
-            } else {
-                return Ok(());
-            };
+        let expected = Duration::from_secs_f64(3.0 * self.cost * case.elements as f64);
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        let (status, detail) = if expected >= remaining {
+            let [expected, remaining] = [expected, remaining].map(|time| time.as_secs_f64());
+            (Status::Timeout, format!("would take {expected:.1} s of {remaining:.1} s"))
+        } else {
+            self.cost = 0.0;
+            match run(self, case) {
+                Ok(()) => return Ok(()),
+                Err(error) => (Status::Failed, error.to_string()),
+            }
+        };
         let row = self.row(case, "", status);
         self.write(&Row { detail, ..row })
     }
