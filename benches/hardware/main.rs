@@ -81,7 +81,8 @@ fn as_a_test() -> Result<()> {
         return Ok(());
     }
     let folder = std::env::temp_dir().join(format!("wgpu-optim-hardware-{}", std::process::id()));
-    let settings = Settings { folder: folder.clone(), quick: true, ..Settings::default() };
+    let settings =
+        Settings { folder: folder.clone(), minutes: 1, quick: true, ..Settings::default() };
     let verified = session::record(&settings).and_then(|file| record::verify(&file));
     std::fs::remove_dir_all(folder)?;
     println!("{}\nRecords are made by benches/hardware/bundle.", verified?);

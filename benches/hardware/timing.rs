@@ -7,6 +7,7 @@ use wgpu_optim::{Gpu, wgpu};
 
 use crate::Result;
 use crate::clock::Clock;
+use crate::device::is_lack_of_memory;
 use crate::record::{Row, Rows, Status, Times};
 
 /// Rounds, if the time allows; a row says how many there were.
@@ -143,6 +144,8 @@ pub(crate) struct Bench {
     rows: Rows<Stdout>,
     pub(crate) deadline: Instant,
     cases_left: u32,
+    /// Rows with the status `failed`.
+    pub(crate) failed: usize,
     /// Seconds that a step of every contestant of this case takes for each element, all together.
     cost: f64,
 }
@@ -157,6 +160,7 @@ impl Bench {
             rows: Rows::new(stdout()),
             deadline: Instant::now() + Duration::from_secs_f64(seconds),
             cases_left: 1,
+            failed: 0,
             cost: 0.0,
         }
     }
@@ -190,6 +194,7 @@ impl Bench {
     }
 
     pub(crate) fn write(&mut self, row: &Row) -> Result<()> {
+        self.failed += usize::from(row.status == Status::Failed);
         self.rows.write(row)
     }
 
@@ -200,15 +205,19 @@ impl Bench {
         run: impl FnOnce(&mut Self, &Case) -> Result<()>,
     ) -> Result<()> {
         // A warm-up, a check and a sample, at the cost of the case before.
-        let expected = 3.0 * std::mem::take(&mut self.cost) * case.elements as f64;
-        let (status, detail) =
-            if Instant::now() + Duration::from_secs_f64(expected) >= self.deadline {
-                (Status::Timeout, format!("would take more than {expected:.1} s"))
-            } else if let Err(error) = run(self, case) {
-                (Status::Failed, error.to_string())
-            } else {
-                return Ok(());
-            };
+        let expected = Duration::from_secs_f64(3.0 * self.cost * case.elements as f64);
+        let remaining = self.deadline.saturating_duration_since(Instant::now());
+        let (status, detail) = if expected >= remaining {
+            let [expected, remaining] = [expected, remaining].map(|time| time.as_secs_f64());
+            (Status::Timeout, format!("would take {expected:.1} s of {remaining:.1} s"))
+        } else {
+            self.cost = 0.0;
+            match run(self, case) {
+                Ok(()) => return Ok(()),
+                Err(error) if is_lack_of_memory(&*error) => (Status::Absent, error.to_string()),
+                Err(error) => (Status::Failed, error.to_string()),
+            }
+        };
         let row = self.row(case, "", status);
         self.write(&Row { detail, ..row })
     }

@@ -36,7 +36,7 @@ fn step_bytes(elements: usize) -> Option<u64> {
 /// Measures one part, and prints its rows.
 ///
 /// # Errors
-/// There is no such part or no device; a case that fails is a row.
+/// There is no such part or no device, or a case has failed, which its row explains.
 pub(crate) fn measure(name: &str, seconds: f64, quick: bool) -> Result<()> {
     let run = match name {
         "encode" => encode::measure,
@@ -48,5 +48,10 @@ pub(crate) fn measure(name: &str, seconds: f64, quick: bool) -> Result<()> {
         "training" => training::measure,
         _ => return Err(format!("{name}: no such part is measured here").into()),
     };
-    run(&mut Bench::new(device::open()?, name, seconds, quick))
+    let mut bench = Bench::new(device::open()?, name, seconds, quick);
+    run(&mut bench)?;
+    match bench.failed {
+        0 => Ok(()),
+        rows => Err(format!("{rows} rows have failed").into()),
+    }
 }

@@ -114,8 +114,8 @@ fn run(
     let trained = train_blocking(engine, rule, data, training, |_| {
         over = Instant::now() >= deadline;
         if over { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    })?;
-    Ok((!over).then_some(trained))
+    });
+    if over { Ok(None) } else { Ok(Some(trained?)) }
 }
 
 /// FNV-1a over the bits of the weights, the bias, and each sample of the loss, little-endian.

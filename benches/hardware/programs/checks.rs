@@ -1,7 +1,7 @@
 //! The driver tests, each with its outcome.
 //!
-//! All checks of a process share one device: one that loses it fails the others too. So each check that did
-//! not pass is run again alone.
+//! First the quick ones in one process. They share a device there, so that one which loses it fails the others
+//! too: each that did not pass runs again alone. So do the long ones, which would hold up the others.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -15,12 +15,14 @@ use crate::session::{Session, beside};
 
 /// The program, in the bundle.
 const PROGRAM: &str = "checks";
-/// In the names of checks that take no time.
+/// Parts of the names of checks that take seconds.
+const LONG: [&str; 3] = ["training", "every choice of formula", "million"];
+/// Part of the names of checks that take next to no time.
 const QUICK: &str = "by hand";
 /// The share of the time for that process.
-const TOGETHER: f64 = 0.85;
+const TOGETHER: f64 = 0.6;
 /// The outcome of a check in that process.
-const FAILED: &str = "failed beside the others";
+const FAILED: &str = "failed beside others";
 /// A check that runs alone may take one in so many parts of the time that is left.
 const SHARE_ALONE: u32 = 4;
 
@@ -46,8 +48,8 @@ pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<
                 session.write(&Row::new(part, name, Status::Timeout))?;
                 continue;
             }
-            (Outcome::Missing, End::Failed(why)) => format!("beside the others: {why}"),
-            (Outcome::Missing, _) => "not run beside the others".to_owned(),
+            (Outcome::Missing, End::Failed(why)) => format!("beside others: {why}"),
+            (Outcome::Missing, _) => "not run beside others".to_owned(),
             (Outcome::Failed, _) => FAILED.to_owned(),
         };
         let remaining = deadline.saturating_duration_since(Instant::now());
@@ -79,7 +81,7 @@ enum Outcome {
     Missing,
 }
 
-/// Runs all checks in one process and writes a row for each that passed or is ignored. Returns how the
+/// Runs the quick checks in one process and writes a row for each that passed or is ignored. Returns how the
 /// process ended, and the other checks.
 fn together(
     session: &mut Session,
@@ -92,6 +94,7 @@ fn together(
         names.iter().map(|name| (name.clone(), Outcome::Missing)).collect();
     let mut command = Command::new(beside(PROGRAM)?);
     command.arg(if session.quick { format!("{kind}{}", names[0]) } else { kind.to_owned() });
+    command.args(LONG.iter().flat_map(|part| ["--skip", part]));
     let end = session.run(&mut command, limit, |rows, stream, line| {
         let outcome = (stream == Stream::Output).then(|| parse(line, kind)).flatten();
         let Some((name, outcome)) = outcome else { return Ok(()) };
