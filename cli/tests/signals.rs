@@ -26,11 +26,14 @@ fn folder(rows: usize) -> Folder {
     place
 }
 
-/// Starts a shell that does something, such as to set a limit, and becomes the program.
+/// Starts a shell that does something, such as to set a limit, and becomes the program. Signals that
+/// these tests inherit as ignored, as under `nohup`, have their defaults again.
 fn start(place: &Folder, before: &str, arguments: &str) -> Child {
-    Command::new("bash")
+    Command::new("env")
         .current_dir(place.directory.path())
         .args([
+            "--default-signal",
+            "bash",
             "-c",
             &format!("{before}; exec \"$0\" {arguments}"),
             env!("CARGO_BIN_EXE_wgpu-optim"),
