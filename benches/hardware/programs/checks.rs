@@ -25,6 +25,8 @@ const TOGETHER: f64 = 0.6;
 const FAILED: &str = "failed beside others";
 /// A check that runs alone may take one in so many parts of the time that is left.
 const SHARE_ALONE: u32 = 4;
+/// With less than this, it is not started.
+const LEAST: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<End> {
     let deadline = Instant::now() + limit;
@@ -40,14 +42,11 @@ pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<
     if names.is_empty() {
         return Ok(End::Failed(format!("there are no checks of {kind}")));
     }
-    let (end, left) = together(session, part, &kind, &names, limit.mul_f64(TOGETHER))?;
-    let mut whole = if end == End::TimedOut { End::TimedOut } else { End::Done };
+    let (end, mut left) = together(session, part, &kind, &names, limit.mul_f64(TOGETHER))?;
+    left.sort_by_key(|(name, _)| is_long(name));
+    let mut whole = End::Done;
     for (name, outcome) in left {
         let why = match (outcome, &end) {
-            (Outcome::Missing, End::TimedOut) => {
-                session.write(&Row::new(part, name, Status::Timeout))?;
-                continue;
-            }
             (Outcome::Missing, End::Failed(why)) => format!("beside others: {why}"),
             (Outcome::Missing, _) => "not run beside others".to_owned(),
             (Outcome::Failed, _) => FAILED.to_owned(),
@@ -60,6 +59,11 @@ pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<
         }
     }
     Ok(whole)
+}
+
+/// Whether a check takes seconds.
+fn is_long(name: &str) -> bool {
+    LONG.iter().any(|part| name.contains(part))
 }
 
 /// The names of the checks of a driver.
@@ -89,7 +93,7 @@ fn together(
     kind: &str,
     names: &[String],
     limit: Duration,
-) -> Result<(End, BTreeMap<String, Outcome>)> {
+) -> Result<(End, Vec<(String, Outcome)>)> {
     let mut left: BTreeMap<String, Outcome> =
         names.iter().map(|name| (name.clone(), Outcome::Missing)).collect();
     let mut command = Command::new(beside(PROGRAM)?);
@@ -108,7 +112,7 @@ fn together(
         }
         Ok(())
     })?;
-    Ok((end, left))
+    Ok((end, left.into_iter().collect()))
 }
 
 /// Runs one check in a process of its own and writes its row.
@@ -121,19 +125,23 @@ fn alone(
     limit: Duration,
 ) -> Result<End> {
     let start = Instant::now();
-    let mut command = Command::new(beside(PROGRAM)?);
-    command.args(["--exact", &format!("{kind}{name}")]);
-    let end = session.run(&mut command, limit, |_, _, _| Ok(()))?;
+    let end = if limit < LEAST {
+        End::TimedOut
+    } else {
+        let mut command = Command::new(beside(PROGRAM)?);
+        command.args(["--exact", &format!("{kind}{name}")]);
+        session.run(&mut command, limit, |_, _, _| Ok(()))?
+    };
     let (status, what) = match &end {
         End::Done => (Status::Passed, "passed alone".to_owned()),
         End::Failed(why) => (Status::Failed, format!("alone: {why}")),
         End::TimedOut => {
             let status = if before == FAILED { Status::Failed } else { Status::Timeout };
-            (status, "did not end in time alone".to_owned())
+            (status, "no time alone".to_owned())
         }
         End::Absent(what) => (Status::Absent, what.clone()),
     };
-    let times = Times::of(vec![start.elapsed().as_secs_f64()]);
+    let times = Times::of(vec![start.elapsed().as_secs_f64()]).filter(|_| limit >= LEAST);
     session.write(&Row {
         times,
         detail: format!("{before}; {what}"),
