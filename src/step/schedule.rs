@@ -73,12 +73,12 @@ pub enum Schedule {
     /// One after another.
     Sequence {
         /// Each schedule with the steps that it lasts.
-        parts: Vec<(Self, u64)>,
+        parts: Vec<(Schedule, u64)>,
         /// What comes behind them.
-        last: Box<Self>,
+        last: Box<Schedule>,
     },
     /// All multiplied; 1 if there is none.
-    Product(Vec<Self>),
+    Product(Vec<Schedule>),
 }
 
 /// What is wrong with a schedule.
