@@ -1,7 +1,6 @@
-//! One step of Adagrad over many tensors beside one over as many elements in one tensor: a
-//! thousand tensors of a thousand elements as views of one buffer, and in buffers of their own;
-//! the tensors of a small transformer; an optimizer for each tensor, for comparison. Throughput
-//! counts 20 bytes an element.
+//! One step of Adagrad over many tensors, compared with one tensor of as many elements: a thousand
+//! tensors of a thousand elements as views of one buffer and in separate buffers, the tensors of a
+//! small transformer, and one optimizer for each tensor. Throughput counts 20 bytes an element.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -25,8 +24,8 @@ const RULE: Adagrad = Adagrad {
     maximize: false,
 };
 
-/// The tensors of a transformer of 4 layers, 128 wide, over a vocabulary of 2000: from 128 to
-/// 256,000 elements.
+/// The tensors of a transformer with 4 layers of width 128 and a vocabulary of 2000. They have 128
+/// to 256,000 elements.
 fn transformer() -> Vec<usize> {
     let (width, layers, vocabulary, context) = (128, 4, 2000, 128);
     let mut lens = vec![vocabulary * width, context * width];
@@ -54,7 +53,7 @@ fn side_by_side(gpu: &Gpu, lens: &[usize]) -> Vec<GpuVec> {
     gpu.upload_many(&hosts).unwrap()
 }
 
-/// What the device takes for a step: `step` submits one, and all are waited for.
+/// The time of `steps` steps, waiting only at the end. `step` submits one.
 fn time(gpu: &Gpu, steps: u64, mut step: impl FnMut()) -> Duration {
     gpu.wait_blocking().unwrap();
     let start = Instant::now();
@@ -65,7 +64,7 @@ fn time(gpu: &Gpu, steps: u64, mut step: impl FnMut()) -> Duration {
     start.elapsed()
 }
 
-/// A way to lay tensors of these lengths into device memory.
+/// A layout: creates tensors of these lengths in device memory.
 type Lay = fn(&Gpu, &[usize]) -> Vec<GpuVec>;
 
 fn steps(criterion: &mut Criterion) {
@@ -96,7 +95,7 @@ fn steps(criterion: &mut Criterion) {
     }
 }
 
-/// The same with an optimizer for each tensor, all in one submission, and one tensor alone.
+/// One optimizer for each tensor, all in one submission; and one tensor alone.
 fn each_alone(criterion: &mut Criterion) {
     for (name, gpu) in gpus() {
         let mut group = criterion.benchmark_group(format!("groups/{name}/GpuOptimizer"));
@@ -126,7 +125,7 @@ fn each_alone(criterion: &mut Criterion) {
     }
 }
 
-/// Host time to encode one warm step, on a device that does nothing.
+/// Host time to encode one warm step, on a device that executes nothing.
 fn encoding(criterion: &mut Criterion) {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
     let gpu = Gpu::from_wgpu(device, queue);

@@ -1,5 +1,6 @@
-//! Epochs of linear regression on the CPU engine and on every GPU: the size of the textbook's
-//! experiment, its loss sampled every 100 examples as there, and a larger dense problem.
+//! Epochs of linear regression on the CPU engine and on every GPU: one problem of the size of the
+//! textbook's experiment, with the loss sampled every 100 examples as in the book, and one larger
+//! dense problem.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -39,7 +40,7 @@ fn epochs(criterion: &mut Criterion) {
     }
 }
 
-/// The time of one epoch; upload and compilation do not count.
+/// The time of one epoch, without upload and compilation.
 fn epoch(engine: Engine<'_>, data: &Dataset, training: &Training) -> Duration {
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
     let trained =

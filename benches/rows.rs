@@ -1,12 +1,12 @@
-//! Steps over some rows of a table, beside the same rows in a larger table.
+//! Steps over some rows of a table, compared with the same number of rows of a larger table.
 //!
-//! On the CPU engine: 10,000 rows of 64 in a table of 100,000 and in one of 10 million, each step
-//! with new random rows, and each step with the same; with an accumulator for every parameter, and
-//! with one for each row. The large table and its state are 5 GB: it is
-//! left out, with a word, where there is not that much memory to spare. On every device: 10,000
-//! rows in smaller tables. Figures are medians; the last line of each block is their ratio.
+//! On the CPU engine: 10,000 rows of width 64 in tables of 100,000 and 10 million rows. Each step
+//! names new random rows, or the same rows; there is one accumulator for each parameter, or one for
+//! each row. The large table and its state take 5 GB. Without that much free memory it is left out
+//! with a message. On every device: 10,000 rows in smaller tables. Figures are medians; the last
+//! line of each block is their ratio.
 //!
-//! It needs no harness: a step takes milliseconds, and the tables have to be made one by one.
+//! It uses no harness: a step takes milliseconds, and memory holds only one table at a time.
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "a benchmark prints what it measures")]
 
@@ -30,7 +30,7 @@ const STEPS: usize = 60;
 struct Random(u64);
 
 impl Random {
-    /// The finaliser of SplitMix64.
+    /// The finalizer of SplitMix64.
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -52,7 +52,7 @@ fn median(mut milliseconds: Vec<f64>) -> f64 {
     milliseconds[milliseconds.len() / 2]
 }
 
-/// The median time of `step`, in milliseconds; the first few steps do not count.
+/// The median time of `step` in milliseconds, without the first few steps.
 fn time(steps: usize, rows: usize, fresh: bool, mut step: impl FnMut(&[u32])) -> f64 {
     let mut random = Random(7);
     let mut named = random.rows(rows);
@@ -70,7 +70,7 @@ fn time(steps: usize, rows: usize, fresh: bool, mut step: impl FnMut(&[u32])) ->
     median(times)
 }
 
-/// The memory that the operating system would hand out, where it says so.
+/// The available memory, where the operating system reports it.
 fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;
@@ -78,7 +78,7 @@ fn available_bytes() -> Option<u64> {
     Some(1024 * kibibytes)
 }
 
-/// A table on the CPU engine, its state touched as its parameters are.
+/// A table on the CPU engine, with parameters and state that are in memory already.
 struct OnCpu {
     params: Vec<f32>,
     optimizer: CpuOptimizer<Adagrad>,
@@ -102,7 +102,7 @@ fn cpu(steps: usize) {
     let needed = (LARGE * WIDTH * 8) as u64 + (1 << 30);
     let large = match available_bytes() {
         Some(bytes) if bytes < needed => {
-            println!("CPU engine: no {needed} bytes to spare for the large table: left out");
+            println!("CPU engine: the large table needs {needed} bytes of free memory: left out");
             None
         }
         _ => measuring().then_some(LARGE),
@@ -125,7 +125,7 @@ fn cpu(steps: usize) {
     }
 }
 
-/// The same rows in smaller tables, on a device: until it is done.
+/// The same in smaller tables on a device, waiting for each step.
 fn device(name: &str, gpu: &Gpu, steps: usize, tables: &[usize]) {
     let gradients = gpu.upload(&gradients()).unwrap();
     for precision in [Precision::Native, Precision::Exact] {
@@ -156,7 +156,7 @@ fn main() {
     let steps = if measuring() { STEPS } else { 1 };
     cpu(steps);
     for (name, gpu) in gpus() {
-        // Software lacks the memory for the large table; a device of its own gets it as well.
+        // Software devices lack the memory for the large table; hardware gets it as well.
         let software = gpu.info().device_type == wgpu::DeviceType::Cpu;
         let tables = [SMALL, LARGE / 10, LARGE];
         let count = if !measuring() {

@@ -1,6 +1,6 @@
-//! Every shape of the step kernel on every GPU: workgroup sizes against quads an invocation, in
-//! GB/s of 20 bytes an element, by the device's own clock where it has one. The default of
-//! `KernelShape` was chosen from this table.
+//! Every shape of the step kernel on every GPU: workgroup sizes and quads per invocation, in GB/s
+//! at 20 bytes an element, by the device's own clock if it has one. The default `KernelShape` was
+//! chosen from such tables.
 //!
 //! `cargo bench --bench shape -- NAME` measures only devices whose name contains NAME.
 #![allow(missing_docs, reason = "a program")]
@@ -16,14 +16,14 @@ use support::gpus;
 use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, KernelShape, wgpu};
 
 const SIZES: [usize; 3] = [1 << 12, 1 << 20, 1 << 24];
-/// Only where memory is the device's own: a software driver has nothing to show there.
+/// Only on hardware, whose memory is its own: a larger size shows nothing new on software drivers.
 const HARDWARE_SIZE: usize = 1 << 26;
 const WORKGROUPS: [u32; 7] = [8, 32, 64, 128, 256, 512, 1024];
 const QUADS: [u32; 5] = [1, 2, 4, 8, 64];
 const BYTES_PER_ELEMENT: f64 = 20.0;
-/// Shapes take turns, so that what else the machine does meets all of them.
+/// Shapes are measured in turn, so that other load on the machine affects all of them.
 const ROUNDS: usize = 7;
-/// Elements that a sample visits at least, in several steps if need be.
+/// The minimum number of elements of a sample, in several steps if necessary.
 const ELEMENTS_PER_SAMPLE: usize = 1 << 23;
 const MAX_STEPS: usize = 256;
 
@@ -46,8 +46,8 @@ fn main() {
 
 /// Measures all shapes at one length, and prints the table.
 fn sweep(gpu: &Gpu, len: usize, rounds: usize) {
-    let most = gpu.device().limits().max_compute_invocations_per_workgroup;
-    let sizes: Vec<u32> = WORKGROUPS.into_iter().filter(|&size| size <= most).collect();
+    let max = gpu.device().limits().max_compute_invocations_per_workgroup;
+    let sizes: Vec<u32> = WORKGROUPS.into_iter().filter(|&size| size <= max).collect();
     let shapes: Vec<KernelShape> =
         sizes.iter().flat_map(|&size| QUADS.map(|quads| KernelShape::new(size, quads))).collect();
     let (params, grads) = (gpu.zeros(len).unwrap(), gpu.zeros(len).unwrap());
@@ -76,8 +76,8 @@ fn sweep(gpu: &Gpu, len: usize, rounds: usize) {
     print_table(&sizes, &rates);
 }
 
-/// One row for each workgroup size, one column for each number of quads; a star at the best, and
-/// brackets around the default.
+/// One row for each workgroup size, one column for each number of quads. A star marks the best, and
+/// brackets mark `KernelShape::default`.
 fn print_table(sizes: &[u32], rates: &[f64]) {
     let best = rates.iter().copied().fold(0.0, f64::max);
     let plural = |quads| if quads == 1 { "" } else { "s" };

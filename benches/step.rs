@@ -1,8 +1,8 @@
-//! One step of Adagrad over vectors of 4,096 to 67,108,864 elements, on the CPU engine and on
-//! every GPU, beside the same traffic with additions only. Throughput counts 20 bytes an element:
-//! parameters, gradients and accumulator read, parameters and accumulator written. The group
-//! `kernel` is the same by the device's own clock, without submission; the group `guard` is what
-//! each policy about gradients that are not finite, and clipping, costs beside that.
+//! One step of Adagrad over vectors of 4,096 to 67,108,864 elements, on the CPU engine and on every
+//! GPU, compared with the same traffic with additions only. Throughput counts 20 bytes an element:
+//! parameters, gradients and accumulator are read, parameters and accumulator are written. The
+//! group `kernel` measures the step by the device's own clock, without submission. The group
+//! `guard` measures the step under each policy for non-finite gradients, and with clipping.
 #![allow(missing_docs, reason = "criterion's macros make public functions")]
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -28,7 +28,7 @@ use wgpu_optim::{
 const SIZES: [usize; 8] = [1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
 const BYTES_PER_ELEMENT: u64 = 20;
 
-/// The sizes to measure, or only those that take no time.
+/// The sizes to measure; only the small ones if the benchmark runs as a test.
 fn sizes<const N: usize>(all: [usize; N]) -> impl Iterator<Item = usize> {
     all.into_iter().filter(|&size| measuring() || size <= 1 << 20)
 }
@@ -49,7 +49,7 @@ fn cpu<R: Rule>(criterion: &mut Criterion, name: &str, rule: R) {
     }
 }
 
-/// Submits steps and waits for all of them: what the device takes for one.
+/// The time of a step on a GPU: submits all steps and waits at the end.
 fn gpu<R: Rule>(criterion: &mut Criterion, name: &str, gpu: &Gpu, rule: R, precision: Precision) {
     let mut group = criterion.benchmark_group(name);
     for len in sizes(SIZES) {
@@ -103,7 +103,7 @@ fn rules() -> Vec<(String, AnyRule)> {
     presets.chain(variants).collect()
 }
 
-/// Parameter, gradient and state read, parameter and state written.
+/// Parameter, gradient and state are read, parameter and state are written.
 fn bytes<R: Rule>(rule: &R, len: usize) -> Throughput {
     Throughput::Bytes((12 + 8 * rule.state_names().len() as u64) * len as u64)
 }
@@ -138,12 +138,13 @@ fn gpu_steps(criterion: &mut Criterion) {
     }
 }
 
-/// The lengths at which the kernel's own time is told: submission hides it at the first.
+/// The lengths at which the kernel alone is measured. At the first, submission takes longer than
+/// it.
 const KERNEL_SIZES: [usize; 3] = [1 << 12, 1 << 20, 1 << 24];
-/// Steps that are recorded into one encoder at most.
+/// The maximum number of steps recorded into one encoder.
 const STEPS_PER_ENCODER: u64 = 256;
 
-/// What a step takes on the device alone; wall time of a whole encoder where it has no clock.
+/// The time of a step on the device alone; the wall time of an encoder if the device has no clock.
 fn kernels(criterion: &mut Criterion) {
     for (name, gpu) in gpus() {
         let clock = Clock::of(&gpu);
@@ -173,7 +174,7 @@ fn kernels(criterion: &mut Criterion) {
     }
 }
 
-/// The policies of a guard, and the lengths at which their cost is told.
+/// The policies of a guard, with and without clipping.
 const GUARDS: [(&str, NonFinite, Option<f32>); 5] = [
     ("default", NonFinite::Propagate, None),
     ("skip element", NonFinite::SkipElement, None),
@@ -181,9 +182,10 @@ const GUARDS: [(&str, NonFinite, Option<f32>); 5] = [
     ("clip", NonFinite::Propagate, Some(1.0)),
     ("clip, skip element", NonFinite::SkipElement, Some(1.0)),
 ];
+/// The lengths at which guards are measured.
 const GUARDED_SIZES: [usize; 2] = [1 << 20, 1 << 24];
 
-/// What a guard over the gradients costs beside the same step without.
+/// The time of a step with and without a guard over the gradients.
 fn guards(criterion: &mut Criterion) {
     let rule = Adagrad::default();
     for len in sizes(GUARDED_SIZES) {
@@ -228,7 +230,7 @@ fn guards(criterion: &mut Criterion) {
     }
 }
 
-/// Host time to encode one warm step of one dispatch, on a device that does nothing.
+/// Host time to encode one warm step of one dispatch, on a device that executes nothing.
 fn encoding(criterion: &mut Criterion) {
     let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
     let gpu = Gpu::from_wgpu(device, queue);
@@ -261,5 +263,9 @@ fn short() -> Criterion {
         .measurement_time(Duration::from_secs(1))
 }
 
-criterion_group! { name = benches; config = short(); targets = cpu_steps, cpu_rules, gpu_steps, kernels, guards, encoding }
+criterion_group! {
+    name = benches;
+    config = short();
+    targets = cpu_steps, cpu_rules, gpu_steps, kernels, guards, encoding
+}
 criterion_main!(benches);

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws the two pictures of architecture.md: run `python3 docs/architecture.py`, with no package needed.
+"""Draws the two pictures of architecture.md: `python3 docs/architecture.py`. Standard library only.
 
-Looking at one as a bitmap: `rsvg-convert -w 800 docs/images/step.svg -o step.png`.
+To view one as a bitmap: `rsvg-convert -w 800 docs/images/step.svg -o step.png`.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ FONT = 'font-family="DejaVu Sans, Helvetica, Arial, sans-serif"'
 
 
 class Picture:
-    """Boxes and arrows on a white ground; sizes in pixels at a width of 800."""
+    """Boxes and arrows on a white background; sizes in pixels at a width of 800."""
 
     def __init__(self, height, about):
         self.height = height
@@ -61,16 +61,16 @@ def step():
     p.box(20, 40, 230, 58, "host", "step, record", "optimizer.rs, groups.rs")
     p.box(300, 40, 200, 58, "host", "prepare", "core/")
     p.arrow((250, 69), (300, 69))
-    p.box(550, 40, 230, 58, "host", "uniforms of this step", "rule, schedule, number: slots.rs")
+    p.box(550, 40, 230, 58, "host", "uniforms of this step", "rule, schedule, step: slots.rs")
     p.arrow((500, 69), (550, 69))
-    p.text(290, 117, "lists that are new", 11, "end")
+    p.text(290, 117, "new lists", 11, "end")
     p.arrow((340, 98), (340, 122), (132, 122), (132, 130))
     p.box(20, 130, 230, 74, "host", "check", "lengths, device, usage, overlap:", "tensors.rs, src/step/")
     p.box(300, 130, 200, 74, "host", "plan (pure)", "table.rs, guard/blocks.rs,", "rows/dispatches.rs")
-    p.box(550, 130, 230, 74, "host", "kernel", "a file from each axis: kernels.rs,", "wgsl.rs; compiled: kernel.rs")
+    p.box(550, 130, 230, 74, "host", "kernel", "one file per axis: kernels.rs,", "wgsl.rs; compiled: kernel.rs")
     p.arrow((250, 167), (300, 167))
     p.arrow((500, 167), (550, 167))
-    p.box(300, 236, 200, 50, "host", "Pass, kept", "bind groups, grids: pass.rs")
+    p.box(300, 236, 200, 50, "host", "Pass, cached", "bind groups, grids: pass.rs")
     p.arrow((400, 204), (400, 236))
     p.arrow((665, 204), (665, 261), (500, 261))
     p.arrow((720, 98), (720, 112), (790, 112), (790, 300), (560, 300), (560, 324))
@@ -78,7 +78,7 @@ def step():
     p.text(20, 316, "device: one compute pass", 14, "start", "bold", "#345")
     p.parts.append('<rect x="10" y="324" width="780" height="166" rx="8" fill="none" stroke="#999" stroke-dasharray="5 4"/>')
     boxes = [
-        ("sum", "row gradients,", "if they must be", "rows/sum.wgsl"),
+        ("sum", "row gradients,", "if needed", "rows/sum.wgsl"),
         ("scan, reduce", "only with a guard", "", "guard/*.wgsl"),
         ("decide", "skip? scale?", "the report", "guard/decide.wgsl"),
         ("step", "locate, load, treat,", "update, keep", "step.wgsl"),
@@ -88,7 +88,7 @@ def step():
         p.box(x, 336, 168, 84, "device", title, *[line for line in lines if line])
         if index:
             p.arrow((x - 26, 378), (x, 378))
-    p.box(24, 440, 750, 40, "memory", "gradients, parameters, state", "the caller's buffers, bound as windows; state in arenas of our own: state.rs")
+    p.box(24, 440, 750, 40, "memory", "gradients, parameters, state", "the caller's buffers, bound as windows; our own state in arenas: state.rs")
     p.arrow((108, 440), (108, 420))
     p.arrow((302, 440), (302, 420))
     p.arrow((660, 420), (660, 440))
@@ -98,7 +98,7 @@ def step():
 
 def training():
     p = Picture(520, "A training run")
-    p.box(20, 20, 230, 58, "host", "command: cli/", "text, CSV, LIBSVM to rows")
+    p.box(20, 20, 230, 58, "host", "command: cli/", "text, CSV or LIBSVM to rows")
     p.box(290, 20, 220, 58, "host", "data", "Dataset, SparseDataset, order")
     p.box(550, 20, 230, 58, "host", "Trainer", "linear/trainer.rs: one loop")
     p.arrow((250, 49), (290, 49))
@@ -110,20 +110,20 @@ def training():
     p.arrow((600, 164), (600, 190))
     p.text(60, 182, "CPU", 14, "start", "bold", "#345")
     p.text(414, 182, "GPU", 14, "start", "bold", "#345")
-    p.box(20, 190, 350, 74, "engine", "gradient of a batch", "dense: 32 runs of rows, linear/dense.rs", "sparse: next batches ahead, linear/prefetched.rs")
+    p.box(20, 190, 350, 74, "engine", "gradient of a batch", "dense: 32 runs of rows, linear/dense.rs", "sparse: batches prefetched, linear/prefetched.rs")
     p.box(20, 300, 350, 58, "engine", "step", "cpu/: Rule::update over slices, threads")
     p.arrow((195, 264), (195, 300))
-    p.box(414, 190, 366, 74, "memory", "rows in device memory", "all at once, gathered, or a part of them", "streamed: linear/gpu/table.rs")
+    p.box(414, 190, 366, 74, "memory", "rows in device memory", "the whole table, gathered; or a part,", "streamed: linear/gpu/table.rs")
     p.arrow((500, 264), (500, 300))
     p.arrow((690, 264), (690, 300))
     p.box(414, 300, 176, 92, "device", "large models", "residual, accumulate,", "finish, then the", "optimizer's own step")
     p.box(604, 300, 176, 92, "device", "small models", "descend: many batches", "in one dispatch", "of one workgroup")
-    p.box(414, 420, 366, 40, "device", "sum of the losses", "a ring of 64, read behind: linear/gpu/losses.rs")
+    p.box(414, 420, 366, 40, "device", "sum of the losses", "a ring of 64, read back later: linear/gpu/losses.rs")
     p.arrow((502, 392), (502, 420))
     p.arrow((692, 392), (692, 420))
     p.box(20, 420, 350, 40, "engine", "sum of the losses", "the same order of summation")
     p.arrow((195, 358), (195, 420))
-    p.box(220, 476, 360, 36, "host", "LinearModel, History", "validation, early stopping: the loop's")
+    p.box(220, 476, 360, 36, "host", "LinearModel, History", "validation and early stopping by the loop")
     p.arrow((195, 460), (195, 494), (220, 494))
     p.arrow((692, 460), (692, 494), (580, 494))
     p.save("training.svg")

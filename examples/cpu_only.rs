@@ -1,7 +1,7 @@
-//! The CPU engine alone: no GPU, no driver.
+//! Uses the CPU engine, without a GPU or driver.
 //!
-//! Follows Adagrad over the textbook function f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2) for 20
-//! steps, at two learning rates. Half way, the run is saved, and another optimizer resumes it.
+//! Minimizes the textbook function f(x1, x2) = 0.1 x1^2 + 2 x2^2 from (-5, -2) by 20 steps of
+//! Adagrad, at two learning rates. Halfway, the run is saved, and another optimizer resumes it.
 //!
 //! Run with `cargo run --release --example cpu_only`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
@@ -18,7 +18,7 @@ fn main() -> Result<(), CpuError> {
         let mut first = CpuOptimizer::new(rule, x.len())?;
         descend(&mut first, &mut x, STEPS / 2)?;
 
-        // All that a checkpoint needs: the parameters, each state vector, the number of steps.
+        // A checkpoint needs the parameters, each state vector, and the number of steps.
         let (state, steps) = (first.state(0).to_vec(), first.steps());
         let mut second = CpuOptimizer::new(rule, x.len())?;
         second.state_mut(0).copy_from_slice(&state);

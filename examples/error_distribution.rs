@@ -1,6 +1,6 @@
-//! Draws how far native steps land from the exact result, on every driver present and on the CPU
-//! engine: `cargo run --release --example error_distribution -- FILE.svg|.png`.
-#![allow(clippy::print_stdout, reason = "an example talks")]
+//! Draws the error distribution of native steps, on every driver present and on the CPU engine:
+//! `cargo run --release --example error_distribution -- FILE.svg|.png`.
+#![allow(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::error::Error;
 
@@ -13,9 +13,9 @@ use wgpu_optim::{Adagrad, AdapterKind, CpuOptimizer, Gpu, GpuOptimizer, GpuReque
 
 /// Elements of a step.
 const LEN: usize = 1 << 22;
-/// Magnitudes of parameters, gradients and accumulators lie within 2^-20 and 2^20.
+/// Magnitudes of parameters, gradients and accumulators are from 2^-20 to 2^20.
 const EXPONENTS: u32 = 20;
-/// Half the width of the picture, and how many bins there are to an ulp.
+/// Half the width of the plot, in ULP.
 const REACH: f64 = 3.0;
 const BINS_PER_ULP: f64 = 10.0;
 
@@ -25,14 +25,14 @@ const FAINT: RGBColor = RGBColor(150, 160, 170);
 const WIDTH: u32 = 900;
 const PANEL_HEIGHT: u32 = 230;
 
-/// One engine's errors.
+/// The errors of one engine.
 struct Panel {
     title: String,
     counts: Vec<u32>,
     largest: f64,
-    /// The largest part of the derived bound that was used.
+    /// The largest ratio of an error to its derived bound.
     share: f64,
-    /// How many results differ from the CPU engine's.
+    /// The number of results that differ from the CPU engine's.
     different: usize,
 }
 
@@ -79,7 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// One device for each driver that is known by name, and the hardware.
+/// One hardware device, and one device for each known software driver.
 fn devices() -> Vec<Gpu> {
     let hardware = GpuRequest { kind: AdapterKind::Hardware, ..GpuRequest::default() };
     [hardware, GpuRequest::named("llvmpipe"), GpuRequest::named("swiftshader")]
@@ -88,7 +88,7 @@ fn devices() -> Vec<Gpu> {
         .collect()
 }
 
-/// A fixed sequence of numbers of either sign over wide magnitudes.
+/// A fixed sequence of numbers of both signs over a wide range of magnitudes.
 fn values(seed: u64) -> Vec<f32> {
     let number = |index: u64| {
         let mut bits = (index + (seed << 40)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -116,7 +116,7 @@ fn panel(
         let exact =
             rule.update(&uniforms, f64::from(x), f64::from(g), OwnSquare, &mut [f64::from(s)]);
         let error = f64::from(stepped[index]) - exact;
-        // Where x and its update nearly cancel, an ulp of what is left says nothing.
+        // If x and its update nearly cancel, an error in ULP of the difference has no meaning.
         let size = exact.abs().max((f64::from(x) - exact).abs());
         let ulps = error / f64::from(ulp(size as f32));
         let bin = ((ulps + REACH) * BINS_PER_ULP).floor();

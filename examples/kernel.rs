@@ -1,7 +1,7 @@
-//! Prints the complete WGSL of a kernel, as a device gets it, to be read as one file.
+//! Prints the complete WGSL of a kernel, as a device gets it.
 //!
-//! `cargo run --release --example kernel -- --help` lists the choices; without an argument it is a step of
-//! Adagrad over one tensor.
+//! `cargo run --release --example kernel -- --help` lists the options. Without options, it prints
+//! an Adagrad step over tensors.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::process::ExitCode;
@@ -13,18 +13,18 @@ const HELP: &str = "\
 Prints the complete WGSL of a kernel. Comments name the file that each part comes from.
 
   --rule NAME            the rule; default adagrad
-  -O NAME=VALUE          one of its hyper-parameters; may be given again
-  --place WORD           what is stepped; default tensors
-  --guard WORD           a kernel of the guard instead
-  --element WORD         how four elements are loaded and stored; default quads
-  --treatment WORD       what becomes of the gradient; default none
+  -O NAME=VALUE          one of its hyper-parameters; may be repeated
+  --place WORD           which elements the kernel steps; default tensors
+  --guard WORD           print a kernel of the guard instead of a step
+  --element WORD         how the kernel loads and stores four elements; default quads
+  --treatment WORD       how a guard treats gradients; default none
   --precision WORD       the arithmetic; default native
   --row-wise             rows share accumulators
-  --windows N            buffers that parameters and gradients lie in, 1 to 32; default 2
-  --help                 this text
+  --windows N            number of buffers of parameters and gradients, 1 to 32; default 2
+  --help                 print this text
 ";
 
-/// The values of an option, by the words for them.
+/// The values of an option, by name.
 type Words<T> = &'static [(&'static str, T)];
 
 const PLACES: Words<KernelPlace> = &[
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
         }
         Err(message) => {
             use std::io::Write;
-            // Nothing can be done where standard error is closed.
+            // If standard error is closed, the message cannot be shown.
             let _ = writeln!(std::io::stderr(), "{message}");
             ExitCode::from(2)
         }
@@ -88,7 +88,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<String, String> {
             _ => return Err(format!("there is no option {name:?}\n\n{}", help())),
         }
     }
-    // The rule is known now, wherever it stood.
+    // `-O` may come before `--rule`, so settings are applied last.
     for setting in settings {
         let (name, value) = setting
             .split_once('=')
@@ -101,7 +101,7 @@ fn run(mut arguments: impl Iterator<Item = String>) -> Result<String, String> {
 
 fn word<T: Copy>(option: &str, text: &str, words: Words<T>) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| *word == text);
-    let known = || format!("{option} {text}: there is no such word; there are {}", list(words));
+    let known = || format!("{option} {text}: not a known value; use one of {}", list(words));
     found.map(|(_, value)| *value).ok_or_else(known)
 }
 
@@ -125,5 +125,5 @@ fn help() -> String {
         ("--precision", list(PRECISIONS)),
     ];
     let lines: Vec<_> = words.iter().map(|(name, known)| format!("  {name:<12} {known}")).collect();
-    format!("{HELP}\nThe words:\n{}", lines.join("\n"))
+    format!("{HELP}\nValues of WORD and NAME:\n{}", lines.join("\n"))
 }

@@ -1,7 +1,7 @@
-//! Training a linear model from code: on a hardware GPU if there is one, else on the CPU engine.
+//! Trains a linear model from code: on a hardware GPU if there is one, else on the CPU engine.
 //!
-//! The data are synthetic, so that the weights that made them are known; they and the learned ones
-//! are printed side by side.
+//! The data are synthetic, so the true weights are known. The program prints them beside the
+//! learned weights.
 //!
 //! Run with `cargo run --release --example linear_regression`.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
@@ -24,15 +24,15 @@ fn main() -> Result<(), TrainError> {
     };
     match &gpu {
         Ok(gpu) => println!("engine: {}", gpu.info().name),
-        Err(_) => println!("engine: CPU, for want of a hardware GPU"),
+        Err(_) => println!("engine: CPU, because there is no hardware GPU"),
     }
 
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
-    // The loss is sampled when an epoch ends.
+    // With `evaluate_every` 0, the loss is sampled at the end of each epoch.
     let training =
         Training { epochs: 3, batch_size: 10, seed: 0, evaluate_every: 0, ..Training::default() };
     let trained = train_blocking(engine, rule, &problem.dataset, &training, |_progress| {
-        // `Break` would stop the run; a progress bar would be drawn here.
+        // A progress bar could be drawn here. `Break` would stop the run.
         ControlFlow::Continue(())
     })?;
 

@@ -1,12 +1,10 @@
-//! Optimizer steps inside the caller's own wgpu program: own device, own buffers, own gradient
-//! kernel, one command encoder.
+//! Optimizer steps inside a wgpu program that has its own device, buffers and gradient kernel.
 //!
 //! Minimizes f(x) = sum of (x[i] - i)^2 / 2. Each of 400 steps encodes a kernel that computes the
-//! gradient `x[i] - i`, then an Adagrad step with a learning rate of its own; all are submitted at
-//! once, and nothing but the result is read back.
+//! gradient `x[i] - i`, then an Adagrad step with its own learning rate. One command encoder holds
+//! all steps and is submitted once; only the result is read back.
 //!
-//! Run with `cargo run --release --example own_device`. It takes any adapter; a software driver
-//! will do.
+//! Run with `cargo run --release --example own_device`. Any adapter works, even a software driver.
 #![allow(clippy::print_stdout, reason = "an example shows its result")]
 
 use std::error::Error;
@@ -35,7 +33,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             mapped_at_creation: false,
         })
     };
-    // wgpu clears new buffers: x starts from 0. COPY_SRC allows the download at the end.
+    // wgpu clears new buffers, so x starts at 0. COPY_SRC allows the download at the end.
     let x = buffer("x", wgpu::BufferUsages::COPY_SRC);
     let gradient = buffer("gradient", wgpu::BufferUsages::empty());
 
@@ -72,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         pass.set_bind_group(0, &bind_group, &[]);
         pass.dispatch_workgroups(LEN.div_ceil(64) as u32, 1, 1);
         drop(pass);
-        // Falls in a straight line from 500; each recorded step keeps the rate it was given.
+        // The rate falls linearly from 500. Each recorded step keeps the rate that was set for it.
         optimizer.set_learning_rate(500.0 * (1.0 - f32::from(step) / f32::from(STEPS)))?;
         optimizer.record(&mut encoder, &params, &grads)?;
     }
@@ -81,13 +79,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let result = params.download_blocking(&gpu)?;
     let errors = result.iter().zip(0_u16..).map(|(&x, i)| (x - f32::from(i)).abs());
     println!("adapter: {}", gpu.info().name);
-    println!("steps:   {}, submitted at once", optimizer.steps());
+    println!("steps:   {}, in one submission", optimizer.steps());
     println!("x[999]:  {} (the minimum is at 999)", result[LEN - 1]);
-    println!("largest distance from the minimum: {:e}", errors.fold(0.0, f32::max));
+    println!("maximum error over all x: {:e}", errors.fold(0.0, f32::max));
     Ok(())
 }
 
-/// The caller's own device: whatever it needs for itself; the optimizer asks for no feature.
+/// The program's own device. The optimizer needs no features.
 async fn open() -> Result<(wgpu::Device, wgpu::Queue), Box<dyn Error>> {
     let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
     let instance = wgpu::Instance::new(descriptor);

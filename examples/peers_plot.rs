@@ -1,5 +1,5 @@
-//! Draws a record of `benches/peers/run`: how many times as fast as each peer we are, with the
-//! extremes over rounds and what was aimed at.
+//! Draws a record of `benches/peers/run`: the speed of wgpu-optim relative to each peer, with the
+//! extremes over rounds and the goal.
 //!
 //! `cargo run --release --example peers_plot -- RECORD.csv FILE.svg|.png`
 
@@ -20,9 +20,9 @@ const ROW: i32 = 22;
 const TOP: i32 = 64;
 const BOTTOM: i32 = 46;
 
-/// One line of the picture.
+/// One line of the plot.
 struct Line {
-    /// None in the heading of a case.
+    /// The smallest, median and largest ratio; `None` in the heading of a case.
     ratio: Option<(f64, f64, f64)>,
     target: Option<f64>,
     text: String,

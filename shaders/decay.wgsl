@@ -1,5 +1,5 @@
-// Parameter and gradient as a rule is to see them: the gradient turned if `maximize`, then the weight
-// decay. Twin: `WeightDecay::apply` in src/rules/options.rs.
+// The parameter and gradient that a rule uses: negates the gradient if `maximize`, then applies
+// weight decay. Twin: `WeightDecay::apply` in src/rules/options.rs.
 
 override maximize: bool = false;
 override l2_weight_decay: bool = false;

@@ -1,11 +1,11 @@
-// The step of four elements by any rule: treat, update, keep. What has been located and loaded comes
-// in, what is to be stored goes out. Twin: `Element::update` in src/cpu/apply.rs.
+// The step of a quad by any rule: treat the gradient, update, keep or drop the result. Callers
+// locate, load and store. Twin: `Element::update` in src/cpu/apply.rs.
 
 override workgroup_size: u32;
 
 @group(1) @binding(0) var<uniform> hypers: array<Hyper, group_count>;
 
-// The hyper-parameters of a group; of the only one without looking it up.
+// The hyper-parameters of a group. A single group needs no lookup.
 fn hyper_of(group: u32) -> Hyper {
     if (group_count == 1u) { return hypers[0]; }
     return hypers[group];

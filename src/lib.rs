@@ -1,25 +1,11 @@
-//! First-order optimizers for wgpu, each step one pass over memory, with the same step on the CPU.
+//! First-order optimizers as compute kernels on wgpu, with a CPU engine that takes the same steps.
 //!
-//! # The smallest example
-//! On the CPU, for the function x^2 / 2, whose gradient is x:
+//! A step is one pass over memory: it reads parameters, gradients and state, and updates parameters
+//! and state in place. In exact precision, the GPU and the CPU give the same bits.
 //!
-//! ```
-//! use wgpu_optim::{Adagrad, CpuOptimizer};
-//!
-//! let mut x = [4.0_f32, -3.0];
-//! let rule = Adagrad { learning_rate: 1.0, ..Default::default() };
-//! let mut optimizer = CpuOptimizer::new(rule, x.len())?;
-//! for _ in 0..100 {
-//!     let gradient = x;
-//!     optimizer.step(&mut x, &gradient)?;
-//! }
-//! assert!(x.iter().all(|value| value.abs() < 1e-3), "{x:?}");
-//! # Ok::<(), wgpu_optim::CpuError>(())
-//! ```
-//!
-//! # On a GPU
-//! The same, with vectors in the memory of a device, here as part of a loop that computes
-//! gradients on the device as well and encodes both into one command encoder:
+//! # Example
+//! The parameters and the gradient are buffers on the caller's device. Each iteration encodes the
+//! caller's gradient kernel and one optimizer step into the same command encoder:
 //!
 //! ```no_run
 //! use wgpu_optim::{Adagrad, Gpu, GpuOptimizer, GpuVec, Precision, wgpu};
@@ -46,66 +32,95 @@
 //! }
 //! ```
 //!
+//! # On the CPU
+//! The CPU engine takes slices. Here it minimizes x^2 / 2, whose gradient is x:
+//!
+//! ```
+//! use wgpu_optim::{Adagrad, CpuOptimizer};
+//!
+//! let mut x = [4.0_f32, -3.0];
+//! let rule = Adagrad { learning_rate: 1.0, ..Default::default() };
+//! let mut optimizer = CpuOptimizer::new(rule, x.len())?;
+//! for _ in 0..100 {
+//!     let gradient = x;
+//!     optimizer.step(&mut x, &gradient)?;
+//! }
+//! assert!(x.iter().all(|value| value.abs() < 1e-3), "{x:?}");
+//! # Ok::<(), wgpu_optim::CpuError>(())
+//! ```
+//!
 //! # Main types
-//! - [`Sgd`], [`Adagrad`], [`RmsProp`], [`AdaDelta`] and [`Adam`] are rules: plain hyper-parameters,
-//!   with the defaults of other frameworks by name. [`Rule`] is what an engine asks of one, and
-//!   [`AnyRule`] one of them chosen at run time; [`with_rule!`] gives the concrete one.
+//! - [`Sgd`], [`Adagrad`], [`RmsProp`], [`AdaDelta`] and [`Adam`] are the rules: plain structs of
+//!   hyper-parameters. Constructors such as [`Adagrad::pytorch`] give the defaults of other
+//!   frameworks. All rules implement [`Rule`].
+//! - [`AnyRule`] holds a rule that is chosen at run time. [`with_rule!`] runs code with the
+//!   concrete type.
 //! - [`Schedule`] changes the learning rate from step to step.
-//! - [`GpuOptimizer`] and [`CpuOptimizer`] apply any rule to a parameter vector and hold its state.
-//! - [`GpuGroupOptimizer`] and [`CpuGroupOptimizer`] apply one to many tensors at once, in groups with
-//!   hyper-parameters of their own.
-//! - [`GradientGuard`] says what becomes of gradients that are not finite, and clips by the norm.
-//! - [`Gpu`] is a device and its queue: the caller's own, or one that is opened here.
-//! - [`GpuVec`] is a vector of f32 in device memory: a new one, or a view of the caller's buffers.
-//! - [`Precision`] chooses between the device's own arithmetic and the same bits everywhere.
-//! - [`linear`] trains linear models on either engine, on the datasets of [`data`].
-//! - [`numerics`] measures distances in ULP, and derives a rule's error bound from its update.
+//! - [`GpuOptimizer`] and [`CpuOptimizer`] step one parameter vector, or named rows of it, and hold
+//!   its state.
+//! - [`GpuGroupOptimizer`] and [`CpuGroupOptimizer`] step many tensors at once, in groups that have
+//!   their own hyper-parameters.
+//! - [`GradientGuard`] skips or reports gradients that are not finite, and clips by the global
+//!   norm.
+//! - [`Gpu`] is a device and its queue: the caller's, or one that the crate opens.
+//! - [`GpuVec`] is a vector of f32 in device memory: a new one, or a view of the caller's buffer.
+//! - [`Precision`] selects the device's native arithmetic, or exact arithmetic with the same bits
+//!   on every device.
+//! - [`linear`] trains linear models on the GPU or the CPU, on the datasets of [`data`].
+//! - [`numerics`] measures distances in ULP and derives error bounds from a rule's update.
 //!
 //! # Scope
-//! Elementwise first-order rules over dense f32 vectors of any length that the device's memory
-//! holds: past the largest binding, past the largest buffer, at any 4-byte offset of the caller's
-//! own. The caller owns the device: no callback, no uncaptured-error handler and no global state
-//! is installed on it, and nothing blocks unless its name says `blocking`.
+//! The rules are elementwise and first-order, over dense f32 vectors. A vector may be longer than
+//! the largest binding and the largest buffer, as long as device memory holds it, and may start at
+//! any 4-byte offset of the caller's buffer.
 //!
-//! Not in scope: automatic differentiation (gradients come from the caller, or from the linear
-//! models here), a tensor library, reading files (the `wgpu-optim` command does that).
+//! The caller owns the device. The crate installs no callback, no uncaptured-error handler and no
+//! global state on it. A function blocks only if its name says `blocking`.
+//!
+//! Out of scope:
+//! - Automatic differentiation: the caller supplies the gradients. Only the linear models compute
+//!   their own.
+//! - A tensor library.
+//! - Reading files: the `wgpu-optim` command does that.
 //!
 //! # Accuracy
-//! - [`Precision::Native`] uses the device's own arithmetic. A rule's update on [`numerics::Running`]
-//!   numbers bounds how far one step may be from the exact result; for NaN, infinity and overflow
-//!   WGSL promises nothing, and so neither does it.
+//! - [`Precision::Native`] uses the device's own arithmetic. Running a rule's update on
+//!   [`numerics::Running`] numbers bounds the error of one step. WGSL promises nothing for NaN,
+//!   infinity and overflow, so native precision promises nothing for them either.
 //! - [`Precision::Exact`] rounds each operation once, to nearest, ties to even, in the order of
-//!   [`Rule::update`], with subnormals kept and one NaN: the same bits on every device, for a step
-//!   and for a training run. It is computed in u32 arithmetic, which WGSL defines to the last bit.
+//!   [`Rule::update`]. Subnormals are kept, and there is one NaN. A step and a whole training run
+//!   give the same bits on every device. The kernels compute in u32, which WGSL defines to the last
+//!   bit.
 //! - The CPU engine gives the bits of exact precision, at any vector width and number of threads.
 //!
 //! # Features
-//! Backends, passed on to wgpu: `vulkan`, `metal` and `dx12` (on by default; one that the platform
-//! lacks costs nothing) and `webgpu`. Without any, the CPU engine remains.
-//!
-//! `linear` (on by default): linear models and datasets, with ndarray and the random-number crates. A
-//! program that only steps vectors compiles 91 packages instead of 104 without it:
-//! `default-features = false, features = ["vulkan"]`.
+//! - `vulkan`, `metal`, `dx12` (on by default) and `webgpu` are the backends of wgpu. A backend
+//!   that the platform lacks costs nothing. Without any of them, only the CPU engine works.
+//! - `linear` (on by default) adds linear models and datasets, and depends on ndarray and the
+//!   random-number crates. A program that only steps vectors compiles 91 packages instead of 104
+//!   without it: `default-features = false, features = ["vulkan"]`.
 //!
 //! # Versions
-//! One release for each major version of wgpu: this one is for wgpu 30, re-exported as [`wgpu`]. A new
-//! major version of wgpu is a new minor version of this crate before 1.0, and a new major one after.
-//! The oldest Rust supported is the `rust-version` of Cargo.toml.
+//! Each release is for one major version of wgpu. This one is for wgpu 30, re-exported as [`wgpu`].
+//! Before 1.0, support for the next major version of wgpu is a new minor version of this crate;
+//! from 1.0 on, a new major version. The oldest supported Rust is the `rust-version` of Cargo.toml.
 //!
 //! # Errors and panics
-//! What can fail returns an enum of its own whose message has the numbers and the remedy, such as
+//! A function that can fail returns a narrow enum, whose message has the numbers and the remedy:
 //! [`RequestError`] for a device, [`VectorError`] for memory, [`StepError`], [`GroupError`] and
-//! [`CpuError`] for a step, [`DownloadError`] for a readback. A call that fails has changed nothing. Out
-//! of memory is an error like any other where the driver reports it, and the optimizer stays usable.
+//! [`CpuError`] for a step, [`DownloadError`] for a readback. A call that fails has changed
+//! nothing. Where the driver reports that memory has run out, that is an error too, and the
+//! optimizer stays usable.
 //!
-//! Bad input, a full GPU and a lost device cause no panic; only `state` and `state_mut` panic, with
-//! an index that the rule does not have, as indexing does. In two places wgpu itself panics, for a
-//! lost device and for a buffer of another instance: there the panic is caught, unless the program
-//! is built with `panic = "abort"`. After [`GpuOptimizer::record`], what goes wrong at submission
-//! is reported by wgpu to the caller, who submits.
+//! Bad input, a full GPU and a lost device cause no panic. Only accessors that take an index panic,
+//! as indexing a slice does: `state`, `state_mut` and others whose documentation says so. wgpu
+//! itself panics for a lost device and for a buffer of another instance. The crate catches both
+//! panics, which it cannot do in a program built with `panic = "abort"`. After
+//! [`GpuOptimizer::record`], the caller submits the work, so wgpu reports errors of the submission
+//! to the caller.
 #![cfg_attr(
     not(feature = "linear"),
-    allow(rustdoc::broken_intra_doc_links, reason = "links to what that feature adds")
+    allow(rustdoc::broken_intra_doc_links, reason = "some links lead to items of that feature")
 )]
 #![cfg_attr(
     test,
@@ -149,7 +164,7 @@ pub use step::{
 };
 pub use wgpu;
 
-/// The README's example, compiled as a test.
+/// Compiles the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -1,5 +1,5 @@
-//! Groups of tensors on the CPU engine: each tensor as an optimizer of its own has it, and one guard
-//! over all.
+//! Groups of tensors on the CPU engine: each tensor has the bits of an optimizer of its own, and
+//! one guard covers all tensors.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::step::ParamGroup;
@@ -11,7 +11,7 @@ use wgpu_optim::{
 const ALL: [NonFinite; 4] =
     [NonFinite::Propagate, NonFinite::SkipElement, NonFinite::SkipStep, NonFinite::Report];
 
-/// From -2 to 2, of all magnitudes of bits; another sequence for each seed.
+/// Values from -2 to 2, in another sequence for each seed.
 fn values(seed: usize, len: usize) -> Vec<f32> {
     let mixed = |index: usize| (index + 31 * seed).wrapping_mul(2_654_435_761) >> 8 & 0xffff;
     (0..len).map(|index| mixed(index) as f32 / 16_384.0 - 2.0).collect()
@@ -25,7 +25,7 @@ fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
 }
 
-/// A sum by the definition alone: blocks of 4096, in each 256 partial sums, then a tree.
+/// The sum of a block of at most 4096 values by the definition: 256 partial sums, then a tree.
 fn block_sum(block: &[f32]) -> f32 {
     let mut lanes = vec![0.0_f32; 256];
     for (i, value) in block.iter().enumerate() {
@@ -49,10 +49,10 @@ fn norm(vectors: &[Vec<f32>]) -> f32 {
     sums.first().map_or(0.0, |sum| sum.sqrt())
 }
 
-/// Lengths around blocks and vectors, and one for several threads.
+/// Lengths around those of blocks and SIMD vectors, and one that takes several threads.
 const LENS: [usize; 6] = [1, 4097, 300_000, 15, 70_000, 256];
 
-/// Three steps of groups beside an optimizer for each tensor.
+/// Three steps of groups, beside one optimizer for each tensor.
 fn as_alone<R: Rule>(rule: R) {
     let mut faster = rule;
     faster.set_learning_rate(0.25);
@@ -91,15 +91,15 @@ fn as_alone<R: Rule>(rule: R) {
 }
 
 #[test]
-fn each_tensor_is_stepped_as_alone() {
+fn each_tensor_has_the_bits_of_an_optimizer_of_its_own() {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| as_alone(rule));
     }
 }
 
-/// Only one group's rule has a velocity.
+/// State vectors are numbered over all groups; here only the second group has one.
 #[test]
-fn state_is_numbered_among_what_some_group_has() {
+fn state_that_only_one_group_uses_has_a_number() {
     let plain = Sgd { learning_rate: 0.5, ..Sgd::default() };
     let heavy = Sgd { momentum: 0.5, ..plain };
     let groups =
@@ -114,9 +114,10 @@ fn state_is_numbered_among_what_some_group_has() {
     assert_eq!(optimizer.state(0, 0), [0.0; 2]);
 }
 
-/// A norm over all tensors, of the definition, and what each tensor does with the scaled gradients.
+/// The norm over all tensors is that of the definition, and each tensor is stepped with the scaled
+/// gradients.
 #[test]
-fn a_guard_is_over_all_tensors() {
+fn a_guard_covers_all_tensors() {
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
     for lens in [LENS.to_vec(), vec![1000; 1000], vec![3; 5000], vec![4096, 4096]] {
         let grads: Vec<_> = lens.iter().enumerate().map(|(k, &len)| values(k, len)).collect();
@@ -140,7 +141,7 @@ fn a_guard_is_over_all_tensors() {
     }
 }
 
-/// 2^24 + 1 rounds back to 2^24, so that a norm shows which squares share a partial sum.
+/// 2^24 + 1 rounds back to 2^24, so the norm shows which squares share a partial sum.
 #[test]
 fn block_sums_are_summed_in_the_order_of_the_tensors() {
     let norm = |grads: &[Vec<f32>]| {
@@ -157,17 +158,17 @@ fn block_sums_are_summed_in_the_order_of_the_tensors() {
         _ if index % 256 == 0 => 1.0,
         _ => 0.0,
     };
-    // Fifteen tensors share a partial sum with the first, which swallows them.
+    // The squares of fifteen tensors share a partial sum with the first, and are rounded away.
     let alone: Vec<_> = (0..4096).map(|index| vec![gradient(index)]).collect();
     assert_eq!(norm(&alone), Some(4096.0));
-    // Of a tensor of their own they come to 15, and 2^24 + 15 is 2^24 + 16.
+    // In one tensor of their own they sum to 15, and 2^24 + 15 rounds to 2^24 + 16.
     let together = (1..4096).map(gradient).collect();
     assert_eq!(norm(&[vec![4096.0], together]), Some(16_777_232.0_f32.sqrt()));
 }
 
-/// NaN at element 7 of the last of 1,000 tensors.
+/// NaN in element 7 of the last of 1,000 tensors.
 #[test]
-fn the_last_of_many_tensors_is_looked_at() {
+fn the_last_of_many_tensors_is_scanned() {
     let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
     for non_finite in ALL {
         let groups = [ParamGroup { rule, lens: vec![100; 1000] }];
@@ -207,7 +208,8 @@ fn the_last_of_many_tensors_is_looked_at() {
     }
 }
 
-/// Dense, rows and nothing in one step, under a guard: the rows as one vector of their sums.
+/// Dense, row and missing gradients in one step under a guard. The guard sees the sums of the rows
+/// as one vector.
 fn mixed<R: Rule>(rule: R) {
     const ROWS: [usize; 4] = [5000, 40, 90_000, 30];
     let groups = [ParamGroup { rule, lens: ROWS.to_vec() }];
@@ -217,7 +219,7 @@ fn mixed<R: Rule>(rule: R) {
     let (few, few_indices) = (values(8, 5 * 10), [3, 0, 3, 3, 1]);
     let many_indices: Vec<u32> = (0..4000).map(|index| index * 7919 % 4500).collect();
     let many = values(7, 4000 * 20);
-    // The sums by hand: the same row's gradients in their order, rows ascending.
+    // The sums by hand: the gradients of a row in their order, rows in ascending order.
     let summed = |gradients: &[f32], indices: &[u32], width: usize| {
         let mut rows = std::collections::BTreeMap::<u32, Vec<f32>>::new();
         for (&row, gradient) in indices.iter().zip(gradients.chunks(width)) {
@@ -261,14 +263,14 @@ fn mixed<R: Rule>(rule: R) {
 }
 
 #[test]
-fn rows_and_missing_gradients_go_with_dense_ones() {
+fn dense_row_and_missing_gradients_share_a_step() {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| mixed(rule));
     }
 }
 
 #[test]
-fn what_does_not_fit_changes_nothing() {
+fn a_refused_step_changes_nothing() {
     let rule = Adagrad { learning_rate: 0.5, ..Adagrad::default() };
     let groups = [ParamGroup { rule, lens: vec![4, 2] }];
     let mut optimizer = CpuGroupOptimizer::new(&groups).unwrap();
@@ -282,7 +284,7 @@ fn what_does_not_fit_changes_nothing() {
     let dense = TensorGradient::Dense(&[1.0; 4][..]);
     let rows = |indices| TensorGradient::Rows { gradients: &[1.0; 2][..], indices };
     assert_eq!(refused(&[dense]), "grads has 1 tensors, but the optimizer was made for 2");
-    let error = "grads[1] has 4 elements, but the optimizer was made for 2 there";
+    let error = "grads[1] has 4 elements, but the optimizer was made for 2";
     assert_eq!(refused(&[dense, dense]), error);
     let error = "tensor 1: row index 1 at position 0: the table has 1 rows, counted from 0";
     assert_eq!(refused(&[dense, rows(&[1])]), error);

@@ -1,20 +1,20 @@
 //! Parity of the CPU engine with PyTorch, optax, Keras and MXNet, and regression tests for faults
-//! found in others.
+//! found in other optimizers.
 //!
-//! The golden files are what the frameworks make of 100 steps over gradients from 1e-20 to 1e10.
-//! Each side rounds a known number of times a step. The bound adds up, over our own trajectory,
-//! what those roundings can do, and the tests assert it:
+//! The golden files hold 100 steps of the frameworks over gradients from 1e-20 to 1e10. Each side
+//! rounds a known number of times a step. The bound adds up the errors of those roundings along our
+//! own trajectory, and the tests assert it:
 //!
 //! ```text
 //! |s_T - s'_T| <= sum over t of  2 u s_t + k_s u g_t^2                              u = 2^-24
 //! |x_T - x'_T| <= sum over t of  ulp(x_t) + k u |v_t| + |v_t| |s_t - s'_t| / (2 s_t)
 //! ```
 //!
-//! with `v_t` the update. `k` is 8.5 for PyTorch, 7.8 for optax, 7 for Keras, 4 more where the
-//! learning rate decays; `k_s` is 1 for PyTorch and optax, which fuse the square into the sum, and
-//! 2 for Keras. Besides, x stays within 4 ULP of x for each step taken, and Keras without decay
-//! gives our bits. tests/golden/README.md derives all this and names each place where a framework
-//! goes its own way. `cargo test --test golden -- --nocapture` prints the measured maxima.
+//! with `v_t` the update. `k` is 8.5 for PyTorch, 7.8 for optax, 7 for Keras, and 4 more where the
+//! learning rate decays. `k_s` is 1 for PyTorch and optax, which fuse the square into the sum, and
+//! 2 for Keras. In addition, x stays within 4 ULP of x for each step taken, and Keras without decay
+//! gives our bits. tests/golden/README.md derives all this and names each difference between the
+//! frameworks. `cargo test --test golden -- --nocapture` prints the measured maxima.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -70,8 +70,8 @@ fn presets_agree_with_their_frameworks() {
     for file in golden_files() {
         assert!(file.cases.iter().any(|case| case.name == "defaults"));
         for case in &file.cases {
-            // Three lengths at four steps, or the file has been cut.
-            assert_eq!(case.shown.len(), 12, "{} {}", file.framework, case.name);
+            let what = format!("{} {}: the file is incomplete", file.framework, case.name);
+            assert_eq!(case.shown.len(), 12, "{what}"); // three lengths at four steps
             match check(&Cpu, &file, case) {
                 Ok(m) => {
                     println!(
@@ -118,8 +118,8 @@ fn learning_rate_decay_counts_from_the_first_step() {
     regressions::learning_rate_decay(&Cpu);
 }
 
-/// MXNet 2 is no longer maintained; its formula is taken from the documentation of
-/// `mxnet.optimizer.AdaGrad` (version 2), `rescale_grad` 1 and no clipping:
+/// MXNet 2 is no longer maintained. Its formula is that of the documentation of
+/// `mxnet.optimizer.AdaGrad` (version 2), with `rescale_grad` 1 and no clipping:
 ///
 /// ```text
 /// grad = grad + wd * weight
@@ -127,8 +127,8 @@ fn learning_rate_decay_counts_from_the_first_step() {
 /// weight -= learning_rate * grad / (sqrt(history) + epsilon)
 /// ```
 ///
-/// with learning rate 0.01, epsilon 1e-6 and history from 0. Read from left to right, in double
-/// precision, our rule has the same operations, hence the same bits.
+/// with a learning rate of 0.01, an epsilon of 1e-6 and a history that starts at 0. Evaluated from
+/// left to right in double precision, it has the operations of our rule, hence the same bits.
 #[test]
 fn mxnet_formula_in_double_precision() {
     for (wd, weight_decay) in [(0.0, WeightDecay::None), (0.01f32, WeightDecay::L2(0.01))] {

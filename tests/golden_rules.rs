@@ -1,7 +1,7 @@
-//! Parity of every rule but Adagrad with PyTorch, optax and Keras, step by step, on the CPU engine;
-//! tests/drivers/golden.rs has every driver.
+//! Parity of every rule but Adagrad with PyTorch, optax and Keras, step by step, on the CPU engine.
+//! tests/drivers/golden.rs runs the same comparison on every driver.
 //!
-//! `cargo test --test golden_rules -- --nocapture` prints how much of the bound is used.
+//! `cargo test --test golden_rules -- --nocapture` prints the share of the bound that is used.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -45,7 +45,7 @@ impl Stepper for Cpu {
 }
 
 #[test]
-fn every_rule_does_as_the_frameworks_do() {
+fn every_rule_agrees_with_the_frameworks() {
     for (call, worst) in compare_all(&Cpu) {
         println!("{worst:.3} of the bound: {call}");
     }

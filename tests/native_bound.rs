@@ -1,7 +1,7 @@
-//! The derived bounds against a device that does the worst that WGSL's accuracy table allows.
+//! The bounds derived by hand, against a simulated device that errs as much as WGSL allows.
 //!
-//! Every operation errs by all that it may, and each one in a direction of its own: all
-//! combinations of directions are tried on every input, subnormals flushed or kept.
+//! Every operation errs as far as it may, up or down. Every input is tried with all combinations of
+//! directions, with subnormals flushed and kept.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the figures of docs/numerics.md, with --nocapture")]
 
@@ -18,9 +18,9 @@ use wgpu_optim::rules::OwnSquare;
 use wgpu_optim::{Adagrad, EpsilonPlacement, Rule, WeightDecay};
 use worst::{Device, Random};
 
-/// The update of Adagrad, operation by operation.
 impl Device {
-    /// Adagrad's update, as shaders/rules/adagrad.wgsl has it; the new parameter and state.
+    /// Adagrad's update with the operations of shaders/rules/adagrad.wgsl. Returns the new
+    /// parameter and state.
     fn step(&mut self, rule: &Adagrad, input: &Input<f32>) -> (f32, f32) {
         let (mut x, mut g) = (input.parameter, input.gradient);
         let w = input.weight_decay;
@@ -53,8 +53,8 @@ impl Device {
     }
 }
 
-/// The most operations that a step has, each with a direction: decay 2, square and sum 2, divisor
-/// 3, numerator, quotient, difference.
+/// The maximum number of operations of a step, each with a direction: decay 2, square and sum 2,
+/// divisor 3, numerator, quotient, difference.
 const OPERATIONS: u32 = 10;
 
 /// Every choice of formula.
@@ -104,8 +104,8 @@ impl Random {
         input
     }
 
-    /// Every operation's result just above a power of two, where its ulp weighs most; the
-    /// result is the update itself.
+    /// Inputs for which every result is just above a power of two, where its ulp is relatively
+    /// largest. The parameter is 0, so the result is the update itself.
     fn sharp(&mut self) -> Input<f32> {
         let mut near_one = || 1.0 + (1 + self.bits() % 8192) as f32 * f32::EPSILON;
         let [gradient, learning_rate] = [near_one(), near_one()];
@@ -120,8 +120,8 @@ impl Random {
     }
 }
 
-/// The largest part of the bound that any error reached, for parameter and accumulator, and for
-/// the update alone (a parameter of 0), in units of 2^-23 of it.
+/// The maximum share of the bound that an error reached, for parameter and accumulator, and the
+/// maximum error of the update alone (a parameter of 0) in units of 2^-23 of it.
 fn reached(rule: &Adagrad, inputs: u32) -> (f64, f64, f64) {
     let mut random = Random(1);
     let mut worst = (0.0_f64, 0.0_f64, 0.0_f64);
@@ -149,7 +149,7 @@ fn reached(rule: &Adagrad, inputs: u32) -> (f64, f64, f64) {
     worst
 }
 
-/// Inside the bound, and so close to it that one half as large would be broken.
+/// Every error is within the bound, and comes so close that a bound half as large would fail.
 #[test]
 fn the_worst_step_stays_within_the_bound_and_comes_close() {
     for rule in formulas() {
@@ -162,7 +162,7 @@ fn the_worst_step_stays_within_the_bound_and_comes_close() {
     }
 }
 
-/// The bound that looks at the two results only, against a CPU engine that rounds to nearest.
+/// `Bound::PARAMETER` and `Bound::STATE`, against a CPU engine that rounds to nearest.
 #[test]
 fn without_weight_decay_the_presets_hold_against_the_cpu() {
     let mut random = Random(2);
@@ -204,7 +204,7 @@ fn without_weight_decay_the_presets_hold_against_the_cpu() {
 fn a_hundred_steps_stay_within_the_accumulated_bound() {
     for rule in formulas() {
         let mut worst = 0.0_f64;
-        // Directions: all combinations, each kept for all steps, and random ones.
+        // Directions: all combinations, each kept for all steps; then random ones.
         for trial in 0..3 << OPERATIONS {
             let mut random = Random(u64::from(trial % 17));
             let mut input = Input {
@@ -242,7 +242,7 @@ fn a_hundred_steps_stay_within_the_accumulated_bound() {
     }
 }
 
-/// The canonical order of `linear`, on the worst device; `up` for each operation at random.
+/// The tree of the canonical order (`linear`), on the worst device with random directions.
 fn tree(sums: &mut [f32], random: &mut Random) -> f32 {
     let mut half = sums.len() / 2;
     while half > 0 {
@@ -297,7 +297,7 @@ fn the_gradient_stays_within_its_bound() {
     assert!(worst > 0.05, "{worst}");
 }
 
-/// A step of a fixed learning rate, epsilon and decay.
+/// The input of a step with a fixed learning rate, epsilon and decay.
 fn input(x: f32, g: f32, s: f32) -> Input<f32> {
     Input {
         parameter: x,
@@ -309,7 +309,7 @@ fn input(x: f32, g: f32, s: f32) -> Input<f32> {
     }
 }
 
-/// x = 0, g = 1, s = 0, so that the result is the update, 0.1 / sqrt(1 + 1e-6).
+/// With x = 0, g = 1 and s = 0 the result is the update, 0.1 / sqrt(1 + 1e-6).
 #[test]
 fn the_constants_are_those_of_the_document() {
     let start = input(0.0, 1.0, 0.0);
@@ -324,7 +324,7 @@ fn the_constants_are_those_of_the_document() {
     }
 }
 
-/// g = -w x: the update should be 0, and the gradient's error alone decides.
+/// With g = -w x the exact update is 0, and only the error of the gradient counts.
 #[test]
 fn a_gradient_that_cancels_has_an_absolute_bound() {
     let rule = Adagrad { weight_decay: WeightDecay::L2(0.5), ..Adagrad::default() };
@@ -371,7 +371,7 @@ fn the_first_element_outside_is_named() {
     assert!(Bound::STATE.check("s", &[2.0], &[f32::from_bits(2f32.to_bits() + 2)], &[]).is_ok());
 }
 
-/// The neighbours of 1 are 3 ulp of the lower one apart, and within 2 ulp of the upper one.
+/// The neighbours of 1 are 3 ulp of the lower one apart, but within 2 ulp of the upper one.
 #[test]
 fn across_a_binade_the_larger_ulp_counts() {
     let (below, above) = (1.0 - 0.5 * f32::EPSILON, 1.0 + f32::EPSILON);

@@ -1,4 +1,4 @@
-//! The noop tier: what is refused, and that nothing has changed then. The noop device stores
+//! Refusals on wgpu's noop device, and that a refused call changes nothing. The noop device stores
 //! buffers and validates calls, but runs no kernel.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -60,7 +60,7 @@ fn slices_share_memory_and_are_checked() {
 }
 
 #[test]
-fn vectors_past_the_largest_buffer_are_several() {
+fn vectors_larger_than_a_buffer_are_split() {
     let gpu = noop(wgpu::Limits { max_buffer_size: 1000, ..wgpu::Limits::default() });
     let host: Vec<f32> = (0..600_u16).map(f32::from).collect();
     let vector = gpu.upload(&host).unwrap();
@@ -82,10 +82,10 @@ fn an_initial_accumulator_fills_the_state() {
     assert_eq!(optimizer.state(0).download_blocking(&gpu).unwrap(), [0.1; 7]);
 }
 
-/// For every choice of formula: the state starts from the rule's values, none of it may be a
-/// parameter or a gradient, and a device that cannot bind it is told so.
+/// For every choice of formula: the state starts at the rule's values, no state vector may be
+/// passed as parameters or gradients, and a device that cannot bind the state is refused.
 #[test]
-fn every_rules_state_is_its_own() {
+fn the_state_of_every_rule_is_checked() {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| state_of(rule));
     }
@@ -111,7 +111,7 @@ fn state_of<R: Rule>(rule: R) {
     assert_eq!(optimizer.steps(), 0);
     optimizer.step(&params, &grads).unwrap();
 
-    // Blocks, parameters and gradients beside the state.
+    // Blocks, parameters and gradients, besides the state.
     let needed = 3 + names.len() as u64;
     let few = wgpu::Limits {
         max_storage_buffers_per_shader_stage: needed as u32 - 1,
@@ -138,7 +138,7 @@ fn hyper_parameters_are_checked_when_an_optimizer_is_made() {
     assert_eq!(none, StepError::State(VectorError::Empty));
 }
 
-/// Each refusal, and that the same optimizer then steps as if nothing had been asked.
+/// After each refusal, the same optimizer still steps.
 #[test]
 fn a_refused_step_changes_nothing() {
     let gpu = gpu();
@@ -173,7 +173,7 @@ fn a_refused_step_changes_nothing() {
     assert_eq!(optimizer.steps(), 3);
 }
 
-/// Two noop devices number their buffers alike; a vector remembers where it was made.
+/// Two noop devices give their buffers the same numbers. A vector knows its device.
 #[test]
 fn a_vector_of_another_instance_is_refused_even_if_the_numbers_agree() {
     let (here, there) = (gpu(), gpu());
@@ -185,7 +185,7 @@ fn a_vector_of_another_instance_is_refused_even_if_the_numbers_agree() {
     assert_eq!(optimizer.step(&params, &foreign), Err(expected));
     assert_eq!(foreign.download_blocking(&here), Err(DownloadError::ForeignDevice));
     assert_eq!(here.write(&foreign, &[0.0; 8]), Err(VectorError::ForeignDevice));
-    // Two wrappers of one device are one device.
+    // Two wrappers of one device are the same device.
     let again = Gpu::from_wgpu(here.device().clone(), here.queue().clone());
     optimizer.step(&params, &again.zeros(8).unwrap()).unwrap();
     assert_eq!(optimizer.steps(), 2);
@@ -215,12 +215,12 @@ fn limits_that_are_too_low_are_named() {
     assert_eq!(error, StepError::Limit { limit, needed: 272, allowed: 128 });
 }
 
-/// wgpu drops what a lost device is asked to do in silence. No call panics, and each says that the
-/// device is lost, one that only records at the latest the 128th time.
+/// wgpu silently drops commands for a lost device. No call of ours panics, and each reports the
+/// loss. A call that only records reports it after at most 128 calls.
 #[test]
 fn a_lost_device_is_an_error_and_never_a_panic() {
     let gpu = gpu();
-    // Another wrapper of the device learns of its loss by itself.
+    // Each wrapper of the device finds the loss by itself.
     let again = || Gpu::from_wgpu(gpu.device().clone(), gpu.queue().clone());
     let (params, grads) = (gpu.upload(&[1.0; 4]).unwrap(), gpu.upload(&[1.0; 4]).unwrap());
     let optimizer = |gpu: &Gpu| {
@@ -250,9 +250,9 @@ fn a_lost_device_is_an_error_and_never_a_panic() {
     assert_eq!(stepped.steps(), 1);
 }
 
-/// The caller's buffer is at fault, not the device.
+/// A fault of the caller's buffer, not of the device.
 #[test]
-fn a_buffer_that_was_never_made_is_refused_on_a_healthy_device() {
+fn an_invalid_buffer_is_refused_and_the_device_stays_usable() {
     let gpu = gpu();
     let scope = gpu.device().push_error_scope(wgpu::ErrorFilter::Validation);
     // Larger than any buffer of this device may be.
@@ -272,7 +272,7 @@ fn a_buffer_that_was_never_made_is_refused_on_a_healthy_device() {
     assert_eq!(optimizer.steps(), 1);
 }
 
-/// More than any device has is refused before the first buffer is made.
+/// A vector larger than any device's memory is refused before the first buffer is created.
 #[test]
 fn a_vector_that_no_device_can_hold_is_refused_at_once() {
     let gpu = noop(wgpu::Limits { max_buffer_size: 1 << 20, ..wgpu::Limits::default() });
@@ -286,7 +286,7 @@ fn a_vector_that_no_device_can_hold_is_refused_at_once() {
     assert!(start.elapsed().as_secs_f64() < 1.0);
 }
 
-/// A buffer whose number this instance has never given out.
+/// A buffer whose number this instance has never assigned.
 #[test]
 fn a_view_of_another_instance_is_an_error_and_never_a_panic() {
     let (here, there) = (gpu(), gpu());
@@ -314,7 +314,7 @@ fn a_fill_that_is_refused_writes_nothing() {
     let missing = wgpu::BufferUsages::COPY_DST;
     assert_eq!(gpu.fill(&both, 7.0), Err(VectorError::MissingUsage { missing }));
     assert_eq!(ours.slice(0..4).unwrap().download_blocking(&gpu).unwrap(), [0.0; 4]);
-    // A fill longer than one transfer reaches the end.
+    // A fill that takes several transfers reaches the end.
     gpu.fill(&ours, 7.0).unwrap();
     let end = ours.slice((20 << 20) - 2..20 << 20).unwrap();
     assert_eq!(end.download_blocking(&gpu).unwrap(), [7.0; 2]);
@@ -332,7 +332,7 @@ fn limits_that_leave_no_uniforms_are_an_error() {
     assert!(matches!(optimizer.step(&params, &grads), Err(StepError::Rejected { .. })));
 }
 
-/// Handles can be sent to and shared between threads.
+/// Handles can be sent to other threads and shared between them.
 #[test]
 fn handles_are_send_and_sync() {
     fn check<T: Send + Sync>() {}
@@ -342,7 +342,7 @@ fn handles_are_send_and_sync() {
     check::<StepError>();
 }
 
-/// Whatever the guard refuses, it names; and a device without room for it still steps without.
+/// A refusal names its reason. A device that cannot run a guard still steps without one.
 #[test]
 fn a_guard_is_checked_where_it_is_set() {
     let gpu = gpu();
@@ -352,7 +352,8 @@ fn a_guard_is_checked_where_it_is_set() {
     let error = make(&gpu).with_guard(guard).unwrap_err();
     assert_eq!(error, StepError::Rule(wrong));
     let skip = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: None };
-    // One more than Adagrad's three vectors and their blocks, and a third bind group.
+    // A guard needs one buffer more than Adagrad's three vectors and their blocks, and a third bind
+    // group.
     let few = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..wgpu::Limits::default() };
     let error = make(&noop(few)).with_guard(skip).unwrap_err();
     let limit = "max_storage_buffers_per_shader_stage";
@@ -360,7 +361,7 @@ fn a_guard_is_checked_where_it_is_set() {
     let two = noop(wgpu::Limits { max_bind_groups: 2, ..wgpu::Limits::default() });
     let error = make(&two).with_guard(skip).unwrap_err();
     assert_eq!(error, StepError::Limit { limit: "max_bind_groups", needed: 3, allowed: 2 });
-    // The default guard needs none of it.
+    // The default guard needs neither.
     let mut optimizer = make(&two).with_guard(GradientGuard::default()).unwrap();
     optimizer.step(&two.zeros(10_000).unwrap(), &two.zeros(10_000).unwrap()).unwrap();
     assert_eq!(optimizer.report_blocking(), Ok(GuardReport::default()));
@@ -379,7 +380,7 @@ fn a_guarded_step_that_is_refused_changes_nothing() {
     assert_eq!(optimizer.steps(), 0);
     optimizer.step(&params, &grads).unwrap();
     assert_eq!(optimizer.steps(), 1);
-    // The noop device runs nothing: the report is as it was made.
+    // The noop device runs nothing, so the report is still the initial one.
     assert_eq!(optimizer.check_gradients_blocking(), Ok(GuardReport::default()));
     optimizer.clear_report().unwrap();
 }

@@ -1,5 +1,5 @@
-//! The noop tier of an optimizer over groups of tensors: what is refused, that nothing has changed
-//! then, and how many dispatches a step is. The noop device runs no kernel.
+//! An optimizer over groups of tensors on wgpu's noop device, which runs no kernel: refusals, that
+//! a refused call changes nothing, and how many dispatches a step takes.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::{
@@ -46,7 +46,7 @@ fn groups_are_checked_when_an_optimizer_is_made() {
 }
 
 #[test]
-fn limits_too_low_are_told() {
+fn limits_that_are_too_low_are_named() {
     let limits = wgpu::Limits {
         max_storage_buffers_per_shader_stage: 3,
         max_uniform_buffer_binding_size: 1024,
@@ -80,7 +80,7 @@ fn learning_rates_are_set_by_group() {
     assert_eq!((optimizer.rule(0).learning_rate, optimizer.rule(1).learning_rate), (0.01, 0.5));
 }
 
-/// Each refusal, and that the same optimizer then steps as if nothing had been asked.
+/// After each refusal, the same optimizer still steps.
 #[test]
 fn a_refused_step_changes_nothing() {
     let gpu = gpu();
@@ -143,9 +143,10 @@ fn a_destroyed_buffer_is_an_error() {
     optimizer.step(&p, &g).unwrap();
 }
 
-/// Views of two buffers are one dispatch; buffers of their own as many as their bindings make.
+/// Tensors that are views of two buffers take one dispatch. Tensors in their own buffers take as
+/// many as the limit on bindings requires.
 #[test]
-fn how_many_dispatches_a_step_is() {
+fn how_many_dispatches_a_step_takes() {
     let gpu = gpu();
     let lens: Vec<usize> = (1..=100).collect();
     let mut optimizer = GpuGroupOptimizer::new(&gpu, &[group(&lens)]).unwrap();
@@ -156,14 +157,14 @@ fn how_many_dispatches_a_step_is() {
     let own_grads: Vec<_> = lens.iter().map(|&len| gpu.zeros(len).unwrap()).collect();
     assert_eq!(optimizer.dispatches(&own, &own_grads), Ok(34));
     assert_eq!(optimizer.dispatches(&own, &g), Ok(20));
-    // More bindings are allowed here than buffers of all kinds: 28, the default.
+    // This device binds 32 storage buffers, but only 28 buffers of all kinds together, the default.
     let max_storage_buffers_per_shader_stage = 32;
     let wide = noop(wgpu::Limits { max_storage_buffers_per_shader_stage, ..Default::default() });
     let zeros = || lens.iter().map(|&len| wide.zeros(len).unwrap()).collect::<Vec<_>>();
     let mut on_wide = GpuGroupOptimizer::new(&wide, &[group(&lens)]).unwrap();
-    // 25 windows are 12 tensors with their gradients.
+    // 25 windows hold 12 tensors with their gradients.
     assert_eq!(on_wide.dispatches(&zeros(), &zeros()), Ok(9));
-    // Formulas are compiled into the kernel; numbers are not.
+    // Choices of formula are compiled into the kernel; numbers are not.
     let placed = Adagrad { epsilon_placement: EpsilonPlacement::OutsideRoot, ..Adagrad::default() };
     let rules = [
         Adagrad::default(),
@@ -181,7 +182,7 @@ fn how_many_dispatches_a_step_is() {
 }
 
 #[test]
-fn many_vectors_lie_in_few_buffers() {
+fn many_vectors_share_few_buffers() {
     let gpu = noop(wgpu::Limits { max_buffer_size: 64, ..wgpu::Limits::default() });
     let hosts: Vec<Vec<f32>> = [1, 9, 4, 20_u16]
         .iter()
@@ -192,7 +193,7 @@ fn many_vectors_lie_in_few_buffers() {
     for (vector, host) in vectors.iter().zip(&hosts) {
         assert_eq!(vector.download_blocking(&gpu).unwrap(), *host);
     }
-    // 16 elements a buffer; every vector from a multiple of 16 bytes on.
+    // A buffer holds 16 elements, and every vector starts at a multiple of 16 bytes.
     let bytes = |vector: &GpuVec| -> Vec<(u64, u64)> {
         vector.buffers().map(|(_, bytes)| (bytes.start, bytes.end)).collect()
     };
@@ -204,9 +205,9 @@ fn many_vectors_lie_in_few_buffers() {
     assert_eq!(zeros[1].download_blocking(&gpu).unwrap(), [0.0; 2]);
 }
 
-/// Each group's tensors start from its own rule's values.
+/// The state of each tensor starts at the values of its group's rule.
 #[test]
-fn state_starts_from_the_values_of_each_group() {
+fn state_starts_at_the_values_of_each_group() {
     let initial = |initial_accumulator| Adagrad { initial_accumulator, ..Adagrad::default() };
     let groups = [(0.5, vec![3, 5]), (0.0, vec![2]), (0.25, vec![1])]
         .map(|(value, lens)| ParamGroup { rule: initial(value), lens });

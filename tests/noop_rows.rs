@@ -1,4 +1,5 @@
-//! The noop tier of steps over rows: what is refused, and that nothing has changed then.
+//! Steps over rows on wgpu's noop device, which runs no kernel: refusals, and that a refused call
+//! changes nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use wgpu_optim::numerics::Real;
@@ -19,9 +20,9 @@ fn gpu() -> Gpu {
     noop(wgpu::Limits::default())
 }
 
-/// The same refusals as the CPU engine's, in the same words.
+/// Both engines refuse the same calls with the same messages.
 #[test]
-fn both_engines_refuse_in_the_same_words() {
+fn both_engines_give_the_same_messages() {
     let gpu = gpu();
     let mut optimizer = GpuOptimizer::new(&gpu, Adagrad::default(), 12).unwrap();
     let mut reference = CpuOptimizer::new(Adagrad::default(), 12).unwrap();
@@ -44,7 +45,7 @@ fn both_engines_refuse_in_the_same_words() {
 }
 
 #[test]
-fn a_guard_that_looks_at_gradients_goes_with_rows() {
+fn a_guard_that_scans_gradients_works_with_rows() {
     let gpu = gpu();
     let (params, grads) = (gpu.zeros(4).unwrap(), gpu.zeros(4).unwrap());
     for (non_finite, max_norm) in
@@ -83,7 +84,7 @@ fn vectors_that_do_not_fit_the_step_are_refused() {
     assert_eq!(optimizer.steps(), 1);
 }
 
-/// A list of rows takes the place of the blocks of a step over all elements.
+/// A step over rows binds a list of rows where a step over all elements binds its blocks.
 #[test]
 fn too_few_storage_buffers_are_named() {
     let limits = wgpu::Limits { max_storage_buffers_per_shader_stage: 4, ..Default::default() };
@@ -97,7 +98,7 @@ fn too_few_storage_buffers_are_named() {
     optimizer.step(&params, &grads).unwrap();
 }
 
-/// What the kernel of means needs: eight invocations a row, and 64 partial sums of 16 bytes.
+/// The kernel of means needs eight invocations a row, and 64 partial sums of 16 bytes.
 #[test]
 fn workgroups_too_small_for_means_are_named() {
     let enough = wgpu::Limits::default();
@@ -120,7 +121,7 @@ fn workgroups_too_small_for_means_are_named() {
     }
 }
 
-/// A rule of a caller's, with as much state as there may be, all of which rows can share.
+/// A caller's own rule with the maximum number of state vectors, all of which rows can share.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Shares;
 
@@ -176,7 +177,8 @@ impl Rule for Shares {
     }
 }
 
-/// Of 340 rows named the list has 1022 words, of the 1024 of a binding, and what they share 1360.
+/// The list of 340 named rows has 1022 words, of the 1024 that a binding holds. Their shared state
+/// has 1360 words.
 #[test]
 fn what_rows_share_fits_its_binding() {
     let limits = wgpu::Limits { max_storage_buffer_binding_size: 4096, ..Default::default() };
@@ -187,7 +189,7 @@ fn what_rows_share_fits_its_binding() {
     assert_eq!(optimizer.steps(), 1);
 }
 
-/// Optimizers whose rows share accumulators: what they refuse, in the same words on both engines.
+/// Both engines refuse rows of another length than that of a row-wise optimizer.
 #[test]
 fn a_row_wise_optimizer_takes_rows_of_its_length_only() {
     let gpu = gpu();

@@ -1,5 +1,5 @@
-//! Running error analysis: against the worst device that WGSL allows, for every rule, and against
-//! the bound of Adagrad that docs/numerics.md derives by hand.
+//! Running error analysis (`Running`): for every rule, against a simulated device that errs as much
+//! as WGSL allows; for Adagrad, also against the bound that docs/numerics.md derives by hand.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::print_stdout, reason = "the figures of docs/numerics.md, with --nocapture")]
 
@@ -18,7 +18,7 @@ use wgpu_optim::{Adagrad, AnyRule, Rule, WeightDecay, with_rule};
 use worst::{Device, Random};
 
 thread_local! {
-    /// The device that computes on this thread.
+    /// The simulated device of this thread.
     static DEVICE: RefCell<Device> = const { RefCell::new(Device { up: 0, flush: false }) };
 }
 
@@ -86,8 +86,8 @@ impl Real for Worst {
     }
 }
 
-/// Steps of one rule from inputs of all magnitudes, each by many devices; the largest parts of the
-/// bounds of parameter and state that any error reached.
+/// Steps of one rule from inputs of all magnitudes, each on many devices. Returns the maximum
+/// shares of the bounds of parameter and state that an error reached.
 fn steps<R: Rule>(seed: u64, rule: R) -> (f64, f64) {
     let mut random = Random(seed);
     let (mut worst, mut bounded) = ((0.0_f64, 0.0_f64), 0);
@@ -98,7 +98,7 @@ fn steps<R: Rule>(seed: u64, rule: R) -> (f64, f64) {
         let (mut x, g) = (number(), number());
         let state = [number(), number(), number()];
         x = if step % 4 == 0 { 0.0 } else { x };
-        // Averages of squares are not negative; the others may be.
+        // Averages of squares are not negative; other state may be.
         let state = |k: usize| match R::STATE[k] {
             "momentum_buffer" | "gradient_average" => state[k],
             _ if step % 8 < 2 => 0.0,
@@ -135,7 +135,7 @@ fn steps<R: Rule>(seed: u64, rule: R) -> (f64, f64) {
     worst
 }
 
-/// Inside the bound, and near enough to it that a bound half as large would be broken.
+/// Every error is within the bound, and comes so close that a bound half as large would fail.
 #[test]
 fn the_worst_device_stays_within_every_rules_bound() {
     for rule in AnyRule::examples() {
@@ -146,14 +146,14 @@ fn the_worst_device_stays_within_every_rules_bound() {
     }
 }
 
-/// For Adagrad, the bound that the analysis finds is at most 1.001 of the one derived by hand. With
-/// L2 decay it does not know that the gradient's errors in the numerator and in the divisor are
-/// one: that can double it at worst, and makes less than 1.1 of it here.
+/// For Adagrad, the bound of the analysis is at most 1.001 times the one derived by hand. With L2
+/// decay, the analysis does not know that the gradient's errors in the numerator and in the divisor
+/// are the same error. That can at most double the bound; here the factor is below 1.1.
 #[test]
 fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
     for rule in AnyRule::examples() {
         let AnyRule::Adagrad(rule) = rule else { continue };
-        let most = if matches!(rule.weight_decay, WeightDecay::L2(_)) { 1.1 } else { 1.001 };
+        let max = if matches!(rule.weight_decay, WeightDecay::L2(_)) { 1.1 } else { 1.001 };
         let (mut random, mut largest) = (Random(3), 0.0_f64);
         for _ in 0..20_000 {
             let [x, g, s] = [0; 3].map(|_| random.number(15));
@@ -171,17 +171,18 @@ fn for_adagrad_it_is_as_tight_as_the_derivation_by_hand() {
             let running =
                 rule.update(&uniforms, Running::input(x), Running::input(g), OwnSquare, &mut state);
             let ratio = running.error().unwrap() / hand.parameter;
-            assert!(ratio <= most, "{rule:?}: {ratio}, {input:?}");
+            assert!(ratio <= max, "{rule:?}: {ratio}, {input:?}");
             let state = state[0].error().unwrap() / hand.accumulator;
-            assert!(state <= most, "{rule:?}: {state}, {input:?}");
+            assert!(state <= max, "{rule:?}: {state}, {input:?}");
             largest = largest.max(ratio);
         }
         println!("at most {largest:.4} of the bound by hand: {rule:?}");
     }
 }
 
-/// Over a hundred steps the same, but with decoupled decay: the analysis does not know that `x` and
-/// `w * x` are one number, so that errors of x grow by 1 + w a step where they shrink by 1 - w.
+/// The same over a hundred steps. With decoupled decay the bound is wider: the analysis does not
+/// know that `w * x` depends on `x`, so errors of x grow by 1 + w a step where they really shrink
+/// by 1 - w.
 #[test]
 fn over_many_steps_it_is_as_tight_unless_decay_is_decoupled() {
     for weight_decay in [WeightDecay::None, WeightDecay::L2(0.01), WeightDecay::Decoupled(0.1)] {
@@ -211,7 +212,7 @@ fn over_many_steps_it_is_as_tight_unless_decay_is_decoupled() {
             }
         }
         println!("over 100 steps at most {largest:.4} of the bound by hand: {weight_decay:?}");
-        let most = if weight_decay.is_decoupled() { 4.0 } else { 1.001 };
-        assert!(largest <= most, "{rule:?}: {largest}");
+        let max = if weight_decay.is_decoupled() { 4.0 } else { 1.001 };
+        assert!(largest <= max, "{rule:?}: {largest}");
     }
 }

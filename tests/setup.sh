@@ -1,4 +1,4 @@
-# Sourced: installs what the tests need where apt is at hand, and points the Vulkan loader at both
+# To be sourced. Installs what the tests need where apt is available, and points the Vulkan loader at both
 # software drivers, lavapipe and SwiftShader (from Chromium's package).
 
 lavapipe=/usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json
@@ -20,14 +20,14 @@ if [ "${#missing[@]}" -gt 0 ]; then
         "${as_root[@]}" apt-get update -qq
         "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
     else
-        echo "These are missing here: ${missing[*]} (their names on Debian)." >&2
-        echo "Install the Vulkan loader, Mesa's lavapipe and SwiftShader, or go on without." >&2
+        echo "Missing: ${missing[*]} (the names of Debian's packages)." >&2
+        echo "Install the Vulkan loader, Mesa's lavapipe and SwiftShader, or continue without them." >&2
     fi
 fi
 
-# Added to the drivers that the loader finds by itself, so that a hardware GPU is tested too.
+# Added to the drivers that the loader finds by itself, so that a hardware GPU is tested as well.
 if [ -e "$swiftshader" ]; then
     export VK_ADD_DRIVER_FILES="$swiftshader${VK_ADD_DRIVER_FILES:+:$VK_ADD_DRIVER_FILES}"
 fi
-# Mesa complains where there is none.
+# Mesa prints an error if it is not set.
 export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$(mktemp -d)}"

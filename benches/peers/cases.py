@@ -1,38 +1,38 @@
-"""What is measured: each case, those who take part in it, and the ratio that we mean to reach."""
+"""The cases: what is measured, who takes part, and the ratio that is our target."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass
 class Peer:
-    """A program beside ours. `target` is how many times as fast as it we mean to be."""
+    """A program that ours is compared with. `target` is how many times as fast we want to be."""
 
     name: str
     program: str  # ours, burn, or a script in this folder
     arguments: list
     target: float | None = None
-    # Whether its `check` has to agree with ours; limits compute something else.
+    # Whether its `check` must agree with ours. Limits compute something else.
     checked: bool = True
 
 
 @dataclass
 class Case:
-    """One problem, solved by ours and by every peer in turn."""
+    """One problem, solved by our program and by every peer in turn."""
 
     part: str
     name: str
     ours: list
     peers: list
-    # How far `check` may be from ours.
+    # The maximum difference from our `check`.
     tolerance: float
     modes: list = field(default_factory=lambda: ["queued"])
     program: str = "ours"
 
 
-# For each element of the sum of parameters: rounding and the place of epsilon move it less, a step
-# left out moves it by 6e-3.
+# For each element of the sum of parameters. Rounding and the placement of epsilon change it less; a
+# missing step changes it by 6e-3.
 STEP_TOLERANCE = 1e-6
-# A share of the loss of a model that always answers 0. Other shuffles end at losses this close.
+# As a share of the loss of a model that always predicts 0. Losses after other shuffles are this close.
 LOSS_TOLERANCE = 0.015
 
 
@@ -79,7 +79,7 @@ def train_cases(quick, airfoil):
                 Peer("PyTorch, gradient by hand", "train.py", ["manual", airfoil]),
                 Peer("scikit-learn SGDRegressor", "train.py", ["sgdregressor", airfoil]),
             ],
-            LOSS_TOLERANCE * 0.5,  # the target has a variance of 1
+            LOSS_TOLERANCE * 0.5,  # the target column has a variance of 1
         )
     shapes = [(1_000_000, 256, 8192), (100_000, 4096, 1024)]
     for shape in [(20_000, 64, 256)] if quick else shapes:
@@ -99,14 +99,14 @@ def train_cases(quick, airfoil):
 
 
 def sparse_cases(files, quick):
-    """A classifier of sparse rows. Both read the same file; in mode `whole`, each time anew."""
+    """A classifier of sparse rows. Both programs read the same file, in mode `whole` every time."""
     for (rows, features, entries), file in files.items():
         yield Case(
             "sparse",
             f"{rows:,} rows of {entries} of {features:,} features, logistic, cpu",
             [file],
             [Peer("scikit-learn SGDClassifier", "sparse.py", [file], 1.0)],
-            # Of the rows, the share that is classified right: other rules, and other shuffles.
+            # The check is the share of rows that is classified correctly. Rules and shuffles differ.
             0.2 if quick else 0.02,
             ["epoch", "whole"],
             "fit.py",

@@ -1,4 +1,4 @@
-"""Runs contestants in turn and prints how their times compare. Standard library only; see run."""
+"""Runs contestants in turn and compares their times. Standard library only. Started by `run`."""
 
 import argparse
 import array
@@ -18,15 +18,15 @@ from cases import burn_cases, sparse_cases, sparse_shapes, step_cases, train_cas
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# Seconds of measuring for one contestant in one round, and of rest before it: threads that have
-# just worked wait for more in a busy loop.
+# Seconds to measure one contestant in one round, and to rest before it: threads that have just worked
+# wait for more work in a busy loop.
 TURN, REST = 0.5, 0.05
 MODES = {
     "queued": "",
-    "waited": ", a wait after each",
-    "lazy": ", fused across steps if it can",
-    "epoch": ", an epoch",
-    "whole": ", reading the file included",
+    "waited": ", waiting after each step",
+    "lazy": ", fused across steps if possible",
+    "epoch": ", one epoch",
+    "whole": ", including reading the file",
 }
 PARTS = ["step", "burn", "train", "sparse"]
 COLUMNS = [
@@ -36,7 +36,7 @@ COLUMNS = [
 
 
 class Contestant:
-    """A program that answers each line "MODE SECONDS" with a time."""
+    """A running program that answers each line "MODE SECONDS" with a time."""
 
     def __init__(self, name, command, environment, processors):
         self.name = name
@@ -54,12 +54,12 @@ class Contestant:
     def answer(self):
         line = self.process.stdout.readline()
         if not line:
-            sys.exit(f"{self.name} ended with status {self.process.wait()}; its message is above.")
+            sys.exit(f"{self.name} exited with status {self.process.wait()}; see its message above.")
         return json.loads(line)
 
     def measure(self, mode, budget):
         time.sleep(REST)
-        # One that has ended is found out by its answer.
+        # If it has ended, `answer` reports that.
         with contextlib.suppress(BrokenPipeError):
             print(mode, budget, file=self.process.stdin, flush=True)
         return self.answer()["seconds"]
@@ -70,7 +70,7 @@ class Contestant:
 
 
 def spread(values):
-    """The median, the least and the most.
+    """The median, the minimum and the maximum.
 
     >>> spread([3.0, 1.0, 2.0])
     (2.0, 1.0, 3.0)
@@ -79,7 +79,7 @@ def spread(values):
 
 
 def ratios(ours, theirs):
-    """How many times as fast as they are we were, round by round.
+    """How many times as fast as the other we were, for each round.
 
     >>> ratios([1.0, 2.0], [3.0, 5.0])
     [3.0, 2.5]
@@ -88,17 +88,17 @@ def ratios(ours, theirs):
 
 
 def environment(threads, driver):
-    """The same number of threads for everyone, and one Vulkan driver."""
+    """The same number of threads for all contestants, and one Vulkan driver."""
     result = dict(os.environ, VK_DRIVER_FILES=driver)
     result.pop("VK_ADD_DRIVER_FILES", None)
-    # JAX counts the processors that it may run on.
+    # JAX instead counts the processors that it may run on.
     for name in ["RAYON_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "LP_NUM_THREADS"]:
         result[name] = str(threads)
     return result
 
 
 def start(case, settings):
-    """Everyone who takes part in a case, ours first, warm and checked."""
+    """All contestants of a case, ours first, warmed up and checked."""
 
     def contestant(name, program, arguments):
         programs = {"ours": [settings.ours], "burn": [settings.work / "burn/release/burn-peer"]}
@@ -112,15 +112,15 @@ def start(case, settings):
         theirs = contestant(peer.name, peer.program, peer.arguments)
         if peer.checked and not abs(theirs.check - ours.check) <= case.tolerance:
             sys.exit(
-                f"{case.name}: {peer.name} computed {theirs.check}, we {ours.check}: "
-                "they did not do the same work."
+                f"{case.name}: {peer.name} computed {theirs.check}, wgpu-optim {ours.check}: "
+                "the work was not the same."
             )
         result.append(theirs)
     return result
 
 
 def take_turns(contestants, mode, settings):
-    """The seconds of each contestant in each round; nobody is always first."""
+    """The seconds of each contestant in each round. Another contestant starts each round."""
     seconds = [[] for _ in contestants]
     for turn in range(settings.rounds):
         for step in range(len(contestants)):
@@ -139,7 +139,7 @@ def run_case(case, settings):
             figures = (*spread(theirs), *spread(ratios(seconds[0], theirs)))
             row = [case.part, case.name, mode, contestant.name]
             row += [f"{figure:.4g}" for figure in figures]
-            # Several steps at once are no peer of one: see README.md.
+            # Steps that are fused with others are no peer of a single step: see README.md.
             row += [None if mode == "lazy" else target, contestant.check, contestant.device]
             yield dict(zip(COLUMNS, row, strict=True))
     for contestant in contestants:
@@ -147,7 +147,7 @@ def run_case(case, settings):
 
 
 def line(row):
-    """A row of the table, or for our own the heading of its case."""
+    """A row of the table; for our program, the heading of the case."""
     seconds = float(row["seconds"])
     if row["contestant"] == "wgpu-optim":
         return f"\n{row['case']}{MODES[row['mode']]}: {seconds * 1e3:.4g} ms on {row['device']}"
@@ -160,9 +160,9 @@ def line(row):
 
 
 def standardised_airfoil(data, work):
-    """The first 1500 rows, every column scaled over all rows, as little-endian f32 in a file."""
+    """The file of the first 1500 rows as little-endian f32. Columns are standardized over all rows."""
     if not data.exists():
-        print(f"SKIPPED: airfoil, for {data} is not there; --data names another place.")
+        print(f"SKIPPED: airfoil, because {data} does not exist; see --data.")
         return None
     table = [[float(word) for word in text.split()] for text in data.read_text().splitlines()]
     columns = []
@@ -178,7 +178,7 @@ def standardised_airfoil(data, work):
 
 
 def sparse_files(settings):
-    """The files of the sparse problems by their shapes; written unless they are there."""
+    """The files of the sparse problems, by shape. Writes those that do not exist."""
     files = {}
     for shape in sparse_shapes(settings.quick):
         file = settings.work / f"sparse-{'-'.join(map(str, shape))}.svm"
@@ -195,7 +195,7 @@ def output(*command):
 
 
 def machine(settings):
-    """What the figures depend on, in lines for the head of the record."""
+    """What the figures depend on, as lines for the header of the record."""
     information = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line for line in information if line.startswith("model name")), "model name: ?")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
@@ -230,12 +230,12 @@ def arguments():
     data = ROOT.parent / "shared/data/airfoil_self_noise.dat"
     parser = argparse.ArgumentParser(prog="benches/peers/run", description=__doc__)
     parser.add_argument("parts", nargs="*", type=part, metavar="step|burn|train|sparse", help="(all)")
-    parser.add_argument("--record", type=Path, help="write what was measured to this CSV file")
-    parser.add_argument("--quick", action="store_true", help="see that it works: small, 2 rounds")
-    parser.add_argument("--threads", type=int, default=2, help="for everyone (2)")
-    parser.add_argument("--rounds", type=int, help="how often everyone has a turn (9)")
-    parser.add_argument("--data", type=Path, default=data, help="airfoil_self_noise.dat")
-    parser.add_argument("--driver", default=driver, help="the Vulkan driver's file (lavapipe)")
+    parser.add_argument("--record", type=Path, help="write all figures to this CSV file")
+    parser.add_argument("--quick", action="store_true", help="only a test: small cases, 2 rounds")
+    parser.add_argument("--threads", type=int, default=2, help="threads of each contestant (2)")
+    parser.add_argument("--rounds", type=int, help="measurements of each contestant (9)")
+    parser.add_argument("--data", type=Path, default=data, help="the file airfoil_self_noise.dat")
+    parser.add_argument("--driver", default=driver, help="the ICD file of the Vulkan driver (lavapipe)")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ours", help=argparse.SUPPRESS)
     parser.add_argument("--command", default="", help=argparse.SUPPRESS)
@@ -244,7 +244,7 @@ def arguments():
     settings.turn = 0.02 if settings.quick else TURN
     allowed = sorted(os.sched_getaffinity(0))
     if not 1 <= settings.threads <= len(allowed):
-        parser.error(f"--threads {settings.threads}: this machine has 1 to {len(allowed)}")
+        parser.error(f"--threads {settings.threads}: choose 1 to {len(allowed)} on this machine")
     if not os.path.exists(settings.driver):
         parser.error(f"--driver {settings.driver}: no such file; see /usr/share/vulkan/icd.d")
     settings.processors = allowed[: settings.threads]
@@ -270,7 +270,7 @@ def main():
     settings = arguments()
     head = machine(settings)
     print("\n".join(head), flush=True)
-    # Row by row, so that a run that is stopped leaves what it measured.
+    # Row by row, so that an interrupted run keeps its figures.
     with open(settings.record or os.devnull, "w", newline="") as record:
         record.writelines(f"# {text}\n" for text in head)
         writer = csv.DictWriter(record, COLUMNS, lineterminator="\n")

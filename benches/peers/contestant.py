@@ -1,4 +1,4 @@
-"""What the contestants in Python share: the data, as in ours/, and how to answer."""
+"""Shared by the contestants in Python: the data, the same as in ours/, and the protocol."""
 
 import json
 import os
@@ -9,15 +9,15 @@ import numpy as np
 
 THREADS = int(os.environ["OMP_NUM_THREADS"])
 LEARNING_RATE = 0.01
-# Beside gradients of about 1 it makes no difference where epsilon goes.
+# With gradients of about 1, the placement of epsilon makes no difference.
 EPSILON = 1e-10
 CHECKED_STEPS = 3
 WARM_UP = 20
 
 
 def answer(check, device, measure):
-    """Says what was checked, then answers "MODE SECONDS" with a time, line by line; `measure` takes
-    the seconds, or there is one for each mode."""
+    """Prints the check, then answers each line "MODE SECONDS" with a time. `measure` is a function of
+    the seconds, or a dictionary with such a function for each mode."""
     print(json.dumps({"check": float(check), "device": device}), flush=True)
     for line in sys.stdin:
         mode, budget = line.split()
@@ -26,7 +26,7 @@ def answer(check, device, measure):
 
 
 def seconds_per_step(run, budget):
-    """Seconds for one of the steps that `run(steps)` takes and waits for."""
+    """The seconds of one step. `run(steps)` takes that many steps and waits for them."""
 
     def seconds(steps):
         start = time.perf_counter()
@@ -38,7 +38,7 @@ def seconds_per_step(run, budget):
 
 
 def seconds_per_epoch(run, budget):
-    """The mean over as many runs as fit; `run()` returns the seconds of its epochs."""
+    """The mean over runs for about `budget` seconds. `run()` returns its seconds per epoch."""
     total, runs = 0.0, 0
     while runs == 0 or total < budget:
         total += run()
@@ -47,7 +47,7 @@ def seconds_per_epoch(run, budget):
 
 
 def values(length):
-    """Numbers between 0.5 and 1.5, none like its neighbour."""
+    """Numbers between 0.5 and 1.5, each different from its neighbours."""
     index = np.arange(length, dtype=np.uint32) * np.uint32(2_654_435_761)
     return (index >> np.uint32(8)).astype(np.float32) / np.float32(2**24) + np.float32(0.5)
 
@@ -63,7 +63,7 @@ def uniform(index):
 
 
 def dense_data(rows, columns):
-    """A regression problem with a tenth of uniform noise."""
+    """A regression problem with uniform noise in [-0.1, 0.1)."""
     weights = uniform(np.arange(columns, dtype=np.uint32) + np.uint32(1 << 31))
     noise = uniform(np.arange(rows, dtype=np.uint32) + np.uint32(3 << 30))
     features = np.empty((rows, columns), dtype=np.float32)

@@ -1,7 +1,7 @@
-"""The command `wgpu-optim fit` as a contestant: fit.py FILE, which is LIBSVM text.
+"""The command `wgpu-optim fit` as a contestant: fit.py FILE, where FILE is LIBSVM text.
 
-Mode `epoch` is what the command tells of a pass over the rows, the loss at its end included; `whole`
-is the process from start to end. WGPU_OPTIM names the program.
+Mode `epoch` is the time of an epoch as the command reports it, including the loss at its end. Mode
+`whole` is the whole process. WGPU_OPTIM names the program.
 """
 
 import json

@@ -1,6 +1,6 @@
-"""Logistic regression of sparse rows in scikit-learn: sparse.py FILE, which is LIBSVM text.
+"""Logistic regression on sparse rows in scikit-learn: sparse.py FILE, where FILE is LIBSVM text.
 
-Mode `epoch` is a pass over rows that have been read; `whole` reads them first.
+Mode `epoch` is one epoch over rows in memory. Mode `whole` reads the file first.
 """
 
 import sys
@@ -14,7 +14,7 @@ from contestant import answer
 
 
 def train(features, labels):
-    """One epoch over shuffled rows, one at a time: the model and its seconds."""
+    """One epoch over shuffled rows, one row at a time. Returns the model and the seconds."""
     model = SGDClassifier(loss="log_loss", max_iter=1, tol=None, random_state=0)
     start = time.perf_counter()
     model.fit(features, labels)

@@ -8,7 +8,7 @@ from contestant import (
 
 
 def pytorch(length, implementation):
-    """torch.optim.Adagrad on one tensor whose gradient is given."""
+    """torch.optim.Adagrad on one tensor with a given gradient."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -29,7 +29,7 @@ def pytorch(length, implementation):
 
 
 def optax_step(length):
-    """optax.adagrad, compiled, parameters and state updated in place."""
+    """optax.adagrad, compiled. Parameters and state are updated in place."""
     import jax
     import numpy
     import optax

@@ -18,7 +18,7 @@ class Torch:
     """Linear regression by minibatches with fused Adagrad.
 
     `dataloader` is the textbook's way: a DataLoader, a module, a loss and its backward pass.
-    `autograd` shuffles indices instead; `manual` also has the gradient worked out by hand.
+    `autograd` shuffles indices instead. `manual` does too, and computes the gradient by formula.
     """
 
     def __init__(self, features, target, kind, batch, epochs, evaluate_every):
@@ -69,7 +69,7 @@ class Torch:
             return self.torch.nn.functional.mse_loss(prediction, self.target).item() / 2
 
     def run(self):
-        """Trains, and returns the seconds of an epoch."""
+        """Trains, and returns the seconds per epoch."""
         self.begin()
         start = time.perf_counter()
         for _ in range(self.epochs):
@@ -90,7 +90,7 @@ class Torch:
 
 
 def sgd_regressor(features, target):
-    """scikit-learn's plain SGD, one example at a time; the loss every 100 examples, two epochs."""
+    """scikit-learn's plain SGD, one example at a time: two epochs, the loss every 100 examples."""
     import sklearn
     from sklearn.linear_model import SGDRegressor
 

@@ -1,16 +1,16 @@
-//! The time of work on a device, by its own clock where it has one.
+//! The time of work on a device, by its own clock if it has one.
 
 use std::time::Instant;
 
 use wgpu_optim::{Gpu, GpuVec, wgpu};
 
-/// Two timestamps around a run of passes; nothing on a device without.
+/// Two timestamps around some passes; none on a device without a clock.
 pub(crate) struct Clock {
     queries: Option<(wgpu::QuerySet, wgpu::Buffer)>,
 }
 
 impl Clock {
-    /// The device has a clock if it was opened with `TIMESTAMP_QUERY`.
+    /// The clock of a device, which it has if it was opened with `TIMESTAMP_QUERY`.
     pub(crate) fn of(gpu: &Gpu) -> Self {
         let device = gpu.device();
         let queries = device.features().contains(wgpu::Features::TIMESTAMP_QUERY).then(|| {
@@ -32,7 +32,7 @@ impl Clock {
         Self { queries }
     }
 
-    /// Seconds that the device takes for what `record` encodes.
+    /// The time in seconds that the device takes for what `record` encodes.
     pub(crate) fn seconds(&self, gpu: &Gpu, record: impl FnOnce(&mut wgpu::CommandEncoder)) -> f64 {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         self.stamp(&mut encoder, Some(0), None);
@@ -61,7 +61,7 @@ impl Clock {
         });
     }
 
-    /// None where a driver leaves out passes that do nothing else.
+    /// None where a driver skips passes that only write a timestamp.
     fn elapsed(&self, gpu: &Gpu) -> Option<f64> {
         let (_, ticks) = self.queries.as_ref()?;
         let words = GpuVec::from_buffer(ticks, 0, 4).unwrap().download_blocking(gpu).unwrap();

@@ -1,7 +1,7 @@
-//! Whether a benchmark is to measure, or only to run.
+//! Whether a benchmark measures, or only runs as a test.
 
-/// Whether figures are asked for, by `cargo bench`; `cargo bench -- --test` and `cargo test --benches` only
-/// want to see it run.
+/// True under `cargo bench`. False under `cargo bench -- --test` and `cargo test --benches`, which
+/// only check that it runs.
 pub(crate) fn measuring() -> bool {
     let has = |wanted: &str| std::env::args().any(|argument| argument == wanted);
     has("--bench") && !has("--test")

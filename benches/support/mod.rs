@@ -2,11 +2,11 @@
 
 use wgpu_optim::{Gpu, GpuRequest, wgpu};
 
-/// Every adapter that the Vulkan loader, Metal or DirectX finds.
+/// Every adapter that Vulkan, Metal or DirectX finds.
 pub(crate) fn gpus() -> Vec<(String, Gpu)> {
     let adapters = pollster::block_on(Gpu::adapters(&GpuRequest::default()));
     let open = |info: wgpu::AdapterInfo| {
-        // With its clock, where it has one.
+        // With its clock, if it has one.
         let features = wgpu::Features::TIMESTAMP_QUERY;
         let request = GpuRequest { features, ..GpuRequest::named(info.name.clone()) };
         let gpu = Gpu::request_blocking(&request).ok()?;
@@ -15,7 +15,7 @@ pub(crate) fn gpus() -> Vec<(String, Gpu)> {
     adapters.into_iter().filter_map(open).collect()
 }
 
-/// The first word of an adapter's name, fit for a folder.
+/// The first word of an adapter's name, usable as the name of a folder.
 fn short_name(name: &str) -> String {
     let word = name.split_whitespace().next().unwrap_or("gpu");
     word.chars().filter(char::is_ascii_alphanumeric).collect()

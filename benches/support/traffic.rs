@@ -1,17 +1,17 @@
-//! Data, and the limit that memory sets.
+//! Input values, and a rule that shows the limit set by memory bandwidth.
 
 use wgpu_optim::numerics::Real;
 use wgpu_optim::rules::Square;
 use wgpu_optim::{Rule, RuleError};
 
-/// Numbers between 0.5 and 1.5, none like its neighbour.
+/// Numbers between 0.5 and 1.5, each different from its neighbours.
 pub(crate) fn values(len: usize) -> Vec<f32> {
     (0..len as u32)
         .map(|index| 0.5 + (index.wrapping_mul(2_654_435_761) >> 8) as f32 / 16_777_216.0)
         .collect()
 }
 
-/// The traffic of Adagrad with additions only: what memory alone allows.
+/// Additions only, with the memory traffic of Adagrad: the fastest step that memory allows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Traffic;
 

@@ -1,5 +1,6 @@
 //! Whole training steps, and the optimizer's part alone, beside Burn's own optimizers: three models,
-//! Adagrad and Adam. Contestants take turns within a round, and ratios are of one round, so that what
+//! Adagrad and Adam. Beside them stand whole steps without an optimizer, which bound what any
+//! optimizer can gain, and our kernel alone. Contestants take turns within a round, and ratios are of one round, so that what
 //! the machine does besides strikes all alike. `--test` runs each once; a name (SparseNN, LeNet, 300)
 //! chooses a model.
 
@@ -12,7 +13,7 @@ use burn::nn::{Linear, LinearConfig};
 use burn::optim::{AdaGradConfig, AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::{Device, Distribution, Tensor};
-use wgpu_optim_burn::wgpu_optim::{Adagrad, Adam, Gpu};
+use wgpu_optim_burn::wgpu_optim::{Adagrad, Adam, Gpu, GpuOptimizer, Rule, wgpu};
 use wgpu_optim_burn::{WgpuModuleOptim, WgpuOptim};
 
 /// A model with its input.
@@ -107,7 +108,36 @@ fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>>
             )
         }
     };
-    vec![new("Burn's own", burns), new("WgpuOptim", launched), new("WgpuModuleOptim", at_once)]
+    // What would be left of a whole step if the optimizer cost nothing.
+    let none: Step<M> = Box::new(|model, _| model);
+    vec![
+        new("Burn's own", burns),
+        new("WgpuOptim", launched),
+        new("WgpuModuleOptim", at_once),
+        new("no optimizer", none),
+    ]
+}
+
+/// Prints the median time of the kernel alone: one dispatch over one vector with as many elements as
+/// the model has parameters, submitted and waited for, with nothing of Burn's.
+fn kernel_alone(what: &str, gpu: &Gpu, rule: &str, len: usize) {
+    fn time<R: Rule>(gpu: &Gpu, rule: R, len: usize) -> f64 {
+        let (params, grads) = (gpu.zeros(len).expect("memory"), gpu.zeros(len).expect("memory"));
+        let mut optimizer = GpuOptimizer::new(gpu, rule, len).expect("valid");
+        let mut step = || {
+            let start = Instant::now();
+            optimizer.step(&params, &grads).expect("stepped");
+            gpu.device().poll(wgpu::PollType::wait_indefinitely()).expect("a working device");
+            1e3 * start.elapsed().as_secs_f64()
+        };
+        step();
+        median((0..9).map(|_| step()).collect())
+    }
+    let time = match rule {
+        "adagrad" => time(gpu, Adagrad::default(), len),
+        _ => time(gpu, Adam::default(), len),
+    };
+    println!("{what:<10} {rule:<8} one dispatch over {len} elements: {time:.3} ms");
 }
 
 fn gradients<M: Bench>(model: &M, input: &Tensor<4>) -> GradientsParams {
@@ -179,6 +209,7 @@ fn run<M: Bench>(
     }
     let input = Tensor::<4>::random(shape, Distribution::Normal(0.0, 1.0), device);
     for rule in ["adagrad", "adam"] {
+        kernel_alone(what, gpu, rule, model.num_params());
         let mut all = contestants(gpu, rule, model);
         for round in 0..=rounds {
             for of in &mut all {
@@ -224,5 +255,5 @@ fn main() {
     };
     run("LeNet", &gpu, &device, &lenet, [32, 1, 28, 28], rounds, steps.min(5));
     let deep = Deep { layers: (0..150).map(|_| linear(258, 258)).collect() };
-    run("300", &gpu, &device, &deep, [8, 258, 1, 1], rounds, steps.min(3));
+    run("300", &gpu, &device, &deep, [8, 258, 1, 1], rounds.min(5), steps.min(3));
 }

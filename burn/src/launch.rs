@@ -12,7 +12,7 @@ use cubecl::prelude::*;
 use cubecl::server::{Handle, KernelArguments};
 use cubecl::{CubeKernel, PrecompiledSource};
 use wgpu_optim::gpu::PortableStep;
-use wgpu_optim::{Precision, Rule};
+use wgpu_optim::{KernelShape, Precision, Rule};
 
 use crate::error::OptimError;
 
@@ -20,20 +20,40 @@ use crate::error::OptimError;
 #[derive(Clone, Debug)]
 pub(crate) struct Launcher<R> {
     pub(crate) rule: R,
-    /// Loading four elements at once, and one by one.
-    kernels: [Source; 2],
+    precision: Precision,
+    kernels: Kernels,
     /// The last job of each device and length, where it is in the device's memory.
     jobs: Jobs,
 }
 
+/// Kernels by their shape and whether they load four elements at once.
+type Kernels = Arc<Mutex<HashMap<(KernelShape, bool), Source>>>;
+
 impl<R: Rule> Launcher<R> {
     pub(crate) fn new(rule: R, precision: Precision) -> Result<Self, OptimError> {
-        let source = |quads| Source::new(&PortableStep::new(&rule, precision, quads));
-        Ok(Self { rule, kernels: [source(true)?, source(false)?], jobs: Arc::default() })
+        let launcher = Self { rule, precision, kernels: Arc::default(), jobs: Arc::default() };
+        // A rule whose kernel has a fault is found here, before Burn's lazy operations run it.
+        launcher.kernel(KernelShape::default(), true)?;
+        Ok(launcher)
+    }
+
+    fn kernel(&self, shape: KernelShape, quads: bool) -> Result<Source, OptimError> {
+        let mut kernels = self.kernels.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = kernels.get(&(shape, quads)) {
+            return Ok(source.clone());
+        }
+        let source = Source::new(PortableStep::new(&self.rule, self.precision, quads, shape))?;
+        kernels.insert((shape, quads), source.clone());
+        Ok(source)
     }
 
     /// Launches step number `step` over a parameter, its gradient, and its state vectors.
-    pub(crate) fn launch(&self, learning_rate: f64, step: u64, tensors: &[CubeTensor]) {
+    pub(crate) fn launch(
+        &self,
+        learning_rate: f64,
+        step: u64,
+        tensors: &[CubeTensor],
+    ) -> Result<(), OptimError> {
         let client = &tensors[0].client;
         let len = tensors[0].meta.shape().num_elements() as u32;
         let job = PortableStep::job(&self.rule, learning_rate, step, len);
@@ -53,10 +73,15 @@ impl<R: Rule> Launcher<R> {
         let arguments = handles.fold(KernelArguments::new(), |arguments, handle| {
             arguments.with_buffer(handle.binding())
         });
-        let max = client.properties().hardware.max_cube_count.0;
-        let [x, y] = PortableStep::workgroups(len, max);
-        let kernel = self.kernels[usize::from(!len.is_multiple_of(4))].clone();
+        let properties = client.properties();
+        // Burn's runtime knows no card behind a software device.
+        let software = properties.identity.physical.is_none();
+        let hardware = &properties.hardware;
+        let shape = KernelShape::for_device(software, hardware.plane_size_max);
+        let kernel = self.kernel(shape, len.is_multiple_of(4))?;
+        let [x, y] = kernel.step.workgroups(len, hardware.max_cube_count.0);
         client.launch(Box::new(kernel), CubeCount::Static(x, y, 1), arguments);
+        Ok(())
     }
 }
 
@@ -71,17 +96,18 @@ type Jobs = Arc<Mutex<HashMap<(CubeDevice, u32), (Vec<u8>, Handle)>>>;
 /// A kernel as cubecl takes it: WGSL without overrides.
 #[derive(Clone, Debug)]
 struct Source {
+    step: Arc<PortableStep>,
     wgsl: Arc<str>,
     entry: String,
     hash: u64,
 }
 
 impl Source {
-    fn new(step: &PortableStep) -> Result<Self, OptimError> {
-        let (wgsl, entry) = without_overrides(step)?;
+    fn new(step: PortableStep) -> Result<Self, OptimError> {
+        let (wgsl, entry) = without_overrides(&step)?;
         let mut hasher = DefaultHasher::new();
         wgsl.hash(&mut hasher);
-        Ok(Self { wgsl: wgsl.into(), entry, hash: hasher.finish() })
+        Ok(Self { step: Arc::new(step), wgsl: wgsl.into(), entry, hash: hasher.finish() })
     }
 }
 

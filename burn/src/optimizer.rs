@@ -116,8 +116,7 @@ struct Step<R: Rule> {
 impl<R: Rule> Task for Step<R> {
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
         if takes_wgsl(&tensors[0]) {
-            self.launcher.launch(self.learning_rate, self.step, &tensors);
-            return Ok(());
+            return self.launcher.launch(self.learning_rate, self.step, &tensors);
         }
         let buffers = self.buffers.as_ref().ok_or(OptimError::NoWgsl)?;
         let lent = Lent::all(&tensors.iter().collect::<Vec<_>>())?;

@@ -4,9 +4,34 @@ use serde::Serialize;
 use wgpu_optim::linear::Engine;
 use wgpu_optim::{AdapterKind, Gpu, GpuRequest, Precision, RequestError, wgpu};
 
-use crate::args::DeviceArgs;
-use crate::error::Error;
+use crate::args::device::DeviceArgs;
 use crate::output;
+
+/// Why there is no device.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DeviceError {
+    #[error("--device: give auto, cpu, gpu or a part of a name that `wgpu-optim devices` lists")]
+    NoName,
+    /// There is no adapter at all.
+    #[error(
+        "--device gpu: wgpu finds no adapter: install a driver for Vulkan, Metal or DirectX 12 \
+         (on Debian: mesa-vulkan-drivers), or use the CPU engine: --device cpu"
+    )]
+    NoAdapter,
+    /// No adapter has this name.
+    #[error("--device {wanted}: no adapter's name contains that; there are: {found}")]
+    Unknown { wanted: String, found: String },
+    /// The adapter could not be opened.
+    #[error(transparent)]
+    Request(RequestError),
+}
+
+impl DeviceError {
+    /// Whether the run failed, rather than the argument being wrong.
+    pub(crate) fn run_failed(&self) -> bool {
+        matches!(self, Self::NoAdapter | Self::Request(_))
+    }
+}
 
 /// Something to run on.
 pub(crate) enum Device {
@@ -31,8 +56,8 @@ impl Description {
         Self { name: "CPU engine".to_owned(), backend: "cpu".to_owned(), kind: "cpu" }
     }
 
-    /// What wgpu says of an adapter.
-    pub(crate) fn of_adapter(info: &wgpu::AdapterInfo) -> Self {
+    /// An adapter, as wgpu describes it.
+    pub(crate) fn from_adapter(info: &wgpu::AdapterInfo) -> Self {
         let software = info.device_type == wgpu::DeviceType::Cpu;
         Self {
             name: info.name.clone(),
@@ -52,29 +77,26 @@ impl std::fmt::Display for Description {
 }
 
 impl Device {
-    /// Opens what `--device` asks for. Decisions made for the user are told unless `quiet`.
-    pub(crate) fn open(args: &DeviceArgs, quiet: bool) -> Result<Self, Error> {
+    /// Opens what `--device` asks for. Reports decisions made for the user, unless `quiet`.
+    pub(crate) fn open(args: &DeviceArgs, quiet: bool) -> Result<Self, DeviceError> {
         Self::open_with(args, quiet, wgpu::Features::empty())
     }
 
-    /// The same, with such of these features as the adapter has.
+    /// As [`Self::open`], with those of `features` that the adapter has.
     pub(crate) fn open_with(
         args: &DeviceArgs,
         quiet: bool,
         features: wgpu::Features,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self, DeviceError> {
         let any = GpuRequest { features, ..GpuRequest::default() };
         match args.device.trim().to_lowercase().as_str() {
-            "" => Err(Error::Argument(
-                "--device: give auto, cpu, gpu or a part of a name that `wgpu-optim devices` lists"
-                    .to_owned(),
-            )),
+            "" => Err(DeviceError::NoName),
             "auto" => Ok(Self::automatic(quiet, any)),
             "cpu" => Ok(Self::Cpu),
             "gpu" => match Gpu::request_blocking(&any) {
                 Ok(gpu) => Ok(Self::Gpu(Box::new(gpu))),
-                Err(RequestError::NoAdapter { .. }) => Err(Error::NoDevice),
-                Err(error) => Err(Error::Device(error)),
+                Err(RequestError::NoAdapter { .. }) => Err(DeviceError::NoAdapter),
+                Err(error) => Err(DeviceError::Request(error)),
             },
             _ => Self::named(args.device.trim(), any),
         }
@@ -93,15 +115,15 @@ impl Device {
         Self::Cpu
     }
 
-    fn named(name: &str, any: GpuRequest) -> Result<Self, Error> {
+    fn named(name: &str, any: GpuRequest) -> Result<Self, DeviceError> {
         match Gpu::request_blocking(&GpuRequest { name: Some(name.to_owned()), ..any }) {
             Ok(gpu) => Ok(Self::Gpu(Box::new(gpu))),
             Err(RequestError::NoAdapter { found, .. }) => {
                 let known = ["auto", "cpu", "gpu"].map(str::to_owned);
                 let found = known.into_iter().chain(found).collect::<Vec<_>>().join(", ");
-                Err(Error::NoSuchDevice { wanted: name.to_owned(), found })
+                Err(DeviceError::Unknown { wanted: name.to_owned(), found })
             }
-            Err(error) => Err(Error::Device(error)),
+            Err(error) => Err(DeviceError::Request(error)),
         }
     }
 
@@ -117,7 +139,7 @@ impl Device {
     pub(crate) fn description(&self) -> Description {
         match self {
             Self::Cpu => Description::cpu_engine(),
-            Self::Gpu(gpu) => Description::of_adapter(&gpu.info()),
+            Self::Gpu(gpu) => Description::from_adapter(&gpu.info()),
         }
     }
 }

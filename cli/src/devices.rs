@@ -1,13 +1,32 @@
 //! `wgpu-optim devices`: what there is to run on.
 
+use clap::Args;
 use comfy_table::Table;
 use serde::Serialize;
 use wgpu_optim::{Gpu, GpuRequest};
 
-use crate::args::DevicesArgs;
 use crate::device::Description;
 use crate::error::Error;
-use crate::{output, report};
+use crate::output;
+use crate::output::text::STYLE;
+
+/// `devices`: what there is to run on.
+#[derive(Debug, Args)]
+#[command(
+    about = "List the devices that --device can choose",
+    after_help = "These are all adapters that wgpu finds, and the CPU engine. `--device auto` takes the first hardware
+adapter, or else the CPU engine; `--device gpu` takes the first adapter, also a software driver.
+
+Example: list the names, then train on one of the devices; a part of the name is enough:
+
+  wgpu-optim devices
+  wgpu-optim fit --device llvmpipe"
+)]
+pub(crate) struct DevicesArgs {
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    pub(crate) json: bool,
+}
 
 /// The object that `--json` prints.
 #[derive(Serialize)]
@@ -28,7 +47,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Error> {
     let mut devices: Vec<Listed> = adapters
         .iter()
         .map(|info| Listed {
-            description: Description::of_adapter(info),
+            description: Description::from_adapter(info),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
         })
         .collect();
@@ -39,7 +58,7 @@ pub(crate) fn run(args: &DevicesArgs) -> Result<(), Error> {
         return Ok(());
     }
     let mut table = Table::new();
-    table.load_style(report::STYLE);
+    table.load_style(STYLE);
     table.set_header(["name", "backend", "kind", "driver"]);
     for Listed { description, driver } in &devices {
         let Description { name, backend, kind } = description;

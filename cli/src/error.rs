@@ -1,86 +1,113 @@
-//! What can end the command early, and with which exit status.
+//! Why a subcommand ends early, and with which exit status. The modules that subcommands use have
+//! their own errors, which are gathered here.
 
 use wgpu_optim::data::DataError;
 use wgpu_optim::linear::TrainError;
-use wgpu_optim::{CpuError, DownloadError, RequestError, StepError, VectorError};
+use wgpu_optim::{CpuError, DownloadError, StepError, VectorError};
 
-use crate::libsvm::LibsvmError;
+use crate::args::rule::RuleArgsError;
+use crate::args::rule_list::RuleListError;
+use crate::device::DeviceError;
+use crate::input::columns::ColumnsError;
+use crate::input::libsvm::LibsvmError;
+use crate::input::options::OptionsError;
+use crate::input::read::InputError;
+use crate::input::table::TableError;
+use crate::input::text_file::TextFileError;
+use crate::interrupt::Interrupted;
+use crate::memory::OutOfMemory;
 use crate::model_file::ModelError;
 use crate::output::OutputError;
-use crate::table::TableError;
+use crate::plot::file::PlotError;
+use crate::training::split::SplitError;
 
-/// The reason for an early end. Its text is what the user reads.
+/// Why a subcommand ended early. The user reads its text.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Error {
     /// Arguments that do not fit each other or the data.
     #[error("{0}")]
     Argument(String),
     #[error(transparent)]
-    Table(#[from] TableError),
+    Rule(#[from] RuleArgsError),
     #[error(transparent)]
-    Libsvm(#[from] LibsvmError),
+    RuleList(#[from] RuleListError),
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    #[error(transparent)]
+    Input(InputError),
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error(transparent)]
+    Device(#[from] DeviceError),
+    #[error(transparent)]
+    Plot(#[from] PlotError),
+    #[error(transparent)]
     Output(#[from] OutputError),
     #[error(transparent)]
-    Train(#[from] TrainError),
-    /// No adapter of any kind.
-    #[error(
-        "--device gpu: wgpu finds no adapter: install a driver for Vulkan, Metal or DirectX 12 \
-         (on Debian: mesa-vulkan-drivers), or use the CPU engine: --device cpu"
-    )]
-    NoDevice,
-    /// No adapter of this name.
-    #[error("--device {wanted}: no adapter's name contains that; there are: {found}")]
-    NoSuchDevice { wanted: String, found: String },
-    /// An adapter that cannot be opened.
-    #[error("{0}")]
-    Device(RequestError),
-    /// The device failed outside of training.
+    Train(TrainError),
+    #[error(transparent)]
+    OutOfMemory(#[from] OutOfMemory),
+    /// The device failed outside of training, or the run had no result.
     #[error("{0}")]
     Run(String),
-    #[error("interrupted: no file was written")]
-    Interrupted,
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Error {
-    /// The exit status: 0 where the reader of standard output has had enough, 1 where the run
-    /// failed, 2 where the input or the arguments are wrong.
+    /// The exit status: 0 if the reader of standard output closed it, 1 if the run failed, 2 if the
+    /// input or the arguments are wrong.
     pub(crate) fn status(&self) -> u8 {
-        match self {
-            Self::Output(OutputError::ClosedPipe) => 0,
-            Self::Train(_) | Self::NoDevice | Self::Device(_) | Self::Run(_) => 1,
-            Self::Interrupted => 1,
-            Self::Output(error) if !error.is_argument() => 1,
-            Self::Table(TableError::Unreadable { .. }) => 1,
-            _ => 2,
+        let run_failed = match self {
+            Self::Output(OutputError::ClosedPipe) => return 0,
+            Self::Argument(_) | Self::Rule(_) | Self::RuleList(_) => false,
+            Self::Split(error) => error.run_failed(),
+            Self::Data(error) => matches!(error, DataError::OutOfMemory { .. }),
+            Self::Input(error) => error.run_failed(),
+            Self::Model(error) => error.run_failed(),
+            Self::Device(error) => error.run_failed(),
+            Self::Plot(error) => error.run_failed(),
+            Self::Output(error) => !error.is_argument(),
+            Self::Train(_) | Self::OutOfMemory(_) => true,
+            Self::Run(_) | Self::Interrupted(_) => true,
+        };
+        if run_failed { 1 } else { 2 }
+    }
+}
+
+impl From<TrainError> for Error {
+    fn from(error: TrainError) -> Self {
+        match error {
+            TrainError::Interrupted { .. } => Self::Interrupted(Interrupted),
+            other => Self::Train(other),
         }
     }
 }
 
-impl From<StepError> for Error {
-    fn from(error: StepError) -> Self {
-        Self::Run(error.to_string())
-    }
+/// Errors of reading, each through [`InputError`].
+macro_rules! from_input {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Input(error.into())
+            }
+        }
+    )*};
 }
 
-impl From<VectorError> for Error {
-    fn from(error: VectorError) -> Self {
-        Self::Run(error.to_string())
-    }
+from_input!(InputError, TextFileError, TableError, LibsvmError, ColumnsError, OptionsError);
+
+/// Errors of a device outside of training.
+macro_rules! from_device {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::Run(error.to_string())
+            }
+        }
+    )*};
 }
 
-impl From<DownloadError> for Error {
-    fn from(error: DownloadError) -> Self {
-        Self::Run(error.to_string())
-    }
-}
-
-impl From<CpuError> for Error {
-    fn from(error: CpuError) -> Self {
-        Self::Run(error.to_string())
-    }
-}
+from_device!(StepError, VectorError, DownloadError, CpuError);

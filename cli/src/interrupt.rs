@@ -1,26 +1,68 @@
-//! Ctrl-C and SIGTERM: a flag that long loops look at, so that a run stops between two steps. What
-//! cannot look (a read from a pipe that nobody fills, a large decomposition) is ended from here.
+//! Ctrl-C and the signals that end a program: a flag that long loops look at, so that a run stops
+//! between two steps. What cannot look (a read from a pipe that nobody fills, a large decomposition)
+//! is ended from here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::error::Error;
 use crate::output;
 
 /// How long the loops have to see the flag. Users wait a second for a program to stop.
 const GRACE: Duration = Duration::from_millis(700);
 
+/// The user asked the run to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted: no file was written")]
+pub(crate) struct Interrupted;
+
 static REQUESTED: AtomicBool = AtomicBool::new(false);
 
-/// Catches Ctrl-C from here on, and where there are signals, SIGTERM.
+/// Catches Ctrl-C from here on. If that fails, it ends the program at once, which is no reason not
+/// to run.
+#[cfg(not(unix))]
 pub(crate) fn install() {
-    // Without a handler the program ends at once, which is no reason not to run.
     let _ = ctrlc::set_handler(stop);
-    #[cfg(unix)]
-    if let Ok(mut signals) = signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]) {
-        let wait = move || signals.forever().take(1).for_each(|_| stop());
-        let _ = std::thread::Builder::new().spawn(wait);
+}
+
+/// Catches Ctrl-C and the other signals that ask a program to end, from here on. If that fails, they
+/// end the program at once, which is no reason not to run.
+#[cfg(unix)]
+pub(crate) fn install() {
+    use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
+    use signal_hook::{flag, iterator::Signals};
+    use std::sync::Arc;
+
+    // A write beyond `ulimit -f` then fails, and is reported as any other.
+    let _ = flag::register(SIGXFSZ, Arc::default());
+    // Where no memory is left and nobody can say so, Rust prints that and aborts: the run has failed.
+    let _ = flag::register_conditional_shutdown(SIGABRT, 1, Arc::new(AtomicBool::new(true)));
+
+    let (ready, registered) = std::sync::mpsc::channel();
+    let wait = move || {
+        let mut signals = vec![SIGINT, SIGTERM, SIGXCPU];
+        if !is_ignored(SIGHUP) {
+            signals.push(SIGHUP);
+        }
+        let signals = Signals::new(signals);
+        let _ = ready.send(());
+        if let Ok(mut signals) = signals {
+            signals.forever().take(1).for_each(|_| stop());
+        }
+    };
+    // Signals are caught only if there is a thread to wait for them: else they would be lost.
+    if std::thread::Builder::new().spawn(wait).is_ok() {
+        let _ = registered.recv();
     }
+}
+
+/// Whether a signal is ignored, as `nohup` has it for SIGHUP, and should stay so. True where the
+/// system does not say.
+#[cfg(unix)]
+fn is_ignored(signal: i32) -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Asks the run to stop, and ends the program if it does not. Runs on a thread of its own.
@@ -32,15 +74,15 @@ fn stop() {
     std::process::exit(1);
 }
 
-/// Whether Ctrl-C was pressed.
+/// Whether the run should stop.
 pub(crate) fn requested() -> bool {
     REQUESTED.load(Ordering::Relaxed)
 }
 
-/// Ends a loop with `?` once Ctrl-C was pressed.
+/// Ends a loop with `?` once the run should stop.
 ///
 /// # Errors
-/// [`Error::Interrupted`].
-pub(crate) fn check() -> Result<(), Error> {
-    if requested() { Err(Error::Interrupted) } else { Ok(()) }
+/// [`Interrupted`].
+pub(crate) fn check() -> Result<(), Interrupted> {
+    if requested() { Err(Interrupted) } else { Ok(()) }
 }

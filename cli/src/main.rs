@@ -1,5 +1,5 @@
 //! `wgpu-optim`: trains linear models from the command line. This file parses, runs and turns
-//! the outcome into an exit status; each subcommand has a file of its own.
+//! the outcome into an exit status; each subcommand has a file or a folder of its own.
 #![cfg_attr(
     test,
     allow(
@@ -12,33 +12,25 @@
 
 mod args;
 mod bench;
-mod classes;
+mod command;
 mod compare;
-mod delimiter;
+mod completions;
 mod device;
 mod devices;
+mod environment;
 mod error;
 mod fit;
+mod input;
 mod interrupt;
-mod learning;
-mod least_squares;
-mod libsvm;
-mod metrics;
+mod man;
+mod memory;
 mod model_file;
 mod output;
 mod plot;
 mod predict;
-mod problem;
-mod progress;
-mod report;
-mod rule;
-mod scaling;
-mod score;
-mod split;
-mod table;
-mod text_file;
+mod threads;
 mod trace;
-mod train;
+mod training;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -46,7 +38,7 @@ use std::sync::{Mutex, PoisonError};
 
 use clap::Parser;
 
-use args::{Command, CommandLine};
+use command::CommandLine;
 use error::Error;
 use output::OutputError;
 
@@ -54,7 +46,8 @@ use output::OutputError;
 static FAULT: Mutex<Option<String>> = Mutex::new(None);
 
 fn main() -> ExitCode {
-    // Libraries below may panic and catch it themselves, so a panic is told only if it gets here.
+    environment::quieten_drivers();
+    // Libraries may panic and catch it themselves, so report only a panic that gets here.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string);
         *FAULT.lock().unwrap_or_else(PoisonError::into_inner) = place;
@@ -79,14 +72,16 @@ fn run() -> ExitCode {
             if error.use_stderr() {
                 return ExitCode::from(2);
             }
-            return exit_code(printed.map_err(|error| OutputError::stdout(error).into()));
+            let printed = printed.map_err(OutputError::stdout);
+            return exit_code(printed.and_then(|()| output::check_stdout()).map_err(Error::from));
         }
     };
     interrupt::install();
-    exit_code(dispatch(&command_line.command))
+    let _pool = threads::start();
+    exit_code(command_line.command.run())
 }
 
-/// Tells of an error, and chooses the exit status.
+/// Reports an error, and chooses the exit status.
 fn exit_code(result: Result<(), Error>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,16 +92,5 @@ fn exit_code(result: Result<(), Error>) -> ExitCode {
             }
             ExitCode::from(status)
         }
-    }
-}
-
-fn dispatch(command: &Command) -> Result<(), Error> {
-    match command {
-        Command::Fit(args) => fit::run(args),
-        Command::Predict(args) => predict::run(args),
-        Command::Compare(args) => compare::run(args),
-        Command::Trace(args) => trace::run(args),
-        Command::Devices(args) => devices::run(args),
-        Command::Bench(args) => bench::run(args),
     }
 }

@@ -58,6 +58,20 @@ fn wrong_numbers() {
     }
 }
 
+/// It was read as the number 23.
+#[test]
+fn text_behind_a_closing_quotation_mark() {
+    let place = ["data.csv, line 3, column 2", r#""\"2\"3""#, "quotation mark"];
+    fit_fails(b"a,b,y\n1,2,3\n4,\"2\"3,6\n", &[], &place);
+    fit_fails(b"a b y\n1 2 3\n4 \"2\"3 6\n", &[], &place);
+    fit_fails(b"\"a\"b,c\n1,2\n", &[], &["data.csv, line 1, column 1", "quotation mark"]);
+    // A line with an error of its own comes first.
+    fit_fails(b"a,b\n1,x\n\"2\"3,6\n", &[], &["data.csv, line 2, column 2"]);
+    let well = Folder::new();
+    well.file("data.csv", "\"a\",b\n\"1\" ,2\n2,\"3\"\r\n\"4\",\"5\"\n");
+    well.succeed(&["fit", "data.csv", "--device", "cpu"]);
+}
+
 #[test]
 fn one_column() {
     fit_fails(b"y\n1\n2\n", &[], &["only one column", "\"y\""]);
@@ -109,8 +123,8 @@ fn rules_options_and_schedules() {
     sgd(&["-O", "momentum"], &["NAME=VALUE"]);
     sgd(&["-O", "momentum=much"], &["--option momentum=much", "give a number"]);
     sgd(&["-O", "momentum=-1"], &["--option momentum is -1", "at least 0"]);
-    sgd(&["--learning-rate", "1", "-O", "learning_rate=2"], &["--learning-rate has set that"]);
-    fit_fails(GOOD, &["--epsilon", "1", "-O", "epsilon=2"], &["--epsilon has set that"]);
+    sgd(&["--learning-rate", "1", "-O", "learning_rate=2"], &["--learning-rate sets this too"]);
+    fit_fails(GOOD, &["--epsilon", "1", "-O", "epsilon=2"], &["--epsilon sets this too"]);
     sgd(&["-O", "nesterov=true"], &["nesterov needs a momentum above 0"]);
     fit_fails(GOOD, &["--optimizer", "adam", "-O", "beta2=1"], &["beta2 is 1", "below 1"]);
     fit_fails(GOOD, &["--schedule", "cosinus:3"], &["cosinus:3", "cosine:STEPS"]);

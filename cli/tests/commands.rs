@@ -119,7 +119,9 @@ fn bench_draws_a_roofline() {
 #[test]
 fn help_shows_an_example_for_each_subcommand() {
     let place = Folder::new();
-    for subcommand in ["fit", "predict", "compare", "trace", "devices", "bench"] {
+    for subcommand in
+        ["fit", "predict", "compare", "trace", "devices", "bench", "completions", "man"]
+    {
         let help = place.succeed(&[subcommand, "-h"]);
         // Not the usage line: the example, which comes last.
         let (_, example) = help.split_once("Example").unwrap();
@@ -131,6 +133,23 @@ fn help_shows_an_example_for_each_subcommand() {
     }
     place.fail(2, &[], &["Usage"]);
     place.fail(2, &["fly"], &["fly"]);
+}
+
+/// Mesa's device selection asks for a compositor, and libwayland complains of a missing directory.
+#[test]
+fn drivers_do_not_complain_of_a_missing_directory() {
+    let place = Folder::new();
+    for (name, value) in [("XDG_RUNTIME_DIR", None), ("XDG_RUNTIME_DIR", Some("relative"))] {
+        let mut command = place.command(&["devices"]);
+        for variable in ["XDG_RUNTIME_DIR", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"] {
+            command.env_remove(variable);
+        }
+        value.map(|value| command.env(name, value));
+        let output = command.output().unwrap();
+        let message = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(0), "{message}");
+        assert!(!message.contains("XDG_RUNTIME_DIR"), "{message}");
+    }
 }
 
 /// A loader that finds no driver is what a machine without any looks like.

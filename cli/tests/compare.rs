@@ -195,7 +195,7 @@ fn diverging_rates_are_told() {
     assert_eq!(output.status.code(), Some(0));
     assert!(text(&output.stderr).contains("sgd diverged at 1000000000"), "{output:?}");
     assert!(text(&output.stdout).contains("0.1"), "{output:?}");
-    place.fail(1, &rates("1e9"), &["every rule diverged", "--learning-rates"]);
+    place.fail(1, &rates("1e9"), &["every optimizer diverged", "--learning-rates"]);
 }
 
 #[test]
@@ -207,9 +207,9 @@ fn what_cannot_be_compared_is_refused() {
         place.fail(2, &[&["compare"], arguments].concat(), parts);
     };
     fail(&["--optimizers", "adagrid"], &["--optimizers adagrid", "adagrad"]);
-    fail(&["--optimizers", "sgd,sgd"], &["sgd is there twice"]);
+    fail(&["--optimizers", "sgd,sgd"], &["sgd is listed twice"]);
     fail(&["--optimizers", "sgd:momentum"], &["sgd:momentum", "NAME=VALUE"]);
-    fail(&["--optimizers", "sgd:learning-rate=1"], &["an argument of their own"]);
+    fail(&["--optimizers", "sgd:learning-rate=1"], &["their own option"]);
     fail(&["--optimizers", "adam:beta1=2"], &["beta1"]);
     fail(&["--learning-rates", "0.1,-1"], &["\"-1\"", "above 0"]);
     fail(&["short.csv", "--device", "cpu"], &["short.csv", "at least 5"]);

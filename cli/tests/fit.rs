@@ -268,3 +268,24 @@ fn every_rule_trains() {
     let table = place.succeed(&[&base[..5], &options].concat());
     assert!(table.contains("sgd at 0.01, momentum=0.5, nesterov=true, batches of 10"), "{table}");
 }
+
+/// A hundred rows need more than the default of two epochs, ten thousand do not.
+#[test]
+fn a_loss_that_still_falls_is_noted() {
+    let place = Folder::new();
+    let rows: String = (0..100_i32).map(|x| format!("{x},{}\n", 3 * x + x % 7)).collect();
+    place.file("small.csv", rows);
+    let note = |arguments: &[&str]| {
+        let output = place.run(&[&["fit", "--device", "cpu"], arguments].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let message = text(&output.stderr);
+        assert_eq!(message.contains("still falling"), message.contains("try more --epochs"));
+        message.contains("still falling")
+    };
+    assert!(note(&["small.csv"]));
+    assert!(note(&["small.csv", "--json"]));
+    assert!(!note(&["small.csv", "--quiet"]));
+    assert!(!note(&["small.csv", "--epochs", "1"]));
+    assert!(!note(&["small.csv", "--epochs", "200"]));
+    assert!(!note(&[]));
+}

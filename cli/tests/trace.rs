@@ -199,9 +199,9 @@ fn what_cannot_be_traced_is_refused() {
     place.fail(2, &["trace", "--optimizers", "sgd,nothing"], &["--optimizers nothing", "adagrad"]);
     place.fail(2, &["trace", "--learning-rate", "0.1,x"], &["--learning-rate", "'x'"]);
     let twice = ["trace", "--learning-rate", "0.1", "-O", "learning-rate=1"];
-    place.fail(2, &twice, &["--option learning-rate=1", "--learning-rate has set that"]);
+    place.fail(2, &twice, &["--option learning-rate=1", "--learning-rate sets this too"]);
     let many = vec!["0.1"; 25].join(",");
-    place.fail(2, &["trace", "--learning-rate", &many], &["25 rates", "at most 24"]);
+    place.fail(2, &["trace", "--learning-rate", &many], &["25 learning rates", "at most 24"]);
 }
 
 /// By a factor of 1 - 4 * 1 = -3 a step: 3^647 is the first power of 3 beyond the largest double, and

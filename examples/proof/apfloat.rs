@@ -1,4 +1,4 @@
-//! The oracle that does not trust this processor, against the kernels and the processor alike.
+//! Compares the kernels and this processor to an oracle in software.
 
 use std::error::Error;
 
@@ -16,13 +16,13 @@ use crate::table::{Expected, Row};
 
 const APFLOAT: &str = "rustc_apfloat";
 
-/// Pairs at full size: 1.7 * 10^8 results of the five operations.
+/// Pairs at full size. The five operations on them give 1.7 * 10^8 results.
 const PAIRS: u64 = 1 << 25;
 
-/// Operands in a task for a thread.
+/// Operands in one task of a thread.
 const RUN: usize = 1 << 13;
 
-/// Operands, and the results that they should have.
+/// Operands and their correct results.
 struct Cases {
     left: Vec<u32>,
     right: Vec<u32>,
@@ -35,7 +35,7 @@ impl Cases {
         Self { left, right, expected }
     }
 
-    /// Batch number `batch`. Runs take turns in the families, so that each batch has all.
+    /// Fills in batch `batch`. Its runs cycle through the families, so each batch has all of them.
     fn fill(&mut self, batch: u64) {
         let first = batch * (BATCH / RUN) as u64;
         let runs = self.left.par_chunks_mut(RUN).zip(self.right.par_chunks_mut(RUN));
@@ -44,12 +44,12 @@ impl Cases {
         });
     }
 
-    /// Puts the oracle's results in place.
+    /// Computes the oracle's results.
     fn expect(&mut self, operation: Operation) {
         let operands = self.left.par_chunks(RUN).zip(self.right.par_chunks(RUN));
         let runs = operands.zip(self.expected.par_chunks_mut(RUN));
         runs.for_each(|((left, right), expected)| {
-            // The processor's root is where the search for the root starts.
+            // The search for a root starts at the processor's root.
             operation.on_hardware(left, right, expected);
             for ((a, b), result) in left.iter().zip(right).zip(expected) {
                 *result = oracle::result(operation, *a, *b, *result);
@@ -62,7 +62,7 @@ impl Cases {
     }
 }
 
-/// The results of the kernels.
+/// Compares the results of the kernels.
 pub(crate) fn kernels(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let kernel = Kernel::new(&driver.gpu, &ROUNDED, &[])?;
     let results = |left: &[u32], right: &[u32]| {
@@ -73,7 +73,7 @@ pub(crate) fn kernels(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     rows(&driver.name, driver.share, results)
 }
 
-/// The results of this processor, the other oracle.
+/// Compares the results of this processor, which is the other oracle.
 pub(crate) fn processor(share: u64) -> Result<Vec<Row>, Box<dyn Error>> {
     let result = |operation: Operation, left: &[u32], right: &[u32]| {
         let mut results = vec![0; left.len()];
@@ -85,7 +85,7 @@ pub(crate) fn processor(share: u64) -> Result<Vec<Row>, Box<dyn Error>> {
     })
 }
 
-/// Compares what `results` gives for each operation.
+/// Compares the `results` of each operation to the oracle's.
 fn rows(
     name: &str,
     share: u64,

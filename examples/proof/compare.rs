@@ -1,4 +1,4 @@
-//! Counting the results that differ.
+//! Compares results and counts mismatches.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use rayon::prelude::*;
 
 use crate::operation::Operation;
 
-/// Elements in a task for a thread.
+/// Elements in one task of a thread.
 const RUN: usize = 1 << 14;
 
-/// A result that is not what it should be.
+/// A wrong result.
 #[derive(Clone, Debug)]
 pub(crate) struct Mismatch {
-    /// The operands, named.
+    /// The operation and its operands, for a message.
     pub(crate) operands: String,
     pub(crate) expected: u32,
     pub(crate) found: u32,
@@ -25,7 +25,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// How many results were looked at, and how many were wrong.
+/// The number of results that were compared, and of those that were wrong.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) cases: u64,
@@ -34,7 +34,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Both together; the first mismatch is that of `self` if it has one.
+    /// The sum of both. The first mismatch is that of `self`, if it has one.
     pub(crate) fn with(self, other: Self) -> Self {
         Self {
             cases: self.cases + other.cases,
@@ -47,7 +47,7 @@ impl Tally {
         *self = std::mem::take(self).with(other);
     }
 
-    /// Compares results; `operands` describes those of an index.
+    /// Compares results. `operands` describes the operands at an index.
     pub(crate) fn of(expected: &[u32], found: &[u32], operands: impl Fn(usize) -> String) -> Self {
         let pairs = || expected.iter().zip(found);
         let mismatches = pairs().filter(|(expected, found)| expected != found).count() as u64;
@@ -64,7 +64,7 @@ impl Tally {
     }
 }
 
-/// Compares the results of `operation` with those of this processor, on all cores.
+/// Compares the results of `operation` to those of this processor, on all cores.
 pub(crate) fn with_hardware(
     operation: Operation,
     left: &[u32],

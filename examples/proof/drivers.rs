@@ -1,4 +1,4 @@
-//! The drivers that there are.
+//! The drivers that are present.
 
 use std::error::Error;
 
@@ -10,11 +10,11 @@ use crate::arguments::Arguments;
 pub(crate) struct Driver {
     pub(crate) name: String,
     pub(crate) gpu: Gpu,
-    /// Every count is divided by this.
+    /// The number of cases is divided by this.
     pub(crate) share: u64,
 }
 
-/// The software drivers and how their adapters call themselves.
+/// The software drivers and the names of their adapters.
 const SOFTWARE: [(&str, &str); 2] = [("lavapipe", "llvmpipe"), ("swiftshader", "swiftshader")];
 
 impl Driver {
@@ -26,13 +26,13 @@ impl Driver {
         Ok(Self { name, gpu, share })
     }
 
-    /// This run's part of `full` batches; at least `least`.
+    /// This run's part of `full` batches, and at least `least`.
     pub(crate) fn part(&self, full: u64, least: u64) -> u64 {
         (full / self.share).max(least)
     }
 }
 
-/// The drivers asked for, or all that there are.
+/// The requested drivers, or all that are present.
 pub(crate) fn drivers(arguments: &Arguments) -> Result<Vec<Driver>, Box<dyn Error>> {
     let mut drivers = Vec::new();
     for wanted in &arguments.drivers {
@@ -48,7 +48,7 @@ pub(crate) fn drivers(arguments: &Arguments) -> Result<Vec<Driver>, Box<dyn Erro
     for (name, request) in software.into_iter().chain([("", hardware)]) {
         match Driver::open(name, &request, arguments.share) {
             Ok(driver) => drivers.push(driver),
-            Err(error) => eprintln!("left out: {error}"),
+            Err(error) => eprintln!("skipped: {error}"),
         }
     }
     if drivers.is_empty() {

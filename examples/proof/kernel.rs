@@ -1,4 +1,4 @@
-//! Runs operations of shaders/arithmetic/exact.wgsl, as it is or with text of it replaced.
+//! Runs operations of shaders/arithmetic/exact.wgsl, unchanged or with parts of its text replaced.
 
 use std::error::Error;
 
@@ -8,7 +8,7 @@ use crate::operation::Operation;
 
 const EXACT: &str = include_str!("../../shaders/arithmetic/exact.wgsl");
 
-/// Operands in a batch. Few enough that most of a batch stays in a processor's caches.
+/// Operands in a batch: few enough that most of a batch stays in the processor's caches.
 pub(crate) const BATCH: usize = 1 << 20;
 
 const WORKGROUP_SIZE: u32 = 256;
@@ -20,7 +20,7 @@ const BINDINGS: &str = "
 @group(0) @binding(3) var<uniform> perturbation: vec4<u32>;
 ";
 
-/// Text of the file and what is to stand for it.
+/// Text of the file, and its replacement.
 pub(crate) type Replacement = (&'static str, &'static str);
 
 /// The kernel of some operations, and the memory for a batch.
@@ -36,7 +36,7 @@ pub(crate) struct Kernel<'a> {
 }
 
 impl<'a> Kernel<'a> {
-    /// Compiles `operations`, with each of `replacements` made in the arithmetic.
+    /// Compiles `operations`, with `replacements` applied to the arithmetic.
     pub(crate) fn new(
         gpu: &'a Gpu,
         operations: &'static [Operation],
@@ -65,13 +65,13 @@ impl<'a> Kernel<'a> {
         Ok(Self { gpu, operations, pipeline, bindings, operands, results, readback, perturbation })
     }
 
-    /// How far off the guesses of a quotient and of a root are, in ULP, from the next run on.
+    /// Sets the error of the guesses of quotients and of roots, in ULP, from the next run on.
     pub(crate) fn perturb(&self, quotient: i32, root: i32) {
         let words = [quotient, root, 0, 0];
         self.gpu.queue().write_buffer(&self.perturbation, 0, bytemuck::cast_slice(&words));
     }
 
-    /// Runs one batch; `judge` sees each operation's results in turn.
+    /// Runs one batch, and passes the results of each operation to `judge`.
     pub(crate) fn run(
         &self,
         left: &[u32],
@@ -108,7 +108,7 @@ impl<'a> Kernel<'a> {
     }
 }
 
-/// The arithmetic, changed as asked, and an entry point that calls it.
+/// The arithmetic with the replacements, and an entry point that calls it.
 fn source(
     operations: &[Operation],
     replacements: &[Replacement],
@@ -116,7 +116,7 @@ fn source(
     let mut text = EXACT.to_owned();
     for (old, new) in replacements {
         if text.matches(old).count() != 1 {
-            return Err(format!("\"{old}\" does not stand once in exact.wgsl").into());
+            return Err(format!("exact.wgsl must contain \"{old}\" exactly once").into());
         }
         text = text.replace(old, new);
     }

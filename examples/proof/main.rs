@@ -1,34 +1,34 @@
-//! The proof of exact arithmetic: runs every claim of `Precision::Exact` on every driver, against
-//! independent oracles, and prints a table. Exit status 1 if anything is not as it should be.
+//! The proof of exact arithmetic: compares every claim of `Precision::Exact`, on every driver, to
+//! independent oracles, and prints a table. The exit status is 1 if a check fails.
 //!
 //! ```sh
-//! cargo run --release --example proof                  # all of it
-//! cargo run --release --example proof -- --share 16    # a sixteenth of each count, or a bit more
+//! cargo run --release --example proof                  # all cases
+//! cargo run --release --example proof -- --share 16    # about a sixteenth of the cases
 //! ```
 //!
-//! | claim | oracle | cases on a driver at full size |
+//! | claim | oracle | cases per driver at full size |
 //! |---|---|---|
 //! | `square_root` and `negate` of each of the 2^32 bit patterns | CPU hardware | 2^32 each |
-//! | `add`, `sub`, `mul`, `div`: classes crossed, and random and constructed pairs | CPU hardware | 2^32 + 2^24 each |
+//! | `add`, `sub`, `mul`, `div`: all pairs of classes, and random and constructed pairs | CPU hardware | 2^32 + 2^24 each |
 //! | the five operations | `rustc_apfloat` | 2^25 each |
 //! | the CPU hardware, which is the oracle above | `rustc_apfloat` | 2^25 each |
-//! | `div` and `square_root` with the hardware's guesses off by up to 28 ULP | CPU hardware | 387 million each |
-//! | steps through the public interface by every rule, in every formula that its settings choose | CPU engine | 2^30, shared among the formulas |
+//! | `div` and `square_root` with the hardware's guesses wrong by up to 28 ULP | CPU hardware | 387 million each |
+//! | steps through the public interface by every rule, in every formula that its settings choose | CPU engine | 2^30, divided among the formulas |
 //!
-//! A proof that cannot fail shows nothing: first the same harness is given arithmetic with
-//! deliberately wrong rounding, hopeless guesses, and, for each rule, a reference that is off by one
-//! ULP, and has to find all of them out.
+//! A proof that cannot fail shows nothing. So the harness first runs on arithmetic with
+//! deliberately wrong rounding, on guesses too wrong to be corrected, and, for each rule, on a
+//! reference that is wrong by one ULP. It must report mismatches in all of them.
 //!
-//! Every NaN of the oracles is made the canonical one; all other bits must agree. All operands
-//! come from fixed seeds, so that a mismatch can be seen again.
+//! NaNs of the oracles are replaced by the canonical NaN; all other bits must agree. All operands
+//! come from fixed seeds, so that a mismatch can be reproduced.
 //!
-//! A thirty-second, on lavapipe and SwiftShader, took three and a half minutes on two cores, most of it
-//! for compiling the 96 formulas; all of it on lavapipe, with Adagrad for its only rule, a quarter of an
-//! hour.
+//! A share of 1/32 on lavapipe and SwiftShader took three and a half minutes on two cores, most of
+//! it for compiling the 96 formulas. The full size on lavapipe, with Adagrad as the only rule, took
+//! a quarter of an hour.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "a command: the table goes to stdout, progress to stderr"
+    reason = "a command prints its table to stdout and progress to stderr"
 )]
 
 mod apfloat;
@@ -93,6 +93,6 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
         println!("Every check holds.");
         return Ok(ExitCode::SUCCESS);
     }
-    println!("NOT PROVED: see the rows marked with !");
+    println!("Checks failed: see the rows marked with !");
     Ok(ExitCode::FAILURE)
 }

@@ -1,8 +1,8 @@
-//! The operations of shaders/arithmetic, and what this processor makes of them.
+//! The operations of shaders/arithmetic, and their results on this processor.
 
 use wgpu_optim::numerics::Real;
 
-/// What every NaN becomes.
+/// The bit pattern of every NaN result.
 pub(crate) const CANONICAL_NAN: u32 = 0x7fc0_0000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Operation {
         UNARY.contains(&self)
     }
 
-    /// A call of it with these operands, for a message.
+    /// A call of the operation with these operands, for a message.
     pub(crate) fn call(self, left: u32, right: u32) -> String {
         let name = self.name();
         if self.is_unary() {
@@ -49,7 +49,8 @@ impl Operation {
         }
     }
 
-    /// The results of this processor's own f32 arithmetic, every NaN the canonical one.
+    /// The results of this processor's f32 arithmetic, with every NaN replaced by the canonical
+    /// one.
     pub(crate) fn on_hardware(self, left: &[u32], right: &[u32], results: &mut [u32]) {
         match self {
             Self::Add => each(left, right, results, |a, b| a + b),
@@ -63,13 +64,13 @@ impl Operation {
     }
 }
 
-/// A loop of its own for each operation, so that it is compiled to vector instructions.
+/// Each operation has its own loop, so that it is vectorized.
 #[inline(always)]
 fn each(left: &[u32], right: &[u32], results: &mut [u32], operation: impl Fn(f32, f32) -> f32) {
     for ((a, b), result) in left.iter().zip(right).zip(results) {
         let bits = operation(f32::from_bits(*a), f32::from_bits(*b)).to_bits();
-        // By the bits: a choice between the number itself and another NaN, by a comparison of
-        // floats, is one that the compiler may leave out.
+        // Compares bits, because the compiler may remove a select between two NaNs that compares
+        // floats.
         *result = if bits & 0x7fff_ffff > 0x7f80_0000 { CANONICAL_NAN } else { bits };
     }
 }

@@ -1,4 +1,4 @@
-//! Each operation against this processor's hardware, and the harness against itself.
+//! Compares each operation to this processor's hardware, and checks the harness itself.
 
 use std::error::Error;
 
@@ -12,20 +12,20 @@ use crate::table::{Expected, Row};
 
 pub(crate) const HARDWARE: &str = "CPU hardware";
 
-/// The five with rounding in them.
+/// The five operations that round.
 pub(crate) const ROUNDED: [Operation; 5] =
     [Operation::Add, Operation::Sub, Operation::Mul, Operation::Div, Operation::SquareRoot];
 
 const GUESSED: [Operation; 2] = [Operation::Div, Operation::SquareRoot];
 
-/// Where the tie rule and the root's rounding stand, and wrong ones: ties up, roots down.
+/// Replaces correct rounding by wrong rounding: ties up, roots down.
 const BROKEN: [Replacement; 3] = [
     ("let odd = (significand >> dropped) & ONE;", "let odd = ONE;"),
     ("let odd = (scaled >> vec4<u32>(7u)) & ONE;", "let odd = ONE;"),
     ("+ (vec4<u32>(nearly - remaining) >> vec4<u32>(31u));", ";"),
 ];
 
-/// The guesses, off by as many ULP as the kernel is told.
+/// Adds the kernel's perturbation, in ULP, to the guesses.
 const PERTURBED: [Replacement; 2] = [
     (
         "return numerator / denominator;",
@@ -37,7 +37,7 @@ const PERTURBED: [Replacement; 2] = [
     ),
 ];
 
-/// A kernel, a batch of operands for it, and what was found so far.
+/// A kernel, a batch of operands for it, and the tallies so far.
 struct Bench<'a> {
     kernel: Kernel<'a>,
     operations: &'static [Operation],
@@ -61,7 +61,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Runs the batch of operands that is there.
+    /// Runs the current batch of operands.
     fn run(&mut self) -> Result<(), Box<dyn Error>> {
         let Self { kernel, left, right, tallies, .. } = self;
         let mut tallies = tallies.iter_mut();
@@ -72,7 +72,7 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// Runs batch number `batch` of the random and constructed pairs.
+    /// Runs batch `batch` of the random and constructed pairs.
     fn run_pairs(&mut self, seed: u64, batch: u64) -> Result<(), Box<dyn Error>> {
         fill_batch(seed, batch, &mut self.left, &mut self.right);
         self.run()
@@ -90,7 +90,7 @@ impl<'a> Bench<'a> {
     }
 }
 
-/// The harness must see a wrong tie rule, and guesses that are too far off to be corrected.
+/// The harness must detect a wrong tie rule, and guesses that are too wrong to be corrected.
 pub(crate) fn broken_rounding_is_seen(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut broken = Bench::new(driver, &ROUNDED, &BROKEN)?;
     let mut hopeless = Bench::new(driver, &GUESSED, &PERTURBED)?;
@@ -104,10 +104,11 @@ pub(crate) fn broken_rounding_is_seen(driver: &Driver) -> Result<Vec<Row>, Box<d
     Ok(rows)
 }
 
-/// The operations of one operand on every pattern, or on every so-manieth and all ends of binades.
+/// The operations of one operand on every bit pattern, or, for a share, on patterns at a fixed
+/// stride and at the ends of all binades.
 pub(crate) fn all_patterns(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut bench = Bench::new(driver, &UNARY, &[])?;
-    // An odd stride passes all residues of the last bits.
+    // An odd stride visits all values of the last bits.
     let stride = driver.share as u32 | 1;
     let batches = ((1 << 32) / u64::from(stride)).div_ceil(BATCH as u64);
     let mut progress = Progress::new(format!("all patterns on {}", driver.name), batches);
@@ -128,13 +129,13 @@ pub(crate) fn all_patterns(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> 
     Ok(bench.rows(driver, "", Expected::Agreement))
 }
 
-/// For each of the 512 signs and exponent fields, the first 1024 fractions and the last.
+/// For each of the 512 signs and exponent fields, the first 1024 and the last 1024 fractions.
 fn binade_end(index: u32) -> u32 {
     let (binade, fraction) = (index / 2048, index % 2048);
     (binade << 23) | if fraction < 1024 { fraction } else { 0x7f_ffff - (fraction - 1024) }
 }
 
-/// The operations of two operands: all classes crossed, then random and constructed pairs.
+/// The operations of two operands, on all pairs of classes, then on random and constructed pairs.
 pub(crate) fn pairs(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut bench = Bench::new(driver, &BINARY, &[])?;
     let patterns = class_patterns();
@@ -154,8 +155,8 @@ pub(crate) fn pairs(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     Ok(bench.rows(driver, "", Expected::Agreement))
 }
 
-/// The guesses of quotients and roots off by more than WGSL allows: by every pair of errors up to
-/// 8 ULP, and by up to the 28 ULP that exact.wgsl claims to correct.
+/// Makes the guesses of quotients and roots more wrong than WGSL allows: by every pair of errors up
+/// to 8 ULP, and by up to the 28 ULP that exact.wgsl claims to correct.
 pub(crate) fn perturbed_guesses(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut bench = Bench::new(driver, &GUESSED, &PERTURBED)?;
     let small = (-8..=8).flat_map(|quotient| (-8..=8).map(move |root| (quotient, root)));
@@ -163,8 +164,8 @@ pub(crate) fn perturbed_guesses(driver: &Driver) -> Result<Vec<Row>, Box<dyn Err
     let errors: Vec<_> = small.chain(large).collect();
     let total = errors.len() as u64;
     let mut progress = Progress::new(format!("perturbed guesses on {}", driver.name), total);
-    // A share takes every so-manieth pair of errors; 17 does not divide the step, so that each
-    // error of either guess has its turn.
+    // A share takes pairs of errors at a fixed step. Each guess has 17 small errors, a prime above
+    // the step, so every error of either guess occurs.
     let step = driver.share.min(16) as usize;
     for (index, &(quotient, root)) in errors.iter().enumerate().step_by(step) {
         bench.kernel.perturb(quotient, root);

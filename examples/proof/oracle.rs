@@ -1,14 +1,15 @@
-//! The oracle that shares nothing with this processor's floating point: `rustc_apfloat`, the port
-//! of LLVM's arbitrary-precision arithmetic that the Rust compiler evaluates constants with.
+//! An oracle that does not use this processor's floating point: `rustc_apfloat`, the port of LLVM's
+//! arbitrary-precision arithmetic with which the Rust compiler evaluates constants.
 
 use rustc_apfloat::ieee::{Double, Single};
 use rustc_apfloat::{Float, FloatConvert, Round};
 
 use crate::operation::{CANONICAL_NAN, Operation};
 
-/// The result in IEEE 754 single precision, rounded to nearest even, NaN canonical.
+/// The result in IEEE 754 single precision, rounded to nearest, ties to even, with the canonical
+/// NaN.
 ///
-/// `guess` is where the search for a square root starts; it decides nothing.
+/// The search for a square root starts at `guess`, which does not affect the result.
 pub(crate) fn result(operation: Operation, left: u32, right: u32, guess: u32) -> u32 {
     let (a, b) = (single(left), single(right));
     let round = Round::NearestTiesToEven;
@@ -29,9 +30,9 @@ fn single(bits: u32) -> Single {
     Single::from_bits(u128::from(bits))
 }
 
-/// The root by its definition, since the crate has none: the number between whose midpoints to
-/// its neighbours, squared, `a` lies. Midpoints have at most 26 bits, so that their squares are
-/// exact in double precision. No square of a midpoint is a single, so there are no ties.
+/// The square root, by its definition, because the crate has none: `a` lies between the squares of
+/// the midpoints from the root to its neighbours. Midpoints have at most 26 bits, so their squares
+/// are exact in double precision. No square of a midpoint is a single, so there are no ties.
 fn square_root(a: Single, guess: Single) -> Single {
     if a.is_zero() || a.is_nan() || (a.is_infinite() && !a.is_negative()) {
         return a;

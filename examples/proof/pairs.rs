@@ -1,11 +1,11 @@
-//! Pairs of operands: any bit patterns, and families built where rounding is hard.
+//! Pairs of operands: random bit patterns, and families of cases that are hard to round.
 
 use crate::random::{Random, fill_pairs};
 
 /// A family of pairs.
 pub(crate) type Family = fn(&mut Random) -> (u32, u32);
 
-/// All of them; batches take turns.
+/// All families. Batches cycle through them.
 pub(crate) const FAMILIES: [Family; 16] = [
     any_patterns,
     nearby_exponents,
@@ -25,7 +25,7 @@ pub(crate) const FAMILIES: [Family; 16] = [
     special_operands,
 ];
 
-/// Bits of a fraction; a significand has one more, the hidden bit.
+/// Bits of a fraction. A significand has one more, the hidden bit.
 const FRACTION_WIDTH: u32 = 23;
 const HIDDEN_BIT: u32 = 1 << FRACTION_WIDTH;
 const FRACTION_BITS: u32 = HIDDEN_BIT - 1;
@@ -34,14 +34,14 @@ const MAGNITUDE_BITS: u32 = 0x7fff_ffff;
 const LARGEST_FIELD: i32 = 254;
 const BIAS: i32 = 127;
 
-/// Batch number `batch` of the pairs of `seed`.
+/// Fills in batch `batch` of the pairs of `seed`.
 pub(crate) fn fill_batch(seed: u64, batch: u64, left: &mut [u32], right: &mut [u32]) {
     let family = FAMILIES[(batch % FAMILIES.len() as u64) as usize];
     fill_pairs(seed ^ (batch << 16), left, right, family);
 }
 
-/// Every exponent field with the fractions at its edges, both signs: 2^12 patterns, of which all
-/// 2^24 pairs are tried.
+/// Every exponent field and sign with eight fractions at edges: 2^12 patterns, which form 2^24
+/// pairs.
 pub(crate) fn class_patterns() -> Vec<u32> {
     let edges = [0, 1, 2, 0x3f_ffff, 0x40_0000, 0x40_0001, FRACTION_BITS - 1, FRACTION_BITS];
     let fields = (0..512).map(|field| field << FRACTION_WIDTH); // with the sign above
@@ -58,7 +58,7 @@ fn nearby_exponents(random: &mut Random) -> (u32, u32) {
     (number(random, field), number(random, other))
 }
 
-/// The same magnitude but for a few last bits, or for any number of them.
+/// Magnitudes that differ in a few last bits, or in any number of them.
 fn cancellation(random: &mut Random) -> (u32, u32) {
     let field = random.between(-10, LARGEST_FIELD);
     let a = number(random, field);
@@ -71,7 +71,8 @@ fn cancellation(random: &mut Random) -> (u32, u32) {
     (a, b | random.sign())
 }
 
-/// The smaller operand is half an ULP of the larger one, or nearly so, or ends in half an ULP.
+/// The smaller operand is half an ULP of the larger one, or close to it, or its last set bit is
+/// half an ULP.
 fn halfway_sum(random: &mut Random) -> (u32, u32) {
     let field = random.between(1, LARGEST_FIELD);
     let distance = if random.coin() { random.between(23, 26) } else { random.between(1, 26) };
@@ -79,7 +80,7 @@ fn halfway_sum(random: &mut Random) -> (u32, u32) {
         0 => HIDDEN_BIT,
         1 => HIDDEN_BIT.wrapping_add_signed(random.between(-1, 1)),
         2 => {
-            // Bits below half an ULP of the larger operand are cleared, and that half is set.
+            // Set the bit of half an ULP of the larger operand, and clear all bits below it.
             let half = 1 << (distance - 1).min(23);
             ((random.bits() | half) & !(half - 1)) | HIDDEN_BIT
         }
@@ -100,7 +101,7 @@ fn halfway_product(random: &mut Random) -> (u32, u32) {
     (pack(random.sign(), field, p), pack(random.sign(), other, q))
 }
 
-/// The last bits of the product of the significands are a half, give or take 2.
+/// The last bits of the product of the significands are within 2 of one half.
 fn nearly_halfway_product(random: &mut Random) -> (u32, u32) {
     let a = significand(random) | 1;
     let width = FRACTION_WIDTH + (random.bits() & 1);
@@ -111,8 +112,8 @@ fn nearly_halfway_product(random: &mut Random) -> (u32, u32) {
     (pack(random.sign(), field, a), pack(random.sign(), other, b | HIDDEN_BIT))
 }
 
-/// numerator * 2^24 = quotient * denominator + r, with r from -3 to 3: nearly exact in 25 bits,
-/// which is nearly exact or nearly halfway in 24.
+/// numerator * 2^24 = quotient * denominator + r, with r from -3 to 3. The quotient is nearly exact
+/// in 25 bits, so it is nearly exact or nearly halfway in 24.
 fn nearly_halfway_quotient(random: &mut Random) -> (u32, u32) {
     let denominator = significand(random) | 1;
     let r = random.between(-3, 3);
@@ -125,7 +126,7 @@ fn nearly_halfway_quotient(random: &mut Random) -> (u32, u32) {
     (pack(random.sign(), field, numerator), pack(random.sign(), other, denominator))
 }
 
-/// A quotient of few bits.
+/// A quotient with few bits.
 fn exact_quotient(random: &mut Random) -> (u32, u32) {
     let width = random.between(1, 23).cast_unsigned();
     let quotient = odd_of_width(random, width);
@@ -147,7 +148,7 @@ fn product_near_underflow(random: &mut Random) -> (u32, u32) {
 fn quotient_near_underflow(random: &mut Random) -> (u32, u32) {
     let field = random.between(-22, LARGEST_FIELD);
     let numerator = (field - BIAS + random.between(-27, 3)).max(-23);
-    // A power of two leaves the numerator's bits as they are: ties among the subnormals.
+    // A power of two does not change the numerator's bits, which gives ties among the subnormals.
     let denominator = if random.below(4) == 0 { HIDDEN_BIT } else { significand(random) };
     (number(random, numerator), pack(random.sign(), field, denominator))
 }
@@ -169,7 +170,7 @@ fn sum_near_overflow(random: &mut Random) -> (u32, u32) {
     (number(random, fields[0]), number(random, fields[1]))
 }
 
-/// A subnormal of any width, with one more, or with a number of any exponent.
+/// A subnormal of any width, paired with another one or with a number of any exponent.
 fn subnormal_operand(random: &mut Random) -> (u32, u32) {
     let a = ((random.bits() & FRACTION_BITS) >> random.below(24)) | random.sign();
     let b = if random.coin() {
@@ -181,7 +182,8 @@ fn subnormal_operand(random: &mut Random) -> (u32, u32) {
     either_order(random, a, b)
 }
 
-/// A power of two, subnormal ones too, or a neighbour; with one more, or with any number.
+/// A power of two, possibly subnormal, or a number close to one, paired with another or with any
+/// pattern.
 fn powers_of_two(random: &mut Random) -> (u32, u32) {
     let mut power = || {
         let exact = pack(0, random.between(-22, LARGEST_FIELD), HIDDEN_BIT);
@@ -192,7 +194,8 @@ fn powers_of_two(random: &mut Random) -> (u32, u32) {
     either_order(random, a, b)
 }
 
-/// Zero, infinity, NaNs of both kinds, and the ends of the ranges, with each other or anything.
+/// Zero, infinity, NaNs of both kinds, and the ends of the ranges, paired with each other or with
+/// any pattern.
 fn special_operands(random: &mut Random) -> (u32, u32) {
     const SPECIAL: [u32; 11] = [
         0,
@@ -216,13 +219,14 @@ fn either_order(random: &mut Random, a: u32, b: u32) -> (u32, u32) {
     if random.coin() { (a, b) } else { (b, a) }
 }
 
-/// A number of either sign, with a significand that is likely to make trouble.
+/// A number of either sign, with a significand from [`significand`].
 fn number(random: &mut Random, field: i32) -> u32 {
     let significand = significand(random);
     pack(random.sign(), field, significand)
 }
 
-/// 24 bits, the hidden bit set: dense, sparse, runs of ones, or near a power of two.
+/// 24 bits with the hidden bit set: dense, sparse, a run of ones, or near a power of two. Such
+/// patterns are hard to round.
 pub(crate) fn significand(random: &mut Random) -> u32 {
     let bit = |random: &mut Random| 1_u32 << random.below(24);
     let fraction = match random.below(8) {
@@ -235,7 +239,7 @@ pub(crate) fn significand(random: &mut Random) -> u32 {
     (fraction & FRACTION_BITS) | HIDDEN_BIT
 }
 
-/// The pattern of a number; a field below 1 makes it subnormal, the last bits cut off.
+/// The bit pattern of a number. A field below 1 makes it subnormal, and truncates its last bits.
 pub(crate) fn pack(sign: u32, field: i32, significand: u32) -> u32 {
     let magnitude = if field >= 1 {
         (field.min(LARGEST_FIELD).cast_unsigned() << FRACTION_WIDTH) | (significand & FRACTION_BITS)
@@ -245,17 +249,18 @@ pub(crate) fn pack(sign: u32, field: i32, significand: u32) -> u32 {
     sign | magnitude
 }
 
-/// An odd number of just this many bits.
+/// An odd number of exactly this many bits.
 fn odd_of_width(random: &mut Random, width: u32) -> u32 {
     (random.bits() & ((1 << width) - 1)) | (1 << (width - 1)) | 1
 }
 
-/// Shifted until the hidden bit is set; `value` is positive and has at most 24 bits.
+/// Shifts `value` until the hidden bit is set. It is positive and has at most 24 bits.
 fn with_hidden_bit(value: u32) -> u32 {
     value << (value.leading_zeros() - 8)
 }
 
-/// The inverse of an odd number modulo 2^32, by Newton's iteration: 3 right bits, then 6, and on.
+/// The inverse of an odd number modulo 2^32, by Newton's iteration: the number of correct bits is
+/// 3, then 6, and so on.
 fn inverse(odd: u32) -> u32 {
     (0..4).fold(odd, |x, _| x.wrapping_mul(2_u32.wrapping_sub(odd.wrapping_mul(x))))
 }

@@ -1,4 +1,4 @@
-//! A line on stderr now and then.
+//! Reports progress on stderr.
 
 use std::time::{Duration, Instant};
 
@@ -12,13 +12,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// `total` batches of `what` are to come.
+    /// Starts the report of `total` batches of `what`.
     pub(crate) fn new(what: String, total: u64) -> Self {
         let now = Instant::now();
         Self { what, total, start: now, last: now }
     }
 
-    /// `done` of them are done.
+    /// Reports that `done` batches are done, at most every 10 s.
     pub(crate) fn tick(&mut self, done: u64) {
         if done < self.total && self.last.elapsed() < INTERVAL {
             return;

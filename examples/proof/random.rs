@@ -1,15 +1,15 @@
-//! Operands drawn at random, the same in every run.
+//! Random operands, which are the same in every run.
 
 use rayon::prelude::*;
 
-/// Elements that are drawn from one generator: a task for a thread.
+/// Elements that one generator draws, in one task of a thread.
 const RUN: usize = 1 << 13;
 
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014): SplitMix64.
+/// SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// Generator number `stream` of `seed`.
+    /// Generator `stream` of `seed`.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         let mut random = Self(seed.wrapping_mul(0xd134_2543_de82_ef95) ^ stream);
         random.0 = random.next();
@@ -24,7 +24,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// Any pattern.
+    /// Any bit pattern.
     pub(crate) fn bits(&mut self) -> u32 {
         (self.next() >> 32) as u32
     }
@@ -34,7 +34,7 @@ impl Random {
         ((u64::from(self.bits()) * u64::from(count)) >> 32) as u32
     }
 
-    /// Both ends included.
+    /// `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: i32, high: i32) -> i32 {
         low + self.below((high - low + 1).cast_unsigned()).cast_signed()
     }
@@ -43,7 +43,7 @@ impl Random {
         self.bits() & 1 == 1
     }
 
-    /// A sign bit, set or not.
+    /// A sign bit that is set or not.
     pub(crate) fn sign(&mut self) -> u32 {
         self.bits() & 0x8000_0000
     }
@@ -54,7 +54,7 @@ impl Random {
     }
 }
 
-/// Fills both slices with what `draw` gives, on all cores.
+/// Fills both slices with the pairs that `draw` gives, on all cores.
 pub(crate) fn fill_pairs(
     seed: u64,
     left: &mut [u32],

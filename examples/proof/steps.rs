@@ -1,5 +1,5 @@
-//! Whole steps through the public interface: `GpuOptimizer` in exact precision against
-//! `CpuOptimizer`, every rule with every choice of formula.
+//! Compares whole steps through the public interface, of `GpuOptimizer` in exact precision and of
+//! `CpuOptimizer`, for every rule with every choice of formula.
 
 use std::error::Error;
 
@@ -16,19 +16,19 @@ use crate::table::{Expected, Row};
 
 const ENGINE: &str = "CPU engine";
 
-/// Elements of a step: few enough that a share of the proof has room for every formula.
+/// Elements of a step: few enough that a share of the proof can cover every formula.
 const LEN: usize = 1 << 17;
 
-/// The kinds of values that the formulas take turns in.
+/// The kinds of values through which the formulas cycle.
 const KINDS: [Kind; 4] = [Kind::Realistic, Kind::Patterns, Kind::Wide, Kind::Realistic];
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Parameters near 1, gradients from 1e-20 to 1e10, accumulators such as these give.
+    /// Parameters near 1, gradients from 1e-20 to 1e10, and accumulators that such gradients give.
     Realistic,
-    /// Any bit patterns, but few negative accumulators: their roots are NaN.
+    /// Any bit patterns, but few negative accumulators, whose roots are NaN.
     Patterns,
-    /// Every exponent, subnormals too, with significands that make trouble.
+    /// All exponents, including subnormals, with significands that are hard to round.
     Wide,
 }
 
@@ -39,7 +39,7 @@ struct Vectors {
     state: Vec<Vec<f32>>,
 }
 
-/// 2^30 steps of single elements, shared among all formulas of all rules.
+/// 2^30 steps of single elements, divided among all formulas of all rules.
 pub(crate) fn every_formula(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let formulas: Vec<AnyRule> = rules().into_iter().flat_map(formulas).collect();
     let count = formulas.len() as u64;
@@ -63,7 +63,7 @@ pub(crate) fn every_formula(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>>
     Ok(rules().into_iter().map(row_of).collect())
 }
 
-/// The comparison must see a reference whose learning rate is off by one ULP.
+/// The comparison must detect a reference whose learning rate is wrong by one ULP.
 pub(crate) fn wrong_reference_is_seen(driver: &Driver) -> Result<Vec<Row>, Box<dyn Error>> {
     let mut stepper = Stepper::new(driver)?;
     let mut row_of = |rule: AnyRule| -> Result<Row, Box<dyn Error>> {
@@ -85,16 +85,16 @@ fn rules() -> Vec<AnyRule> {
     rules
 }
 
-/// What tells one formula of a rule from another: what its kernel is compiled with.
+/// What distinguishes the formulas of a rule: the constants and state of its kernel.
 fn formula<R: Rule>(rule: &R) -> (Vec<(&'static str, f64)>, Vec<&'static str>) {
     (rule.constants(), rule.state_names())
 }
 
-/// A rule in every formula that its settings can choose, together in every way that is valid.
+/// A rule in every formula that valid combinations of its settings select.
 fn formulas(rule: AnyRule) -> Vec<AnyRule> {
     let mut all = vec![rule];
     for option in rule.options() {
-        // A number chooses by being 0 or not.
+        // A number selects a formula by being 0 or not.
         let values: Vec<f64> = match option.kind {
             SettingKind::Number(_) => vec![0.5, 0.0],
             SettingKind::Flag => vec![0.0, 1.0],
@@ -119,7 +119,8 @@ fn formulas(rule: AnyRule) -> Vec<AnyRule> {
     all
 }
 
-/// Hyper-parameters from what people use and from the ends of what is allowed; the formula stays.
+/// Draws hyper-parameters from common values and from the ends of their domains, and keeps the
+/// formula.
 fn drawn<R: Rule>(mut rule: R, random: &mut Random) -> R {
     for setting in R::SETTINGS {
         let value = value(setting, random);
@@ -137,7 +138,7 @@ fn value<R>(setting: &Setting<R>, random: &mut Random) -> f64 {
     const EPSILONS: [f64; 8] = [1e-10, 1e-8, 1e-7, 1e-6, 0.1, 0.0, SMALLEST, 1e30];
     const AVERAGES: [f64; 8] = [0.9, 0.99, 0.999, 0.95, 0.5, 0.0, SMALLEST, 0.999_999_9];
     const OTHERS: [f64; 8] = [0.9, 1e-4, 0.01, 0.5, 1.5, 0.0, 1e-37, 1e20];
-    /// Of the normal numbers.
+    /// The smallest normal number.
     const SMALLEST: f64 = f32::MIN_POSITIVE as f64;
     match (setting.kind, setting.name) {
         (SettingKind::Flag, _) => f64::from(random.below(2)),
@@ -149,7 +150,7 @@ fn value<R>(setting: &Setting<R>, random: &mut Random) -> f64 {
     }
 }
 
-/// Memory for a batch, on both sides.
+/// Memory for a batch, on device and host.
 struct Stepper<'a> {
     driver: &'a Driver,
     params: GpuVec,
@@ -168,7 +169,7 @@ impl<'a> Stepper<'a> {
         })
     }
 
-    /// A step by a rule with hyper-parameters that are drawn for it.
+    /// A step by a rule whose hyper-parameters are drawn at random.
     fn drawn_step<R: Rule>(
         &mut self,
         batch: u64,
@@ -179,15 +180,15 @@ impl<'a> Stepper<'a> {
         self.step(batch, kind, rule, rule)
     }
 
-    /// A step whose reference has a learning rate that is off by one ULP.
+    /// A step whose reference has a learning rate that is wrong by one ULP.
     fn wrong_step<R: Rule>(&mut self, rule: R) -> Result<Tally, Box<dyn Error>> {
         let mut wrong = rule;
         wrong.set_learning_rate(rule.learning_rate().next_up());
         self.step(0, Kind::Realistic, rule, wrong)
     }
 
-    /// One step of each element of batch number `batch`, by `rule` on the device and by
-    /// `reference` on the host.
+    /// One step of each element of batch `batch`, by `rule` on the device and by `reference` on the
+    /// host.
     fn step<R: Rule>(
         &mut self,
         batch: u64,
@@ -199,7 +200,7 @@ impl<'a> Stepper<'a> {
         let names = rule.state_names();
         self.host.fill(batch, kind, &names);
         let Vectors { params, grads, state } = &self.host;
-        let steps_before = batch % 1000; // what a rule makes of its steps
+        let steps_before = batch % 1000; // covers what depends on the step count
 
         let mut on_gpu = GpuOptimizer::new(gpu, rule, LEN)?.with_precision(Precision::Exact);
         on_gpu.set_steps(steps_before);
@@ -227,7 +228,7 @@ impl<'a> Stepper<'a> {
         let mut all = tally(&expected, &found, |index| operands(index, "x"));
         for (k, name) in names.iter().enumerate() {
             let found = on_gpu.state(k).download_blocking(gpu)?;
-            // A case is an element, whose results count as one mismatch each.
+            // A case is one element; each of its results may be a mismatch.
             let state = tally(on_cpu.state(k), &found, |index| operands(index, name));
             all.add(Tally { cases: 0, ..state });
         }
@@ -279,7 +280,7 @@ impl Kind {
         }
     }
 
-    /// Of a state vector; averages and sums of squares are not negative.
+    /// An element of a state vector. Averages and sums of squares are not negative.
     fn state(self, name: &str, random: &mut Random) -> u32 {
         match name {
             "momentum_buffer" | "gradient_average" => self.grad(random),

@@ -1,15 +1,15 @@
-//! What was found.
+//! The table of results.
 
 use std::fmt;
 
 use crate::compare::Tally;
 
-/// What a check should come to.
+/// The expected result of a check.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Expected {
     /// No mismatch.
     Agreement,
-    /// At least one: the harness shows that it can see.
+    /// At least one mismatch, which shows that the harness can detect errors.
     Mismatches,
 }
 
@@ -32,7 +32,7 @@ impl Row {
     fn cells(&self) -> [String; 5] {
         let mut mismatches = self.tally.mismatches.to_string();
         if self.expected == Expected::Mismatches {
-            mismatches.push_str(" (as it should)");
+            mismatches.push_str(" (expected)");
         }
         if !self.holds() {
             mismatches = format!("! {}", self.tally.mismatches);
@@ -41,7 +41,7 @@ impl Row {
         [self.operation.clone(), self.driver.clone(), self.oracle.to_owned(), cases, mismatches]
     }
 
-    /// What to say below the table, if the row does not hold.
+    /// The line below the table, if the check fails.
     fn complaint(&self) -> Option<String> {
         if self.holds() {
             return None;
@@ -49,17 +49,17 @@ impl Row {
         let what = format!("{} on {} against {}", self.operation, self.driver, self.oracle);
         Some(match &self.tally.first {
             Some(first) => format!("{what}: first mismatch: {first}"),
-            None => format!("{what}: the harness is unable to see; no proof of it counts"),
+            None => format!("{what}: the harness detected no error, so its results prove nothing"),
         })
     }
 }
 
-/// All lines, in the order of the checks.
+/// All rows, in the order of the checks.
 #[derive(Debug, Default)]
 pub(crate) struct Table(Vec<Row>);
 
 impl Table {
-    /// Adds rows, and tells stderr of them, for a run that is cut short.
+    /// Adds rows, and prints them to stderr, so that an interrupted run has shown its results.
     pub(crate) fn extend(&mut self, rows: Vec<Row>) {
         for row in &rows {
             eprintln!("  {}", row.cells().join(" | "));
@@ -67,7 +67,7 @@ impl Table {
         self.0.extend(rows);
     }
 
-    /// Whether all came out as expected.
+    /// Whether all checks gave the expected result.
     pub(crate) fn holds(&self) -> bool {
         self.0.iter().all(Row::holds)
     }

@@ -1,6 +1,7 @@
-// Hardware arithmetic on four f32 numbers at a time, under the names that rules are written in.
-// exact.wgsl has the same functions on bit patterns. Accuracy is that of WGSL's table: + - *
-// within either neighbour of the exact result, / within 2.5 ULP, square root as 1 / inverseSqrt.
+// Hardware arithmetic on four f32 numbers at a time, with the function names that rules use.
+// exact.wgsl has the same functions on bit patterns. The accuracy is that of WGSL's
+// table: + - * give one of the two neighbours of the exact result, / is within 2.5 ULP, and the
+// square root is as accurate as 1 / inverseSqrt.
 
 alias Real = vec4<f32>;
 alias Scalar = f32;
@@ -15,5 +16,5 @@ fn mul(a: Real, b: Real) -> Real { return a * b; }
 fn div(a: Real, b: Real) -> Real { return a / b; }
 fn square_root(a: Real) -> Real { return sqrt(a); }
 
-// Where both are numbers. For NaN, and for zeros of either sign, WGSL lets a device give either.
+// The larger of two numbers. For NaN, or zeros of different sign, WGSL allows either operand.
 fn maximum(a: Real, b: Real) -> Real { return max(a, b); }

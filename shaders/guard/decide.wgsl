@@ -1,12 +1,12 @@
-// Decides what becomes of the step, and keeps the report: one invocation. Twin:
+// Decides whether the step is skipped or scaled, and updates the report, in one invocation. Twin:
 // `GradientGuard::decide` in src/step/guard.rs. Mirror: `Policy` in src/gpu/guard/outcome.rs.
 //
-// Shapes: partials 1, that of all tensors.
+// Shapes: partials: 1, that of all tensors.
 
 struct Policy {
     max_norm: u32,  // the bits of an f32
     with_norm: u32, // 1: the norm is limited
-    skip_step: u32, // 1: a step with anything not finite is skipped
+    skip_step: u32, // 1: a gradient or norm that is not finite skips the step
     padding: u32,
 }
 
@@ -27,7 +27,8 @@ fn decide() {
 
     outcome.clip = 0u;
     if (policy.with_norm != 0u) {
-        // What is not finite is found by its bits, and no arithmetic is asked for it.
+        // Native arithmetic promises nothing for NaN and infinity, so these are handled by their
+        // bits.
         let sum = whole.sum & magnitude_bits;
         var norm = select(infinity_bits, nan_bits, sum > infinity_bits);
         var scale = select(0u, nan_bits, sum > infinity_bits);
@@ -37,7 +38,8 @@ fn decide() {
             scale = to_bits(div(from_bits(vec4<u32>(policy.max_norm)), root)).x;
         }
         outcome.norm = norm;
-        // Bits of numbers that are not negative are ordered as the numbers; NaN is above all.
+        // For numbers that are not negative, the bits have the order of the numbers, with NaN above
+        // all.
         if (norm > policy.max_norm) {
             outcome.clip = 1u;
             outcome.scale = scale;

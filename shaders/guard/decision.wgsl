@@ -1,4 +1,4 @@
-// The decision that a step obeys, as guard/decide.wgsl has left it.
+// How a step follows the decision of guard/decide.wgsl.
 
 @group(2) @binding(0) var<storage, read> outcome: Outcome;
 

@@ -1,8 +1,8 @@
-// What blocks of a gradient vector came to. Twin: `Scan` in src/step/guard.rs. Mirror:
+// The result of scanning blocks of gradients. Twin: `Scan` in src/step/guard.rs. Mirror:
 // `PARTIAL_BYTES` in src/gpu/guard/kernels.rs, its size.
 //
-// A tally is (count, first): how many elements are not finite, and the index of the first of
-// them, each as low and high word. `no_index` in both words: there is none.
+// A tally is (count, first): the number of elements that are not finite, and the index of the first
+// of them, each as low and high word. `no_index` in both words of `first` means none.
 
 struct Partial {
     tally: vec4<u32>,

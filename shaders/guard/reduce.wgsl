@@ -1,7 +1,7 @@
-// Sums blocks of 4096 partials by the rule of scan.wgsl: one partial for each. 64 invocations a
-// block, four partial sums each. Twin: `sum_of_blocks` in src/numerics/sum.rs.
+// Reduces each block of 4096 partials to one, by the rule of scan.wgsl. 64 invocations share a
+// block, with four partial sums each. Twin: `sum_of_blocks` in src/numerics/sum.rs.
 //
-// Shapes: partials any number; reduced one for 4096 of them.
+// Shapes: partials: any number; reduced: one for each 4096 partials.
 
 @group(0) @binding(0) var<storage, read> partials: array<Partial>;
 @group(0) @binding(1) var<storage, read_write> reduced: array<Partial>;

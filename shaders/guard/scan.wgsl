@@ -1,24 +1,25 @@
-// Looks at gradients before the step: for each block of 4096 elements of a vector, what is not finite,
-// and the sum of squares in the canonical order: element i of a block belongs to partial sum i % 256,
-// then a tree. 64 invocations a block, four partial sums each. Twin: `scan` in
-// src/cpu/scan.rs. Mirror: `Block` in src/gpu/guard/blocks.rs. Mirror: `Piece` in
-// src/gpu/guard/blocks.rs.
+// Scans gradients before the step. For each block of 4096 elements of a vector, it counts the
+// elements that are not finite, and sums the squares in the canonical order: element i of a block
+// belongs to partial sum i % 256, and a tree adds the partial sums. 64 invocations share a block,
+// with four partial sums each. Twin: `scan` in src/cpu/scan.rs. Mirror: `Block` in
+// src/gpu/guard/blocks.rs. Mirror: `Piece` in src/gpu/guard/blocks.rs.
 //
-// A block comes in pieces, where it crosses from one buffer or binding to the next. Its workgroup goes
-// through them in order; where they do not all fit one dispatch, the next one goes on from what this
-// one has left in `carried`: a partial sum adds its values in ascending order, so it may stop anywhere.
+// A block that crosses from one buffer or binding to the next has several pieces. Its workgroup
+// scans them in order. If one dispatch cannot bind all pieces, it leaves its partial sums in
+// `carried`, and the next dispatch continues them. A partial sum adds its values in ascending
+// order, so it can be interrupted anywhere.
 //
-// Shapes: `entries` is a header, (blocks, 0, 0, 0), then two entries for each block and one for each
-// piece (src/gpu/guard/blocks.rs); carried 2 x 64; partials one for each block of
-// all vectors. A window is a part of the gradients' buffers.
+// Shapes: entries: a header, (blocks, 0, 0, 0), then two entries for each block and one for each
+// piece (src/gpu/guard/blocks.rs); carried: 2 x 64; partials: one for each block of all vectors. A
+// window is a part of the gradients' buffers.
 
 struct Block {
-    first_piece: u32, // its first entry
-    end_piece: u32,
-    number: u32,      // of its partial
-    carried: u32,     // its place in `carried`; it is left at the neighbouring place, `carried ^ 1`
-    goes_on: u32,     // 1: it has been begun by a dispatch before
-    is_left: u32,     // 1: a later dispatch goes on with it
+    first_piece: u32, // entry of its first piece
+    end_piece: u32,   // entry after its last piece
+    number: u32,      // number of its partial
+    carried: u32,     // where it is read in `carried`; it is written at `carried ^ 1`
+    goes_on: u32,     // 1: an earlier dispatch began the block
+    is_left: u32,     // 1: a later dispatch continues the block
     first_low: u32,   // number of its first element, counted over all vectors
     first_high: u32,
 }
@@ -26,12 +27,12 @@ struct Block {
 // Elements `begin..end` of a block.
 struct Piece {
     window: u32,
-    start: u32, // where the first of them is in the window
+    start: u32, // where element `begin` is in the window
     begin: u32,
     end: u32,
 }
 
-// An invocation's part of a block.
+// The partial results of one invocation, as stored in `carried`.
 struct Lane {
     sum: vec4<u32>,
     count: u32,
@@ -61,13 +62,13 @@ fn piece_at(entry: u32) -> Piece {
     return Piece(a.x, a.y, a.z, a.w);
 }
 
-// Which of the four elements from `position` of the block on a piece has.
+// Which elements of the quad at `position` of the block are in a piece.
 fn in_piece(piece: Piece, position: u32) -> vec4<bool> {
     let positions = vec4<u32>(position) + vec4<u32>(0u, 1u, 2u, 3u);
     return (positions >= vec4<u32>(piece.begin)) & (positions < vec4<u32>(piece.end));
 }
 
-// Takes four elements into account; those that are not in the piece are 0.
+// Adds a quad. Elements that are not in the piece are 0.
 fn look(found: ptr<function, Found>, gradients: vec4<u32>, position: u32) {
     var bits = gradients;
     let bad = (bits & vec4<u32>(infinity_bits)) == vec4<u32>(infinity_bits);

@@ -1,11 +1,12 @@
-// The tree that ends a block of 4096: four partial sums and a tally of each of 64 invocations.
+// The tree that completes a block of 4096: adds four partial sums and a tally from each of 64
+// invocations.
 
 override with_norm: bool;
 
 var<workgroup> sums: array<Real, workgroup_size>;
 var<workgroup> tallies: array<vec4<u32>, workgroup_size>;
 
-// A part of a tree over 64: eight values, `stride` apart, into the first.
+// Adds eight values, `stride` apart, into the first: a part of a tree over 64 values.
 fn fold(first: u32, stride: u32) {
     for (var half = 4u; half > 0u; half /= 2u) {
         for (var k = 0u; k < half; k++) {
@@ -17,11 +18,12 @@ fn fold(first: u32, stride: u32) {
     }
 }
 
-// The whole block's, for invocation 0.
+// The partial of the whole block, in invocation 0.
 fn folded(lane: u32, sum: Real, tally: vec4<u32>) -> Partial {
     sums[lane] = sum;
     tallies[lane] = tally;
-    // Three levels of the tree by eight invocations, three by one: fewer barriers than levels.
+    // Eight invocations compute three levels of the tree, and one computes the other three. This
+    // needs fewer barriers than one per level.
     workgroupBarrier();
     if (lane < 8u) { fold(lane, 8u); }
     workgroupBarrier();

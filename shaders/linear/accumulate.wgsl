@@ -1,10 +1,11 @@
-// Partial gradients of a batch: `partials[run][j] += sum over the run's rows of
-// residuals[i] * table[i][j]`, ascending, for four columns an invocation. The batch is cut into
-// runs of ceil(batch_rows / 32) rows; a dispatch adds, of each, at most `max_rows` from `job.skip` on
-// that lie in its table. Twin: `Run` in src/linear/dense.rs.
+// Partial gradients of a batch:
+// `partials[run][j] += sum over the run's rows of residuals[i] * table[i][j]`, in ascending order,
+// for four columns per invocation. The batch is split into runs of ceil(batch_rows / 32) rows. Of
+// each run, a dispatch adds at most `max_rows` rows, from `job.skip` on, that lie in its table.
+// Twin: `Run` in src/linear/dense.rs.
 //
-// Shapes: table rows x column_groups; order one row number a position; residuals one value a
-// position of the batch; partials 32 x groups.
+// Shapes: table: rows x column_groups; order: one row number per position; residuals: one value per
+// position of the batch; partials: 32 x groups.
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;

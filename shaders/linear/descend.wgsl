@@ -1,11 +1,12 @@
-// Many minibatches in one dispatch of one workgroup, for models so small that a dispatch for each
-// part of a step would cost more than the step: residuals, gradient and the rule's update of every
-// batch in turn. The operations and their order are those of residual.wgsl, accumulate.wgsl,
-// finish.wgsl and the step kernel; partial sums that are absent, and +0 there, are left out here.
+// Many minibatches in one dispatch of one workgroup, for models so small that separate dispatches
+// would cost more than the step itself. For each batch, it computes residuals, the gradient and the
+// rule's update. The operations and their order are those of residual.wgsl, accumulate.wgsl,
+// finish.wgsl and the step kernel, except that it omits partial sums without terms, which are +0
+// there.
 //
-// Shapes: table rows x column_groups; target rows; order one row number a position of the epoch;
-// parameters and each state vector column_groups; hypers one `Hyper` a batch, from
-// `job.first_step` on. At most `max_groups` groups of columns and `max_rows` rows a batch
+// Shapes: table: rows x column_groups; target: rows; order: one row number per position of the
+// epoch; parameters and each state vector: column_groups; hypers: one `Hyper` per batch, from
+// `job.first_step` on. At most `max_groups` groups of columns, and `max_rows` rows per batch
 // (src/linear/gpu/descent.rs).
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
@@ -16,13 +17,13 @@
 
 const max_groups: u32 = 256u;
 const max_rows: u32 = 1024u;
-const block_groups: u32 = 8u; // groups of columns whose partial gradients are kept at once
+const block_groups: u32 = 8u; // groups of columns whose partial gradients fit `partials` at a time
 
 var<workgroup> weights: array<Real, max_groups>;
 var<workgroup> residuals: array<Scalar, max_rows>;
 var<workgroup> partials: array<Real, run_count * block_groups>;
 
-// Where the row at a position behind `job.row_first` starts in the table.
+// Where a row starts in the table; `position` counts from `job.row_first`.
 fn row_start(position: u32) -> u32 {
     var row = job.row_first + position;
     if (job.ordered != 0u) { row = order[row]; }
@@ -31,7 +32,8 @@ fn row_start(position: u32) -> u32 {
 
 fn weight(j: u32) -> Real { return weights[j]; }
 
-// Partial gradient of one run of the rows from `begin` on, for one group of columns.
+// The partial gradient of one run of a batch, for one group of columns. The batch begins at
+// `begin`.
 fn run_sum(run: u32, run_length: u32, begin: u32, column: u32) -> Real {
     var sum = from_bits(vec4<u32>());
     let end = min((run + 1u) * run_length, job.batch_rows);
@@ -41,7 +43,7 @@ fn run_sum(run: u32, run_length: u32, begin: u32, column: u32) -> Real {
     return sum;
 }
 
-// The tree over the runs of one group of columns, `groups` apart.
+// Adds the runs of one group of columns as a tree. They lie `groups` apart.
 fn tree(runs: u32, groups: u32, lane: u32) -> Real {
     var count = runs;
     for (var half = run_count / 2u; half > 0u; half /= 2u) {

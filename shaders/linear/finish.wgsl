@@ -1,7 +1,8 @@
-// The gradient from its 32 partial sums: a tree over the runs, and a division by the number of
-// rows, and the penalty's share; four columns an invocation. Twin: `Finish` in src/linear/dense.rs.
+// The gradient from its 32 partial sums, four columns per invocation: adds the runs as a tree,
+// divides by the number of rows, and adds the penalty's gradient. Twin: `Finish` in
+// src/linear/dense.rs.
 //
-// Shapes: partials 32 x groups; parameters and gradient column_groups.
+// Shapes: partials: 32 x groups; parameters and gradient: column_groups.
 
 @group(0) @binding(0) var<storage, read> partials: array<Real>;
 @group(0) @binding(1) var<storage, read> parameters: array<Real>;

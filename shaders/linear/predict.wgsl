@@ -1,16 +1,17 @@
-// The prediction for one row by one invocation, in the canonical order of src/linear/mod.rs:
-// column j belongs to partial sum j % 32, that is, group of four j % 8. Partial sums that are
-// absent, and +0 there, are left out here. Twin: `predict` in src/linear/order.rs. `table` is bound
-// and `weight(j)`, four parameters, is defined by the kernel that this is part of.
+// The prediction for one row by one invocation, in the canonical order of src/linear/mod.rs: column
+// j belongs to partial sum j % 32. Partial sums are in groups of four, like columns: group j of
+// columns belongs to group j % 8 of the sums. Partial sums without terms, which are +0 in the
+// canonical order, are omitted. The kernel around it binds `table` and defines `weight(j)`, which
+// gives four parameters. Twin: `predict` in src/linear/order.rs.
 
 const lane_groups: u32 = 8u;
 
-// `start` is where the row begins in the table; the result is in the first component.
+// `start` is where the row begins in the table. The result is in the first component.
 fn predict(start: u32) -> Real {
     var sums: array<Real, lane_groups>;
     for (var j = 0u; j < job.column_groups; j++) {
         let product = mul(table[start + j], weight(j));
-        // Parameters behind the last column are anything, even NaN.
+        // Parameters past the last column may have any value, even NaN.
         let present = vec4<u32>(4u * j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(job.columns);
         let term = select(from_bits(vec4<u32>()), product, present);
         sums[j % lane_groups] = add(sums[j % lane_groups], term);

@@ -1,14 +1,15 @@
-// Residuals of a batch: for each row the prediction, `sum over columns of table[i][j] *
-// parameters[j]`, and from it the loss's derivative, or its value if `job.terms` is 1. The sum is in
-// the canonical order of src/linear/mod.rs: column j belongs to partial sum j % 32. Eight
-// invocations share a row, four partial sums each. Twin: `predict` in src/linear/order.rs.
+// Residuals of a batch: computes the prediction of each row,
+// `sum over columns of table[i][j] * parameters[j]`, and from it the value that `job.terms`
+// selects. The sum is in the canonical order of src/linear/mod.rs: column j belongs to partial sum
+// j % 32. Eight invocations share a row, with four partial sums each. Twin: `predict` in
+// src/linear/order.rs.
 //
-// In a dataset of several tables each is asked for its rows of the batch, and copies them to where
-// the batch lies, so that the gradient reads them in one piece.
+// In a dataset of several tables, there is one dispatch per table. It copies its rows of the batch
+// to `batch`, so that the gradient kernel reads contiguous rows.
 //
-// Shapes: table rows x column_groups; target rows; order one row number a position of the epoch;
-// parameters column_groups; residuals one value a position of the batch; batch rows x
-// column_groups, or anything if nothing is gathered.
+// Shapes: table: rows x column_groups; target: rows; order: one row number per position of the
+// epoch; parameters: column_groups; residuals: one value per position of the batch; batch:
+// rows x column_groups, or unused if nothing is gathered.
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> target_values: array<Scalar>;
@@ -42,13 +43,13 @@ fn residual(
             let x = table[row * job.column_groups + j];
             if (job.gathered != 0u) { batch[local_row * job.column_groups + j] = x; }
             let product = mul(x, parameters[j]);
-            // Parameters behind the last column are anything, even NaN.
+            // Parameters past the last column may have any value, even NaN.
             let present = vec4<u32>(4u * j) + vec4<u32>(0u, 1u, 2u, 3u) < vec4<u32>(job.columns);
             sum = add(sum, select(from_bits(vec4<u32>()), product, present));
         }
     }
     sums[lane] = sum;
-    // The tree: partial sums 16, 8 and 4 apart lie 4, 2 and 1 invocations apart.
+    // Adds as a tree: partial sums 16, 8 and 4 apart are 4, 2 and 1 invocations apart.
     for (var half = row_width / 2u; half > 0u; half /= 2u) {
         workgroupBarrier();
         if (first_group < half) { sums[lane] = add(sums[lane], sums[lane + half]); }

@@ -1,5 +1,5 @@
-// The same as residual.wgsl, with one invocation a row: for tables of at most 32 columns, where
-// most of eight invocations would have nothing to do but wait for each other. Twin: `predict` in src/linear/order.rs.
+// As residual.wgsl, with one invocation per row. It is for tables of at most 32 columns, where most
+// of eight invocations would be idle. Twin: `predict` in src/linear/order.rs.
 
 @group(0) @binding(0) var<storage, read> table: array<Real>;
 @group(0) @binding(1) var<storage, read> target_values: array<Scalar>;

@@ -1,8 +1,8 @@
-// Sums of blocks of 4096 values: value i of a block belongs to partial sum
-// i % 256; then a tree over the 256. 64 invocations a block, four partial sums each. Twin:
-// `block_sum` in src/numerics/sum.rs.
+// Sums blocks of 4096 values. Value i of a block belongs to partial sum i % 256; a tree adds the
+// partial sums. 64 invocations share a block, with four partial sums each. Twin: `block_sum` in
+// src/numerics/sum.rs.
 //
-// Shapes: values `rows`; sums one value a block, from `output` on.
+// Shapes: values: `rows`; sums: one value per block, from `output` on.
 
 @group(0) @binding(0) var<storage, read> values: array<Scalar>;
 @group(0) @binding(1) var<storage, read_write> sums: array<Scalar>;

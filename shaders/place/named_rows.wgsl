@@ -1,11 +1,11 @@
-// Axis `place`: which rows of a table an invocation steps. Here those of a list, each of which may be
-// named several times.
+// Axis `place`: which rows of a table an invocation steps. Here the rows of a list, each of which
+// may occur several times.
 //
 // Mirror: `List` in src/gpu/rows/lists.rs.
 //
-// Shapes: `lists` has two words for each row: its first element in the table
-// and where its occurrences begin in `lists`; behind the last row, where those end. An occurrence is
-// the first element of a row of gradients. Elements are counted modulo 2^32.
+// Shapes: `lists` has two words for each row: its first element in the table, and where its
+// occurrences begin in `lists`. The words after the last row say where its occurrences end. An
+// occurrence is the first element of a row of gradients. Elements are counted modulo 2^32.
 
 @group(0) @binding(1) var<storage, read> lists: array<u32>;
 

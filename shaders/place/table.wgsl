@@ -1,10 +1,11 @@
-// Axis `place`: which elements an invocation steps. Here those of one block of one tensor: each
-// workgroup takes a block, and its invocations groups of four in turn, side by side.
+// Axis `place`: which elements an invocation steps. Here those of a block of one tensor. Each
+// workgroup takes one block, and its invocations take consecutive quads in a loop.
 //
 // Shapes: `blocks` has an entry for each workgroup. Parameters, gradients and state vectors lie in
-// windows, which are parts of buffers; a route is a window for each of them, and `step_block` branches
-// to the right one, the same for the whole workgroup. Starts and `len` count groups of four or
-// elements, as the element has it, from the start of the window. Mirror: `Block` in src/gpu/table.rs.
+// windows, which are parts of buffers. A route is one window for each of them. `step_block`
+// branches to the block's route, which is uniform in the workgroup. Starts and `len` count quads or
+// elements, as axis `element` defines, from the start of the window. Mirror: `Block` in
+// src/gpu/table.rs.
 
 struct Block {
     route: u32,
@@ -27,7 +28,7 @@ struct Here {
 
 @group(0) @binding(0) var<storage, read> blocks: array<Block>;
 
-// Four elements of a block, from its number `first` on.
+// The quad at position `first` of a block.
 fn locate(block: Block, first: u32) -> Here {
     return Here(
         at_run(block.params_start, first, block.len),

@@ -1,12 +1,13 @@
-// For rows that share accumulators: the mean square of each row's gradients, and the step of the
-// accumulators by it. Element j of a row belongs to partial sum j % 32; then a tree over the 32, the
-// upper half to the lower one, and a division by the row's length. Eight invocations a row, four
-// partial sums each. Twin: `mean_square` in src/numerics/sum.rs.
+// The step of accumulators that rows share, by the mean square of each row's gradients. Element j
+// of a row belongs to partial sum j % 32. A tree adds the upper half of the partial sums to the
+// lower half until one is left, which is divided by the row's length. Eight invocations share a
+// row, with four partial sums each. Twin: `mean_square` in src/numerics/sum.rs.
 //
-// Shapes: each state vector, one value a row, is a part of the whole, and rows are the elements of the
-// table; `grads` is all of the row gradients. `leave_shared` writes what rows/step.wgsl takes.
+// Shapes: each state vector is a part of the whole, with one value per row: here a row is one
+// element of the table. `grads` is all of the row gradients. `leave_shared` writes the shared state
+// for rows/step.wgsl.
 
-const lanes = 8u; // of a row
+const lanes = 8u; // invocations per row
 var<workgroup> partials: array<Real, 64>; // for the largest workgroup
 
 @compute @workgroup_size(workgroup_size)

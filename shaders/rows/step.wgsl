@@ -1,9 +1,9 @@
-// One optimizer step over rows of a table, four columns an invocation. The gradients of a row that is
-// named several times are summed first, unless rows/sum.wgsl has done it: then a row has one.
-// Twin: `TensorStep::run_rows` in src/cpu/tensor_step.rs.
+// One optimizer step over rows of a table, four columns per invocation. The gradients of a row that
+// occurs several times are summed first. After rows/sum.wgsl, each row occurs once. Twin:
+// `TensorStep::run_rows` in src/cpu/tensor_step.rs.
 //
-// Shapes: `params` and each state vector are parts of the same length of the table and its state,
-// `grads` a part of the row gradients.
+// Shapes: `params` and each state vector are parts of the table and its state, of the same length.
+// `grads` is a part of the row gradients.
 
 @compute @workgroup_size(workgroup_size)
 fn step(

@@ -1,11 +1,11 @@
-// The sums of the gradients of each row named, in the order in which they came: for row gradients that
-// no one binding holds, for rows that are named too often for one loop, and for a guard. A dispatch
-// adds what lies in one part of the gradients, at most `max_terms` for a row from its occurrence number
-// `job.skip` on; later ones go on from there. A sum begins with the first occurrence.
-// Twin: `RowGradients::sum` in src/cpu/row_gradients.rs.
+// Sums the gradients of each named row, in the order of their occurrence. Needed for row gradients
+// larger than one binding, for rows with more occurrences than one loop may have, and for guards. A
+// dispatch adds the occurrences that lie in one part of the gradients: for each row, at most
+// `max_terms` from occurrence `job.skip` on. Later dispatches continue the sums. The first
+// occurrence starts a sum. Twin: `RowGradients::sum` in src/cpu/row_gradients.rs.
 //
-// Shapes: `sums` is a part of a vector of one row for each row named, `grads` a part of the row
-// gradients.
+// Shapes: `sums` is a part of a vector with one row for each named row. `grads` is a part of the
+// row gradients.
 
 override workgroup_size: u32;
 

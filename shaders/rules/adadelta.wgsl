@@ -1,7 +1,8 @@
 // AdaDelta's update of four parameters at a time.
 //
-// Twin: `AdaDelta::update` in src/rules/adadelta.rs: the same operations in the same order. Mirror:
-// `AdaDeltaUniforms` in src/rules/adadelta.rs. Two state vectors: `square_average`, `delta_average`.
+// Twin: `AdaDelta::update` in src/rules/adadelta.rs, with the same operations in the same order.
+// Mirror: `AdaDeltaUniforms` in src/rules/adadelta.rs. State vectors: `square_average` and
+// `delta_average`.
 
 struct Hyper {
     learning_rate: Scalar,

@@ -1,7 +1,7 @@
 // Adagrad's update of four parameters at a time.
 //
-// Twin: `Adagrad::update` in src/rules/adagrad.rs: the same operations in the same order. Mirror:
-// `AdagradUniforms` in src/rules/adagrad.rs. One state vector: `accumulator`.
+// Twin: `Adagrad::update` in src/rules/adagrad.rs, with the same operations in the same order.
+// Mirror: `AdagradUniforms` in src/rules/adagrad.rs. State vector: `accumulator`.
 
 struct Hyper {
     learning_rate: Scalar,

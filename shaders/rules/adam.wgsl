@@ -1,8 +1,8 @@
 // Adam's update of four parameters at a time.
 //
-// Twin: `Adam::update` in src/rules/adam.rs: the same operations in the same order. Mirror:
-// `AdamUniforms` in src/rules/adam.rs. State vectors: `gradient_average`, `square_average`; with
-// AMSGrad `largest_square_average`.
+// Twin: `Adam::update` in src/rules/adam.rs, with the same operations in the same order. Mirror:
+// `AdamUniforms` in src/rules/adam.rs. State vectors: `gradient_average` and `square_average`; with
+// AMSGrad also `largest_square_average`.
 
 struct Hyper {
     learning_rate: Scalar,
@@ -22,7 +22,8 @@ fn update(hyper: Hyper, parameter: Real, gradient: Real, state: ptr<function, St
     let g = seen.g;
 
     let m = add(mul(splat(hyper.beta1), (*state).gradient_average), mul(splat(hyper.share1), g));
-    let v = add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));
+    let v =
+        add(mul(splat(hyper.beta2), (*state).square_average), mul(splat(hyper.share2), square(g)));
     (*state).gradient_average = m;
     (*state).square_average = v;
     var largest = v;

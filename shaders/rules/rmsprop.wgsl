@@ -1,8 +1,8 @@
 // RMSProp's update of four parameters at a time.
 //
-// Twin: `RmsProp::update` in src/rules/rmsprop.rs: the same operations in the same order. Mirror:
-// `RmsPropUniforms` in src/rules/rmsprop.rs. State vectors: `square_average`; `gradient_average` if
-// centred; `momentum_buffer` with momentum.
+// Twin: `RmsProp::update` in src/rules/rmsprop.rs, with the same operations in the same order.
+// Mirror: `RmsPropUniforms` in src/rules/rmsprop.rs. State vectors: `square_average`; if centered
+// also `gradient_average`; with momentum also `momentum_buffer`.
 
 struct Hyper {
     learning_rate: Scalar,

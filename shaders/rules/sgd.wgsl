@@ -1,7 +1,7 @@
 // Gradient descent's update of four parameters at a time.
 //
-// Twin: `Sgd::update` in src/rules/sgd.rs: the same operations in the same order. Mirror:
-// `SgdUniforms` in src/rules/sgd.rs. With momentum one state vector: `momentum_buffer`.
+// Twin: `Sgd::update` in src/rules/sgd.rs, with the same operations in the same order. Mirror:
+// `SgdUniforms` in src/rules/sgd.rs. State vector, with momentum only: `momentum_buffer`.
 
 struct Hyper {
     learning_rate: Scalar,

@@ -1,5 +1,5 @@
-// Axis `square`: what a rule's `update` takes for the square of a gradient. Here the mean over its
-// row, whose parameters share accumulators. Twin: `MeanSquare` in src/rules/square.rs.
+// Axis `square`: what a rule's `update` uses as the square of a gradient. Here the mean square of
+// the row, whose parameters share accumulators. Twin: `MeanSquare` in src/rules/square.rs.
 
 var<private> mean_square: Real;
 

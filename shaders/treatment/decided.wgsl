@@ -1,5 +1,6 @@
-// Axis `treatment`: a step that obeys what guard/decide.wgsl has decided: it is skipped, or its
-// gradients are scaled. Twin: `Element::treated` in src/cpu/apply.rs.
+// Axis `treatment`: how a guard treats gradients. Here the step follows the decision of
+// guard/decide.wgsl: it is skipped, or its gradients are scaled. Twin: `Element::treated` in
+// src/cpu/apply.rs.
 
 fn treat(gradient: Real) -> Real { return scaled(gradient); }
 

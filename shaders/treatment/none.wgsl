@@ -1,5 +1,4 @@
-// Axis `treatment`: what becomes of a gradient before the rule sees it, and of the rule's result.
-// Here nothing.
+// Axis `treatment`: how a guard treats gradients. Here there is no guard.
 
 fn is_skipped() -> bool { return false; }
 

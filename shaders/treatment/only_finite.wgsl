@@ -1,5 +1,6 @@
-// Axis `treatment`: as decided.wgsl, and an element whose gradient is not finite keeps its parameter
-// and state. In a mean over a row it counts as 0. Twin: `Element::skips` in src/cpu/apply.rs.
+// Axis `treatment`: how a guard treats gradients. Here as in decided.wgsl; also, an element whose
+// gradient is not finite keeps its parameter and state, and counts as 0 in a mean over a row. Twin:
+// `Element::skips` in src/cpu/apply.rs.
 
 fn is_bad(gradient: Real) -> vec4<bool> {
     let infinity = vec4<u32>(0x7f800000u);

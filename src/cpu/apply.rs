@@ -1,34 +1,34 @@
-//! The loop of a rule over slices, with the instruction set chosen at run time: over elements, or
-//! over rows that share a state.
+//! The loop of a rule over slices: over elements, or over rows with shared state. The instruction
+//! set is chosen at run time.
 
 use super::columns::{Column, Columns};
 use crate::numerics::canonical;
 use crate::numerics::sum::mean_square;
 use crate::rules::{MAX_STATE, MeanSquare, OwnSquare, Rule, RulePass, Square, StateElement};
 
-/// What becomes of a gradient before the rule sees it. By default nothing.
+/// What a guard does to a gradient before the rule sees it. By default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Treatment {
-    /// What it is multiplied by.
+    /// The factor of every gradient, if any.
     pub(super) scale: Option<f32>,
-    /// Whether an element keeps parameter and state if it is not finite.
+    /// Whether an element keeps its parameter and state if its gradient is not finite.
     pub(super) only_finite: bool,
 }
 
-/// What is the same for every element of a step.
+/// What all elements of a step have in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Update<R: Rule> {
     pub(super) rule: R,
     pub(super) uniforms: R::Uniforms,
     pub(super) treatment: Treatment,
-    /// Whether a row shares what it can of the state.
+    /// Whether a row shares the state vectors that it can share.
     pub(super) row_wise: bool,
 }
 
-/// Applies the rule to every element of `columns`, whose gradients lie side by side, on this thread.
+/// Applies the rule to every element of `columns`, on this thread. The gradients are contiguous.
 pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>, grads: &[f32]) {
     let Treatment { scale, only_finite } = update.treatment;
-    // A treatment has a loop of its own, so that it costs nothing where there is none.
+    // Loops with and without a treatment are compiled separately: without one, it costs nothing.
     let arch = pulp::Arch::new();
     match (scale.is_some() || only_finite, update.row_wise) {
         (false, false) => arch.dispatch(SliceLoop::<R, false, false> { update, columns, grads }),
@@ -38,7 +38,7 @@ pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>,
     }
 }
 
-/// The loop that is compiled once for each instruction set.
+/// A loop that is compiled once for each instruction set.
 struct SliceLoop<'a, 'c, R: Rule, const TREATED: bool, const ROW_WISE: bool> {
     update: &'a Update<R>,
     columns: &'a mut Columns<'c>,
@@ -56,7 +56,7 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> pulp::NullaryFnOnce
     }
 }
 
-/// For a rule whose choices of formula may be literal.
+/// Runs the loop with a rule whose choices of formula may be literals.
 impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> RulePass<R>
     for SliceLoop<'_, '_, R, TREATED, ROW_WISE>
 {
@@ -70,25 +70,26 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> RulePass<R>
     }
 }
 
-/// The update of one element, and of one after the other. Methods rather than closures: only what is
-/// always inlined is compiled for the instruction set of the loop around it.
+/// The update of one element, and loops over elements. These are methods, not closures, because
+/// only functions that are always inlined are compiled for the instruction set of the loop around
+/// them.
 #[derive(Clone, Copy)]
 struct Element<R: Rule, const TREATED: bool, const ROW_WISE: bool>(Update<R>);
 
 impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW_WISE> {
-    /// Whether each element has a value of its own in state vector number `k`.
+    /// Whether each element has its own value in state vector `k`.
     #[inline(always)]
     fn owns(&self, k: usize) -> bool {
         self.0.rule.uses_state(k) && !self.shares(k)
     }
 
-    /// Whether a row has one value in state vector number `k`.
+    /// Whether a row has one value in state vector `k`.
     #[inline(always)]
     fn shares(&self, k: usize) -> bool {
         ROW_WISE && self.0.rule.uses_state(k) && self.0.rule.can_share(k)
     }
 
-    /// How many state vectors have a value for each element.
+    /// The number of state vectors with a value for each element.
     #[inline(always)]
     fn own_vectors(&self) -> usize {
         (0..R::STATE.len()).filter(|&k| self.owns(k)).count()
@@ -107,7 +108,8 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         if TREATED { gradient * self.0.treatment.scale.unwrap_or(1.0) } else { gradient }
     }
 
-    /// The new parameter. `own` has the state that the element does not share, `state` what it does.
+    /// The new parameter. `own` is the state that the element does not share; `state` has the
+    /// shared values.
     #[inline(always)]
     fn update<const OWN: usize>(
         &self,
@@ -138,7 +140,7 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         if skipped { x } else { updated }
     }
 
-    /// Updates elements one after the other, and gives what becomes of the state that they share.
+    /// Updates elements in order, and returns the new shared state.
     #[inline(always)]
     fn run<const OWN: usize>(
         &self,
@@ -165,13 +167,13 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         after
     }
 
-    /// Updates all elements, each with a state of its own.
+    /// Updates all elements, each with its own state.
     #[inline(always)]
     fn run_all(self, columns: &mut Columns<'_>, grads: &[f32]) {
         let ([a, b, c], _) = self.sorted(&mut columns.state);
         let params = &mut *columns.params.values;
         let none = R::State::from_fn(|_| 0.0);
-        // The number is known when a specialized rule is compiled.
+        // For a specialized rule, the number is a compile-time constant.
         match self.own_vectors() {
             0 => self.run(params, grads, OwnSquare, none, []),
             1 => self.run(params, grads, OwnSquare, none, [a]),
@@ -180,7 +182,8 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         };
     }
 
-    /// The state of single elements, in order and without gaps, and what rows share, by its number.
+    /// The state vectors of single elements, in order and without gaps, and those that rows share,
+    /// by their index.
     #[inline(always)]
     fn sorted<'a>(
         &self,
@@ -199,7 +202,7 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         (own, shared)
     }
 
-    /// Updates row after row, in each with the mean of its squares.
+    /// Updates each row with its mean square.
     #[inline(always)]
     fn run_rows(self, columns: &mut Columns<'_>, grads: &[f32]) {
         let (mut own, shared) = self.sorted(&mut columns.state);
@@ -216,7 +219,7 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
             let after = match self.own_vectors() {
                 0 => self.run(params, grads, square, before, []),
                 1 => self.run(params, grads, square, before, [&mut a[range]]),
-                // A rule that shares one of at most three has at most two of its own.
+                // A rule that shares at least one of at most three vectors has at most two others.
                 _ => {
                     let own = [&mut a[range.clone()], &mut b[range]];
                     self.run(params, grads, square, before, own)

@@ -1,4 +1,4 @@
-//! Parameters and state side by side, as a table of rows.
+//! Parameters and state as the columns of a table.
 
 use crate::rules::MAX_STATE;
 
@@ -6,7 +6,7 @@ use crate::rules::MAX_STATE;
 #[derive(Debug, Default)]
 pub(super) struct Column<'a> {
     pub(super) values: &'a mut [f32],
-    /// Elements of a row; 1 for state that a row shares.
+    /// Elements per row; 1 for state that a row shares.
     pub(super) width: usize,
 }
 
@@ -19,7 +19,7 @@ impl<'a> Column<'a> {
         (Self { values, width }, Self { values: rest, width })
     }
 
-    /// Copies of some rows, the first of the column's being number `first`.
+    /// Copies some rows to `to`. The first row of the column has number `first`.
     pub(super) fn gather(&self, to: &mut Vec<f32>, rows: &[u32], first: usize) {
         to.clear();
         if self.values.is_empty() {
@@ -36,7 +36,7 @@ impl<'a> Column<'a> {
         }
     }
 
-    /// Puts them back.
+    /// Copies gathered rows back.
     pub(super) fn scatter(&mut self, from: &[f32], rows: &[u32], first: usize) {
         if self.width == 1 {
             for (&row, &value) in rows.iter().zip(from) {
@@ -51,11 +51,11 @@ impl<'a> Column<'a> {
     }
 }
 
-/// Columns of as many rows each.
+/// Columns with the same number of rows.
 #[derive(Debug)]
 pub(super) struct Columns<'a> {
     pub(super) params: Column<'a>,
-    /// State by its number in [`crate::Rule::STATE`]; empty where the rule has no such vector.
+    /// State by its index in [`crate::Rule::STATE`]; empty if the rule does not use that vector.
     pub(super) state: [Column<'a>; MAX_STATE],
 }
 

@@ -1,4 +1,4 @@
-//! What all optimizers over slices are: tensors with their rules and state, and a step over them.
+//! The part that all optimizers over slices share: tensors with their rules and state, and a step.
 
 use super::apply::Update;
 use super::error::CpuError;
@@ -8,32 +8,33 @@ use super::tensor_list::{Gradient, TensorList};
 use crate::rules::{MAX_STATE, Rule, check_state};
 use crate::step::{Schedule, TensorGradient, Tensors, TensorsError, scheduled};
 
-/// Tensors, the rules that step them, and what a step needs to know.
+/// Tensors, their rules and state, and the settings of a step.
 #[derive(Clone, Debug)]
 pub(super) struct Core<R: Rule> {
     pub(super) tensors: Tensors<R>,
-    /// The length of a row, if rows share what they can of the state.
+    /// The length of a row, if rows share state.
     pub(super) row_wise: Option<usize>,
     pub(super) steps: u64,
     pub(super) schedule: Schedule,
     pub(super) guarded: Guarded,
-    /// The numbers in [`Rule::STATE`] of the state vectors that the rule of some group has.
+    /// The indices in [`Rule::STATE`] of the state vectors that the rule of any group uses.
     pub(super) used: Vec<usize>,
-    /// Of each tensor, its part of each of those, by their number.
+    /// For each tensor, its part of these vectors, by their index.
     pub(super) state: Vec<[Vec<f32>; MAX_STATE]>,
-    /// Scratch memory: the row gradients of each tensor; none before some tensor has had any.
+    /// Scratch memory: the row gradients of each tensor; empty until a tensor has some.
     rows: Vec<RowGradients>,
-    /// Scratch memory: of each group, what is the same for all its elements.
+    /// Scratch memory: the update of each group.
     updates: Vec<Update<R>>,
 }
 
 impl<R: Rule> Core<R> {
-    /// The state at its initial values; rules and tensors have been checked.
+    /// Starts with the initial state. The caller has checked rules and tensors.
     pub(super) fn new(tensors: Tensors<R>, row_wise: Option<usize>) -> Result<Self, CpuError> {
         const { check_state::<R>() };
         let used = tensors.used_state();
         let mut state = vec![[const { Vec::new() }; MAX_STATE]; tensors.lens.len()];
-        // Vector after vector: a tensor's parts of two would often lie 4 KiB apart, which is slow.
+        // Allocates one vector for all tensors, then the next. In the other order, a tensor's
+        // vectors often lie 4 KiB apart, which is slow.
         for &k in &used {
             let places = tensors.group_of.iter().zip(&tensors.lens).zip(&mut state);
             for ((&group, &len), vectors) in places {
@@ -80,7 +81,7 @@ impl<R: Rule> Core<R> {
         Ok(())
     }
 
-    /// Checks the lists of a step and the lengths in them.
+    /// Checks the lists of a step and the lengths of their vectors.
     fn check(
         &self,
         params: &[&mut [f32]],
@@ -97,7 +98,7 @@ impl<R: Rule> Core<R> {
         Ok(())
     }
 
-    /// Sums the row gradients of all tensors that have some.
+    /// Sums the row gradients of all tensors that have any.
     fn sum_rows(&mut self, grads: &[TensorGradient<'_, [f32]>]) -> Result<(), TensorsError> {
         for (tensor, gradient) in grads.iter().enumerate() {
             let TensorGradient::Rows { gradients, indices } = gradient else { continue };
@@ -111,7 +112,7 @@ impl<R: Rule> Core<R> {
     }
 }
 
-/// `len` times `value`, or an error instead of an abort where memory ends.
+/// A vector of `len` times `value`, or an error if there is too little memory.
 pub(super) fn filled(value: f32, len: usize) -> Result<Vec<f32>, CpuError> {
     let mut vector = Vec::new();
     vector.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory { len })?;

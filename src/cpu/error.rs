@@ -1,9 +1,9 @@
-//! Why the CPU engine refuses.
+//! Errors of the CPU engine.
 
 use crate::rules::RuleError;
 use crate::step::{GradientError, RowsError, ScheduleError, TensorsError};
 
-/// Why the CPU engine refused.
+/// Why the CPU engine refused a call.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CpuError {
@@ -14,22 +14,22 @@ pub enum CpuError {
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// The state does not fit in memory.
-    #[error("no memory for a state vector of {len} elements")]
+    #[error("not enough memory for a state vector of {len} elements: use fewer parameters")]
     OutOfMemory {
-        /// The optimizer's length, in elements.
+        /// The length of the vector, in elements.
         len: usize,
     },
-    /// The gradients are not finite, and the guard's policy is [`crate::NonFinite::Report`]. No
-    /// parameter, no state and no step count has changed.
+    /// The gradients or their norm are not finite, and the guard's policy is
+    /// [`crate::NonFinite::Report`]. Parameters, state and step count have not changed.
     #[error(transparent)]
     Gradient(#[from] GradientError),
     /// The rows that a step names do not fit the table.
     #[error(transparent)]
     Rows(#[from] RowsError),
-    /// Groups of tensors, or what a step was given for them, do not fit.
+    /// Groups of tensors are not valid, or the slices of a step do not fit them.
     #[error(transparent)]
     Tensors(#[from] TensorsError),
-    /// A slice has another length than the optimizer was made for.
+    /// A slice does not have the optimizer's length.
     #[error("{slice} has {found} elements, but the optimizer was made for {expected}")]
     Length {
         /// Which slice.
@@ -42,7 +42,7 @@ pub enum CpuError {
 }
 
 impl CpuError {
-    /// The same where there is one tensor, so that its number says nothing.
+    /// The same error without the number of the tensor, for optimizers of one tensor.
     pub(super) fn of_one_tensor(self) -> Self {
         match self {
             Self::Tensors(TensorsError::Rule { error, .. }) => Self::Rule(error),

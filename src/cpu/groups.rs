@@ -6,15 +6,16 @@ use super::methods::optimizer_methods;
 use crate::rules::Rule;
 use crate::step::{ParamGroup, TensorGradient, Tensors};
 
-/// Applies a rule to many tensors in host memory at once, in groups with hyper-parameters of their
-/// own: what [`crate::GpuGroupOptimizer`] does on a device, with the bits of its exact precision.
+/// Applies a rule to many tensors in host memory at once, in groups with their own
+/// hyper-parameters. This is the CPU engine's [`crate::GpuGroupOptimizer`]; it gives the bits of
+/// exact precision.
 ///
-/// The tensors of all groups make one list, group after group; a step is given the parameters and
-/// the gradients of all of it, in this order. Each tensor's parameters and state get the bits that a
-/// [`crate::CpuOptimizer`] of its own would give them; threads share all elements of the list.
+/// The tensors of all groups form one list, in the order of the groups. A step takes the parameters
+/// and the gradients of all tensors in this order. Each tensor gets the same bits as from its own
+/// [`crate::CpuOptimizer`]. Threads share the elements of all tensors.
 ///
-/// A guard is over the gradients of all tensors: one norm, summed as [`crate::GradientGuard`] has it,
-/// and one step that happens or not.
+/// A guard applies to the gradients of all tensors: it computes one norm, in the order that
+/// [`crate::GradientGuard`] defines, and skips the step for all tensors or for none.
 ///
 /// # Example
 /// ```
@@ -28,7 +29,7 @@ use crate::step::{ParamGroup, TensorGradient, Tensors};
 /// let mut optimizer = CpuGroupOptimizer::new(&groups)?;
 /// let (mut weights, mut bias, mut scale) = ([1.0, 1.0], [1.0], [1.0]);
 /// let mut params: [&mut [f32]; 3] = [&mut weights, &mut bias, &mut scale];
-/// optimizer.step(&mut params, &[&[3.0, -2.0], &[4.0], &[5.0]])?; // each by its learning rate
+/// optimizer.step(&mut params, &[&[3.0, -2.0], &[4.0], &[5.0]])?; // each at its group's rate
 /// assert_eq!((weights, bias, scale), ([0.5, 1.5], [0.75], [0.75]));
 /// assert_eq!(optimizer.state(1, 0), [16.0]);
 /// # Ok::<(), wgpu_optim::CpuError>(())
@@ -41,29 +42,31 @@ pub struct CpuGroupOptimizer<R: Rule> {
 optimizer_methods!(CpuGroupOptimizer);
 
 impl<R: Rule> CpuGroupOptimizer<R> {
-    /// An optimizer for the tensors of `groups`, its state at the rules' initial values.
+    /// An optimizer for the tensors of `groups`, with the rules' initial state.
     ///
     /// # Errors
-    /// [`CpuError::Tensors`] if there is no tensor or an empty one, or a hyper-parameter is outside
-    /// its domain; [`CpuError::OutOfMemory`] if the state does not fit.
+    /// [`CpuError::Tensors`] if there are no tensors, a tensor is empty, or a hyper-parameter is
+    /// outside its domain. [`CpuError::OutOfMemory`] if the state does not fit in memory.
     pub fn new(groups: &[ParamGroup<R>]) -> Result<Self, CpuError> {
         Ok(Self { core: Core::new(Tensors::new(groups)?, None)? })
     }
 
-    /// One step of all tensors: updates `params` in place, given `grads`. Both have a slice for each
-    /// tensor, group after group, each of its tensor's length. The gradients are only read.
+    /// One step of all tensors: updates `params` in place, and reads `grads`. Both have one slice
+    /// of the tensor's length for each tensor, in the order of the groups.
     ///
     /// # Errors
-    /// [`CpuError::Tensors`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for
-    /// it; nothing but its report has changed then.
+    /// [`CpuError::Tensors`] if the slices do not fit the tensors; nothing has changed then.
+    /// [`CpuError::Gradient`] if the guard's policy is [`crate::NonFinite::Report`] and it finds an
+    /// error; only its report has changed then.
     pub fn step(&mut self, params: &mut [&mut [f32]], grads: &[&[f32]]) -> Result<(), CpuError> {
         let grads: Vec<_> = grads.iter().copied().map(TensorGradient::Dense).collect();
         self.core.step(params, &grads)
     }
 
-    /// The same, where each tensor has gradients of all its elements, of some rows, or none. A
-    /// tensor without keeps its parameters and state, and a guard knows nothing of it. Of rows, only
-    /// those named are read and written; a guard looks at the sum for each, in ascending order.
+    /// As [`CpuGroupOptimizer::step`], but each tensor has gradients of all its elements, of some
+    /// rows, or none. A tensor without gradients keeps its parameters and state, and a guard
+    /// ignores it. Of a tensor with row gradients, only the named rows are read and written. A
+    /// guard checks the sum for each row, in ascending order of the rows.
     ///
     /// ```
     /// use wgpu_optim::step::ParamGroup;
@@ -91,13 +94,13 @@ impl<R: Rule> CpuGroupOptimizer<R> {
     /// Sets the base learning rate of a group from the next step on.
     ///
     /// # Errors
-    /// [`CpuError::Tensors`] if there is no such group, or the rate is NaN, infinite or negative; the
-    /// old one stays then.
+    /// [`CpuError::Tensors`] if there is no such group, or the rate is NaN, infinite, negative or
+    /// subnormal. The old rate then remains.
     pub fn set_learning_rate(&mut self, group: usize, rate: f32) -> Result<(), CpuError> {
         Ok(self.core.tensors.set_learning_rate(group, rate)?)
     }
 
-    /// The rule of a group with its present hyper-parameters.
+    /// The rule of a group, with its current hyper-parameters.
     ///
     /// # Panics
     /// If there is no such group, as indexing an array does.
@@ -106,15 +109,15 @@ impl<R: Rule> CpuGroupOptimizer<R> {
         &self.core.tensors.rules[group]
     }
 
-    /// The length of each tensor in elements, group after group.
+    /// The length of each tensor in elements, in the order of the groups.
     #[must_use]
     pub fn lens(&self) -> &[usize] {
         &self.core.tensors.lens
     }
 
-    /// Tensor number `tensor`'s part of state vector number `index`. Vectors are numbered in the order
-    /// of [`Rule::STATE`], counting those that the rule of some group has. The part has the tensor's
-    /// length, whether the rule of its group has this vector or not.
+    /// State vector `index` of tensor `tensor`, of the tensor's length. Vectors are numbered in the
+    /// order of [`Rule::STATE`], counting those that the rule of any group uses. A tensor has the
+    /// vector even if the rule of its own group does not use it.
     ///
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.
@@ -123,7 +126,7 @@ impl<R: Rule> CpuGroupOptimizer<R> {
         &self.core.state[tensor][self.core.used[index]]
     }
 
-    /// The same, to be written: for resuming from a saved state.
+    /// As [`CpuGroupOptimizer::state`], but mutable, for resuming from a saved state.
     ///
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.

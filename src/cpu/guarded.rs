@@ -1,11 +1,11 @@
-//! A guard over the gradients of each step, and what it has seen.
+//! A guard over the gradients of each step, with its report.
 
 use super::apply::Treatment;
 use super::scan::scan;
 use crate::rules::RuleError;
 use crate::step::{Decision, GradientError, GradientGuard, GuardReport, NonFinite};
 
-/// A guard with its report; by default none.
+/// A guard with its report. The default guard does nothing.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Guarded {
     pub(super) guard: GradientGuard,
@@ -15,13 +15,13 @@ pub(super) struct Guarded {
 }
 
 impl Guarded {
-    /// A guard whose report is empty.
+    /// A guard with an empty report.
     pub(super) fn new(guard: GradientGuard) -> Result<Self, RuleError> {
         guard.validate()?;
         Ok(Self { guard, ..Self::default() })
     }
 
-    /// What the step makes of its gradients, vector after vector; `None` if it is skipped.
+    /// How the step treats its gradients, or `None` if it is skipped.
     pub(super) fn decide<'a>(
         &mut self,
         vectors: impl Iterator<Item = &'a [f32]> + Clone,

@@ -1,4 +1,4 @@
-//! Steps over single elements in any order, as the features of sparse rows want them.
+//! Steps over single elements in any order, as the features of sparse rows need them.
 
 use super::apply::{Treatment, Update};
 use super::columns::{Column, Columns};
@@ -9,22 +9,22 @@ use super::threads::threads;
 use crate::rules::{Rule, check_state};
 use crate::step::{Schedule, scheduled};
 
-/// Parameters with their state. Those of one element lie side by side, so that a step fetches one
-/// place of memory for each element that it reaches, and not one for each vector.
+/// Parameters with their state. The parameter and state of an element are adjacent in memory, so
+/// that a step reads one location per element, not one per vector.
 pub(crate) struct Interleaved<R: Rule> {
     rule: R,
     schedule: Schedule,
     steps: u64,
-    /// Of each element the parameter, then its value in every state vector.
+    /// For each element, the parameter, then its value in every state vector.
     memory: Vec<f32>,
     width: usize,
-    /// Copies of the elements of a step.
+    /// Copies of a step's parameters and state.
     params: Vec<f32>,
     state: Vec<Vec<f32>>,
 }
 
 impl<R: Rule> Interleaved<R> {
-    /// These parameters, their state at the rule's initial values.
+    /// Starts with these parameters and the rule's initial state.
     pub(crate) fn new(rule: R, params: &[f32], schedule: Schedule) -> Result<Self, CpuError> {
         const { check_state::<R>() };
         rule.validate()?;
@@ -47,14 +47,14 @@ impl<R: Rule> Interleaved<R> {
         self.memory.chunks_exact(self.width).map(|element| element[0]).collect()
     }
 
-    /// Replaces all parameters; the state stays.
+    /// Replaces all parameters and keeps the state.
     pub(crate) fn set_parameters(&mut self, params: &[f32]) {
         for (element, &parameter) in self.memory.chunks_exact_mut(self.width).zip(params) {
             element[0] = parameter;
         }
     }
 
-    /// Makes ready a step over `elements`, each there once, and hands out their parameters.
+    /// Prepares a step over `elements`, which are distinct, and returns their parameters.
     pub(crate) fn gather(&mut self, elements: &[u32]) -> &[f32] {
         match self.width {
             1 => self.gather_elements::<1>(elements),
@@ -90,8 +90,8 @@ impl<R: Rule> Interleaved<R> {
         }
     }
 
-    /// For a width that the compiler knows. One vector after the other, so that each loop is short:
-    /// the first one has brought the elements into the cache.
+    /// Gathers with a width known at compile time, one vector after the other, so that each loop is
+    /// short. The first loop brings the elements into the cache.
     fn gather_elements<const WIDTH: usize>(&mut self, elements: &[u32]) {
         let (interleaved, _) = self.memory.as_chunks::<WIDTH>();
         for (k, copies) in [&mut self.params].into_iter().chain(&mut self.state).enumerate() {
@@ -116,7 +116,7 @@ mod tests {
     use crate::CpuOptimizer;
     use crate::rules::{AnyRule, with_rule};
 
-    /// As steps over the whole vector, whose other gradients are not looked at afterwards.
+    /// Compares to steps over the whole vector, after which all other elements are restored.
     fn agree<R: Rule>(rule: R) {
         let start: Vec<f32> = (0..9).map(|index| index as f32 / 4.0 - 1.0).collect();
         let mut interleaved = Interleaved::new(rule, &start, Schedule::Constant).unwrap();
@@ -129,7 +129,7 @@ mod tests {
                 grads[element as usize] = gradient;
             }
             optimizer.step(&mut expected, &grads).unwrap();
-            // What was not named is as before.
+            // Restores the elements that were not named.
             for index in (0..9).filter(|index| !elements.contains(&(*index as u32))) {
                 expected[index] = before.0[index];
                 for k in 0..optimizer.state_count() {

@@ -1,12 +1,11 @@
-//! What an optimizer of one tensor and one of many have in common.
+//! The methods that optimizers of one tensor and of many have in common.
 
-/// The methods of an optimizer over a `core`.
+/// The common methods of an optimizer with a field `core`.
 macro_rules! optimizer_methods {
     ($Optimizer:ident) => {
         impl<R: Rule> $Optimizer<R> {
-            /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has
-            /// every base learning rate times `schedule.factor(t)`. Default: the base learning rates
-            /// throughout.
+            /// Sets a learning-rate schedule: step t, counted from 1, multiplies every base
+            /// learning rate by `schedule.factor(t)`. Default: constant.
             ///
             /// # Errors
             /// [`CpuError::Schedule`] if a number of the schedule is outside its domain.
@@ -16,8 +15,7 @@ macro_rules! optimizer_methods {
                 Ok(self)
             }
 
-            /// The same optimizer with a guard over all gradients of a step, whose report starts empty.
-            /// Default: none.
+            /// Sets a guard over all gradients of a step, with an empty report. Default: none.
             ///
             /// # Errors
             /// [`CpuError::Rule`] if `max_norm` is outside its domain.
@@ -38,33 +36,33 @@ macro_rules! optimizer_methods {
                 &self.core.guarded.guard
             }
 
-            /// What the guard has seen since it was set or its report was cleared. Elements are counted
-            /// over all gradients of a step, tensor after tensor.
+            /// What the guard has found since it was set or its report was cleared. Elements are
+            /// counted over all gradients of a step, in the order of the tensors.
             #[must_use]
             pub fn report(&self) -> crate::GuardReport {
                 self.core.guarded.report
             }
 
-            /// Empties the report.
+            /// Clears the report.
             pub fn clear_report(&mut self) {
                 self.core.guarded.report = crate::GuardReport::default();
             }
 
-            /// How many state vectors there are: those of [`Rule::STATE`] that a rule of this optimizer
-            /// has.
+            /// The number of state vectors: those of [`Rule::STATE`] that a rule of this optimizer
+            /// uses.
             #[must_use]
             pub fn state_count(&self) -> usize {
                 self.core.used.len()
             }
 
-            /// How many steps have been taken, those that a guard skipped included, but not those that
+            /// The number of steps taken. Includes steps that a guard skipped, but not those that
             /// [`crate::NonFinite::Report`] refused.
             #[must_use]
             pub fn steps(&self) -> u64 {
                 self.core.steps
             }
 
-            /// Sets the number of steps taken: for resuming from a saved state.
+            /// Sets the number of steps taken, for resuming from a saved state.
             pub fn set_steps(&mut self, steps: u64) {
                 self.core.steps = steps;
             }

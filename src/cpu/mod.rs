@@ -1,8 +1,8 @@
-//! The CPU engine: a device of its own, and the oracle that the kernels are held against.
+//! The CPU engine: optimizers over slices, and the reference that kernels are compared to.
 //!
-//! Plain f32 in the order that the rule writes it, over slices, with the widest vector
-//! instructions that the machine has and, for large vectors, with threads. Neither changes a bit
-//! of the result: every element is computed alone.
+//! It computes in f32, in the order of the rule's update, with the machine's widest vector
+//! instructions and, for large vectors, several threads. Neither changes a bit of the result,
+//! because elements are independent.
 
 mod apply;
 mod columns;

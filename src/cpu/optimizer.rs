@@ -1,4 +1,4 @@
-//! An optimizer over a slice.
+//! An optimizer over one slice.
 
 use super::core::Core;
 use super::error::CpuError;
@@ -22,34 +22,34 @@ use crate::step::{RowsError, TensorGradient, Tensors};
 /// ```
 #[derive(Clone, Debug)]
 pub struct CpuOptimizer<R: Rule> {
-    /// Of one tensor.
+    /// It has one tensor.
     core: Core<R>,
 }
 
 optimizer_methods!(CpuOptimizer);
 
 impl<R: Rule> CpuOptimizer<R> {
-    /// An optimizer for `len` parameters, its state at the rule's initial values.
+    /// An optimizer for `len` parameters, with the rule's initial state.
     ///
     /// # Errors
-    /// [`CpuError::Rule`] if a hyper-parameter is outside its domain, [`CpuError::OutOfMemory`] if
-    /// the state does not fit.
+    /// [`CpuError::Rule`] if a hyper-parameter is outside its domain. [`CpuError::OutOfMemory`] if
+    /// the state does not fit in memory.
     pub fn new(rule: R, len: usize) -> Result<Self, CpuError> {
         Self::with_rows(rule, len, None)
     }
 
-    /// An optimizer for a table of `rows` rows of `width` parameters, whose rows have one accumulator
-    /// each: where the rule adds up squared gradients, the mean of the squares over the row takes
-    /// their place, as in the row-wise Adagrad of FBGEMM and TorchRec. A state vector of such squares
-    /// ([`Rule::can_share`]) has `rows` elements and not `rows * width`; any other, such as Adam's
-    /// average of gradients, has one for each parameter. [`CpuOptimizer::step_rows`] steps some rows,
-    /// [`CpuOptimizer::step`] all.
+    /// An optimizer for a table of `rows` rows of `width` parameters, with one accumulator for each
+    /// row. Where the rule accumulates squared gradients, it uses the mean square of the row
+    /// instead, as in the row-wise Adagrad of FBGEMM and TorchRec. A state vector of such squares
+    /// ([`Rule::can_share`]) has `rows` elements instead of `rows * width`. Any other, such as
+    /// Adam's average of gradients, has one for each parameter. [`CpuOptimizer::step_rows`] steps
+    /// some rows, [`CpuOptimizer::step`] all.
     ///
-    /// Squares are added up in one order, on every engine: that of element j of the row to partial sum
-    /// j % 32, ascending from +0; then the upper half of the partial sums to the lower half until one is
-    /// left, which is divided by `width`. Under a guard, gradients are scaled before they are squared,
-    /// and one that [`crate::NonFinite::SkipElement`] skips counts as 0: its parameter and its own
-    /// state stay, and the row's accumulator is stepped.
+    /// All engines sum the squares in one order. Element j of the row is added to partial sum
+    /// j % 32, in ascending order from +0. Then the upper half of the partial sums is added to the
+    /// lower half, until one is left, which is divided by `width`. A guard scales gradients before
+    /// they are squared. An element that [`crate::NonFinite::SkipElement`] skips counts as 0: it
+    /// keeps its parameter and its own state, and the row's accumulator is updated.
     ///
     /// # Example
     /// ```
@@ -65,8 +65,8 @@ impl<R: Rule> CpuOptimizer<R> {
     /// ```
     ///
     /// # Errors
-    /// As [`CpuOptimizer::new`]; [`CpuError::Rule`] too if rows can share nothing of the rule's state,
-    /// and [`CpuError::Rows`] with [`RowsError::Empty`] if `width` is 0.
+    /// As [`CpuOptimizer::new`]. Also [`CpuError::Rule`] if rows cannot share any of the rule's
+    /// state, and [`CpuError::Rows`] with [`RowsError::Empty`] if `width` is 0.
     pub fn row_wise(rule: R, rows: usize, width: usize) -> Result<Self, CpuError> {
         check_row_wise(&rule)?;
         if width == 0 {
@@ -81,31 +81,32 @@ impl<R: Rule> CpuOptimizer<R> {
         Ok(Self { core: Core::new(Tensors::one(rule, len), row_wise)? })
     }
 
-    /// Updates `params` in place, given `grads`; both of the optimizer's length. The gradients
-    /// are only read.
+    /// One step: updates `params` in place, and reads `grads`. Both have the optimizer's length.
     ///
     /// # Errors
-    /// [`CpuError::Length`]; nothing has changed then. [`CpuError::Gradient`] if a guard asks for it;
-    /// nothing but its report has changed then.
+    /// [`CpuError::Length`] if they do not; nothing has changed then. [`CpuError::Gradient`] if the
+    /// guard's policy is [`crate::NonFinite::Report`] and it finds an error; only its report has
+    /// changed then.
     pub fn step(&mut self, params: &mut [f32], grads: &[f32]) -> Result<(), CpuError> {
         self.step_with(params, TensorGradient::Dense(grads))
     }
 
-    /// One step over the rows of `params` that `row_indices` names, and over no others: neither
-    /// their parameters nor their state are read. `params` has the optimizer's length and is a
-    /// table of rows; `row_gradients` has one row of gradients for each index, and its length says
-    /// how long a row is. The gradients of an index that comes several times are summed first, in
-    /// the order in which they come. Without indices nothing happens, but the step counts.
+    /// One step over the rows of `params` that `row_indices` names. The parameters and state of
+    /// other rows are not read. `params` is a table of rows and has the optimizer's length.
+    /// `row_gradients` has one row of gradients for each index, which determines the length of a
+    /// row. The gradients of an index that occurs several times are summed first, in the order of
+    /// their occurrence. Without indices nothing changes except the step count.
     ///
-    /// A rule that would move a parameter whose gradient is 0, by momentum or weight decay, does so
-    /// only for the rows named, and only once however many steps have passed.
+    /// Momentum and weight decay are lazy: they apply only to the named rows, and skipped steps are
+    /// not made up for.
     ///
-    /// A guard looks at the sums, each row named once; those are the gradients that its report
-    /// numbers, row after row in ascending order.
+    /// A guard checks the sums, one row for each named row. Its report counts their elements, in
+    /// ascending order of the rows.
     ///
     /// # Errors
-    /// [`CpuError::Length`] or [`CpuError::Rows`]; nothing has changed then. [`CpuError::Gradient`] if
-    /// a guard asks for it; nothing but its report has changed then.
+    /// [`CpuError::Length`] or [`CpuError::Rows`] if an argument does not fit; nothing has changed
+    /// then. [`CpuError::Gradient`] if the guard's policy is [`crate::NonFinite::Report`] and it
+    /// finds an error; only its report has changed then.
     pub fn step_rows(
         &mut self,
         params: &mut [f32],
@@ -127,31 +128,31 @@ impl<R: Rule> CpuOptimizer<R> {
     /// Sets the base learning rate from the next step on.
     ///
     /// # Errors
-    /// [`CpuError::Rule`] if it is NaN, infinite or negative; the old one stays then.
+    /// [`CpuError::Rule`] if it is NaN, infinite, negative or subnormal. The old rate then remains.
     pub fn set_learning_rate(&mut self, learning_rate: f32) -> Result<(), CpuError> {
         let set = self.core.tensors.set_learning_rate(0, learning_rate);
         set.map_err(|error| CpuError::from(error).of_one_tensor())
     }
 
-    /// The length of a row, if this optimizer was made by [`CpuOptimizer::row_wise`].
+    /// The length of a row, if [`CpuOptimizer::row_wise`] created this optimizer.
     #[must_use]
     pub fn row_width(&self) -> Option<usize> {
         self.core.row_wise
     }
 
-    /// How many threads a step runs on: 1 for short vectors.
+    /// The number of threads that a step uses; 1 for short vectors.
     #[must_use]
     pub fn threads(&self) -> usize {
         threads(self.len())
     }
 
-    /// The rule with its present hyper-parameters.
+    /// The rule, with its current hyper-parameters.
     #[must_use]
     pub fn rule(&self) -> &R {
         &self.core.tensors.rules[0]
     }
 
-    /// State vector number `index`, in the order of [`Rule::state_names`].
+    /// State vector `index`, in the order of [`Rule::state_names`].
     ///
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.
@@ -160,7 +161,7 @@ impl<R: Rule> CpuOptimizer<R> {
         &self.core.state[0][self.core.used[index]]
     }
 
-    /// The same, to be written: for resuming from a saved state.
+    /// As [`CpuOptimizer::state`], but mutable, for resuming from a saved state.
     ///
     /// # Panics
     /// If the rule has no such vector, as indexing an array does.
@@ -168,13 +169,13 @@ impl<R: Rule> CpuOptimizer<R> {
         &mut self.core.state[0][self.core.used[index]]
     }
 
-    /// How many parameters there are.
+    /// The number of parameters.
     #[must_use]
     pub fn len(&self) -> usize {
         self.core.tensors.lens[0]
     }
 
-    /// Whether there are none.
+    /// Whether there are no parameters.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -196,7 +197,7 @@ mod tests {
 
     /// x = 1 - 0.5 * 3 / sqrt(9) = 0.5.
     #[test]
-    fn an_element_is_skipped_alone() {
+    fn only_the_bad_element_is_skipped() {
         let mut optimizer = guarded(NonFinite::SkipElement, None);
         let mut x = [1.0; 3];
         optimizer.step(&mut x, &BAD).unwrap();
@@ -205,7 +206,7 @@ mod tests {
         assert_eq!(optimizer.report(), expected);
     }
 
-    /// The norm of (3, 4) is 5, so that both are halved: s = (1.5^2, 2^2).
+    /// The norm of (3, 4) is 5, so both are halved: s = (1.5^2, 2^2).
     #[test]
     fn a_skipped_element_is_zero_in_the_norm() {
         let mut optimizer = guarded(NonFinite::SkipElement, Some(2.5));
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn a_skipped_step_changes_nothing_and_counts() {
+    fn a_skipped_step_changes_only_the_step_count() {
         let mut optimizer = guarded(NonFinite::SkipStep, None);
         let mut x = [1.0; 3];
         optimizer.step(&mut x, &BAD).unwrap();
@@ -246,7 +247,7 @@ mod tests {
 
     /// An infinite gradient makes the norm infinite, the scale 0, and itself NaN.
     #[test]
-    fn propagation_is_what_the_formula_gives() {
+    fn propagation_follows_the_formula() {
         let mut optimizer = guarded(NonFinite::Propagate, Some(1.0));
         let mut x = [1.0; 3];
         optimizer.step(&mut x, &[f32::INFINITY, 1.0, 1.0]).unwrap();

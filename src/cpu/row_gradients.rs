@@ -1,18 +1,18 @@
-//! The gradients of the rows that a step names.
+//! The summed gradients of the rows that a step names.
 
 use crate::step::{NamedRows, RowsError};
 
-/// The rows that a step names, and the sum of the gradients of each; memory that is used again.
+/// The rows that a step names, and the sum of the gradients of each. Later steps reuse the memory.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RowGradients {
     pub(super) named: NamedRows,
-    /// Row after row.
+    /// The sum for each row of `named`.
     pub(super) sums: Vec<f32>,
 }
 
 impl RowGradients {
-    /// Names the rows of `indices` in a table of `len` elements, and sums the gradients of each in
-    /// the order in which they come. What was there before is lost, even with an error.
+    /// Takes the rows of `indices` in a table of `len` elements, and sums the gradients of each in
+    /// the order of their occurrence. The old sums may be lost even if this fails.
     pub(super) fn sum(
         &mut self,
         len: usize,

@@ -7,7 +7,7 @@ fn rule() -> Adagrad {
     Adagrad { learning_rate: 0.1, ..Adagrad::default() }
 }
 
-/// Runs a check for every rule; it gives whether rows can share the rule's state.
+/// Runs a check for every rule. The check returns whether rows can share the rule's state.
 macro_rules! for_row_wise {
     (|$rule:ident| $check:expr) => {
         let rules = AnyRule::examples().into_iter();
@@ -16,7 +16,7 @@ macro_rules! for_row_wise {
     };
 }
 
-/// Against a step over the whole table, whose rule leaves alone what has no gradient.
+/// Compares to a step over the whole table. The rule does not change elements whose gradient is 0.
 fn agrees(rows: usize, width: usize, indices: &[u32]) {
     let start = with_bad(rows * width, false);
     let gradients = with_bad(99 + indices.len() * width, false).split_off(99);
@@ -37,7 +37,7 @@ fn agrees(rows: usize, width: usize, indices: &[u32]) {
 }
 
 #[test]
-fn rows_named_are_stepped_as_in_the_whole_table() {
+fn named_rows_are_stepped_as_in_the_whole_table() {
     agrees(5, 3, &[4, 0, 4, 4, 1]);
     agrees(1, 1, &[0]);
     agrees(7000, 1, &(0..7000).rev().collect::<Vec<_>>());
@@ -48,7 +48,7 @@ fn rows_named_are_stepped_as_in_the_whole_table() {
 }
 
 #[test]
-fn what_does_not_fit_is_refused_and_changes_nothing() {
+fn arguments_that_do_not_fit_are_refused_and_change_nothing() {
     let mut params = vec![1.0; 12];
     let mut optimizer = CpuOptimizer::new(rule(), 12).unwrap();
     let mut refused = |gradients: &[f32], indices: &[u32]| {
@@ -64,8 +64,8 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
     assert_eq!((params, optimizer.steps()), (vec![1.0; 12], 0));
 }
 
-/// Where all gradients of a row are alike their mean square is each one's own, without rounding:
-/// a row-wise step is then the step of every parameter by itself.
+/// If all gradients of a row are equal, their mean square is the square of each, without rounding.
+/// A row-wise step then equals a step with one accumulator per parameter.
 fn alike_is_own<R: Rule>(rule: R, width: usize) -> bool {
     let rows = 70;
     let Ok(mut by_row) = CpuOptimizer::row_wise(rule, rows, width) else { return false };
@@ -87,14 +87,14 @@ fn alike_is_own<R: Rule>(rule: R, width: usize) -> bool {
 }
 
 #[test]
-fn rows_of_like_gradients_are_stepped_as_their_parameters_are() {
+fn rows_of_equal_gradients_are_stepped_like_single_parameters() {
     for width in [1, 2, 64, 128] {
         for_row_wise!(|rule| alike_is_own(rule, width));
     }
 }
 
-/// Squares 1 and 49, 25 on average; then 9 and 9: s = 25 and 34. Adam's own average of gradients
-/// is each parameter's, (1, 7) / 2, and its square average 25 / 4.
+/// Squares 1 and 49 have mean 25; then 9 and 9 have mean 9: s = 25 and 34. Adam's average of
+/// gradients is not shared, (1, 7) / 2; its shared square average is 25 / 4.
 #[test]
 fn a_row_has_the_mean_of_its_squares() {
     let rule = Adagrad { learning_rate: 0.5, epsilon: 2.0, ..Adagrad::default() };
@@ -114,7 +114,7 @@ fn a_row_has_the_mean_of_its_squares() {
 }
 
 #[test]
-fn no_rows_are_no_change() {
+fn a_step_without_rows_changes_only_the_step_count() {
     let mut params = vec![1.0; 4];
     let mut optimizer = CpuOptimizer::new(rule(), 4).unwrap();
     optimizer.step_rows(&mut params, &[], &[]).unwrap();
@@ -124,7 +124,7 @@ fn no_rows_are_no_change() {
 const ALL: [NonFinite; 4] =
     [NonFinite::Propagate, NonFinite::SkipElement, NonFinite::SkipStep, NonFinite::Report];
 
-/// Values of which a few are not finite.
+/// Values; if `bad`, three of them are not finite.
 fn with_bad(len: usize, bad: bool) -> Vec<f32> {
     let value = |index: usize| (index.wrapping_mul(2_654_435_761) >> 7 & 0xffff) as f32 / 7e3 - 4.0;
     let mut values: Vec<_> = (0..len).map(value).collect();
@@ -134,7 +134,7 @@ fn with_bad(len: usize, bad: bool) -> Vec<f32> {
     values
 }
 
-/// A step over named rows under a guard, against a dense one over a table of these rows alone.
+/// Compares a guarded step over named rows to a dense step over a table of only these rows.
 fn agree_guarded<R: Rule>(
     new: impl Fn(usize, usize) -> Option<CpuOptimizer<R>>,
     bad: bool,
@@ -201,9 +201,9 @@ fn guarded_rows_are_stepped_as_a_table_of_their_sums() {
     for_row_wise!(|rule| guarded_rows(rule));
 }
 
-/// A dense step of a row-wise optimizer against one that names every row.
+/// Compares a dense step of a row-wise optimizer to one that names every row.
 fn dense_names_all<R: Rule>(rule: R) -> bool {
-    // The last is enough for several threads.
+    // The last table is large enough for several threads.
     for (rows, width) in [(1, 1), (40, 33), (7, 64), (50, 1), (3001, 100)] {
         let Ok(mut dense) = CpuOptimizer::row_wise(rule, rows, width) else { return false };
         let mut named = dense.clone();
@@ -222,12 +222,12 @@ fn dense_names_all<R: Rule>(rule: R) -> bool {
 }
 
 #[test]
-fn a_dense_row_wise_step_is_one_that_names_every_row() {
+fn a_dense_row_wise_step_equals_one_that_names_every_row() {
     for_row_wise!(|rule| dense_names_all(rule));
 }
 
-/// Norm 5 against 2.5 halves (3, NaN, 4) to (1.5, 2): their mean of squares over 3 elements is
-/// 6.25 / 3, and the middle one keeps its parameter.
+/// The norm of (3, NaN, 4) is 5 and the maximum 2.5, so the finite gradients are halved: (1.5, 2).
+/// The mean square over 3 elements is 6.25 / 3, and the middle element keeps its parameter.
 #[test]
 fn a_skipped_element_of_a_shared_row_counts_as_zero() {
     let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };

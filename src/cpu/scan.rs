@@ -1,5 +1,5 @@
-//! A pass over the gradients before the step: what is not finite, and the sum of squares in the
-//! canonical order. Twins: `shaders/guard/scan.wgsl` and `reduce.wgsl`.
+//! A pass over the gradients before the step: counts gradients that are not finite, and sums
+//! squares in the canonical order. WGSL twins: `shaders/guard/scan.wgsl` and `reduce.wgsl`.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use super::threads::{Divisible, run_parts, threads};
 use crate::numerics::sum::{BLOCK, block_sum, sum_of_blocks};
 use crate::step::{GradientGuard, Scan};
 
-/// Looks at all gradients, vector after vector; `sums` is scratch memory.
+/// Scans all vectors of gradients, in order. `sums` is scratch memory.
 pub(super) fn scan<'a>(
     guard: &GradientGuard,
     vectors: impl Iterator<Item = &'a [f32]> + Clone,
@@ -39,17 +39,17 @@ pub(super) fn scan<'a>(
     Scan { sum: if norm { sum_of_blocks(sums) } else { 0.0 }, ..found }
 }
 
-/// Looks at vectors one after the other, on this thread.
+/// Scans vectors in order, on this thread.
 fn scan_all<'a>(vectors: impl Iterator<Item = Blocks<'a>>) -> Scan {
     vectors.map(|blocks| pulp::Arch::new().dispatch(blocks)).fold(Scan::default(), join)
 }
 
-/// Both counts, and the first of the first; neither sum.
+/// Combines the counts and first indices of two scans, without the sums.
 fn join(a: Scan, b: Scan) -> Scan {
     Scan { count: a.count + b.count, first: a.first.or(b.first), sum: 0.0 }
 }
 
-/// The exponent of everything that is not finite.
+/// The exponent bits of NaN and infinity.
 const NOT_FINITE: u32 = 0x7f80_0000;
 
 #[inline(always)]
@@ -57,14 +57,14 @@ fn is_bad(gradient: f32) -> bool {
     gradient.to_bits() & NOT_FINITE == NOT_FINITE
 }
 
-/// Whole blocks of one vector, and perhaps its last.
+/// Consecutive blocks of one vector; the last may be shorter.
 struct Blocks<'a> {
     grads: &'a [f32],
-    /// One a block.
+    /// One for each block.
     sums: &'a mut [f32],
     norm: bool,
     only_finite: bool,
-    /// The index of the first element.
+    /// The index of the first element, counted over all vectors.
     first: u64,
 }
 
@@ -128,7 +128,7 @@ mod tests {
         sum(&values.iter().map(|value| value * value).collect::<Vec<_>>())
     }
 
-    /// Lengths around blocks, groups and tasks: neither threads nor vector width change a bit.
+    /// Lengths on both sides of the limits of blocks, vector groups and threads.
     #[test]
     fn threads_and_vector_width_change_no_bit() {
         for len in [0, 1, 255, 257, 4095, 4096, 4097, 65_536, 65_537, 1_000_003] {
@@ -139,7 +139,7 @@ mod tests {
         }
     }
 
-    /// Each vector has blocks of its own; all block sums are one list.
+    /// Each vector has its own blocks; all block sums form one list.
     #[test]
     fn vectors_are_summed_block_by_block() {
         let all = gradients(400_000);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_not_finite_is_counted_and_left_out_of_the_sum() {
+    fn values_not_finite_are_counted_and_left_out_of_the_sum() {
         let bad = [0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7f80_0001, 0xffff_ffff];
         let mut grads = gradients(300_001);
         let mut zeroed = grads.clone();

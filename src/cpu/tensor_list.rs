@@ -1,4 +1,4 @@
-//! The tensors of a step, shared among threads.
+//! The tensors of a step, divided among threads.
 
 use super::apply::Update;
 use super::columns::{Column, Columns};
@@ -8,19 +8,19 @@ use super::threads::threads;
 use crate::rules::{MAX_STATE, Rule};
 use crate::step::TensorGradient;
 
-/// Parts of a list for each thread, so that one that is done early takes over.
+/// Parts of a list for each thread, so that a thread that finishes early can take more work.
 const PARTS_PER_THREAD: usize = 4;
 
-/// What one tensor is stepped with.
+/// The gradient of one tensor.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Gradient<'a> {
     pub(super) values: &'a [f32],
-    /// The rows that they belong to, if not to all.
+    /// The rows that `values` belong to, if not all.
     named: Option<&'a RowGradients>,
 }
 
 impl<'a> Gradient<'a> {
-    /// The gradient of a tensor, if it has one; `rows` has those of rows.
+    /// The gradient of a tensor, if it has one. `rows` has the sums of row gradients.
     pub(super) fn new(
         gradient: &'a TensorGradient<'_, [f32]>,
         tensor: usize,
@@ -37,25 +37,25 @@ impl<'a> Gradient<'a> {
     }
 }
 
-/// Some of an optimizer's tensors, side by side in each slice.
+/// Consecutive tensors of an optimizer.
 #[derive(Debug)]
 pub(super) struct TensorList<'a, 'p, R: Rule> {
-    /// One for each group.
+    /// The update of each group.
     pub(super) updates: &'a [Update<R>],
-    /// The length of a row, if rows share what they can of the state.
+    /// The length of a row, if rows share state.
     pub(super) row_wise: Option<usize>,
     /// The group of each tensor.
     pub(super) groups: &'a [u32],
     pub(super) params: &'a mut [&'p mut [f32]],
-    /// Of each tensor, its state by the number in [`Rule::STATE`].
+    /// For each tensor, its state by the index in [`Rule::STATE`].
     pub(super) state: &'a mut [[Vec<f32>; MAX_STATE]],
     pub(super) grads: &'a [TensorGradient<'a, [f32]>],
-    /// The row gradients of each tensor, if any has had some.
+    /// The row gradients of each tensor; empty if no tensor has had any.
     pub(super) rows: &'a [RowGradients],
 }
 
 impl<R: Rule> TensorList<'_, '_, R> {
-    /// Steps all tensors, on as many threads as pay.
+    /// Steps all tensors, on as many threads as the work justifies.
     pub(super) fn run(self) {
         let threads = threads((0..self.grads.len()).map(|index| self.cost(index)).sum());
         let parts =
@@ -63,7 +63,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
         self.run_parts(parts);
     }
 
-    /// The same, in about so many parts of about equal cost.
+    /// Steps all tensors in about `parts` parts of about equal cost.
     fn run_parts(mut self, parts: usize) {
         if parts <= 1 || self.grads.len() <= 1 {
             for index in 0..self.grads.len() {
@@ -75,7 +75,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
         }
         let costs = (0..self.grads.len()).map(|index| self.cost(index));
         let cost: usize = costs.clone().sum();
-        // The border between two tensors that is nearest to the middle.
+        // The border between two tensors that is nearest to half the cost.
         let (mut border, mut left_cost) = (0, 0);
         for cost_here in costs.take(self.grads.len() - 1) {
             if border > 0 && left_cost + cost_here / 2 > cost / 2 {
@@ -108,7 +108,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
         (left, right)
     }
 
-    /// What the step of a tensor costs.
+    /// The cost of a tensor's step.
     fn cost(&self, index: usize) -> usize {
         let gradient = Gradient::new(&self.grads[index], index, self.rows);
         gradient.map_or(0, |Gradient { values, named }| cost(values, named.is_some()))

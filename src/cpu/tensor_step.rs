@@ -5,31 +5,32 @@ use super::columns::{Column, Columns};
 use super::threads::{Divisible, run_parts};
 use crate::rules::{MAX_STATE, Rule};
 
-/// Elements that are gathered, stepped and put back at once: they stay in a core's cache.
+/// Elements that are gathered, stepped and scattered at a time. They stay in a core's cache.
 const BLOCK: usize = 1 << 12;
-/// What an element of a named row costs, in elements of a dense step: it is gathered and put back.
+/// The cost of an element of a named row, which is gathered and scattered, in elements of a dense
+/// step.
 const NAMED_COST: usize = 2;
 
-/// What a step does to a tensor, or to a part of it.
+/// The step of a tensor, or of a part of it.
 #[derive(Debug)]
 pub(super) struct TensorStep<'a, R: Rule> {
     pub(super) update: &'a Update<R>,
     pub(super) columns: Columns<'a>,
-    /// Of all elements, or of each row named.
+    /// The gradients of all elements, or of each named row.
     pub(super) grads: &'a [f32],
-    /// The rows named, if not all are stepped: ascending, each once.
+    /// The named rows, ascending and distinct; `None` if all rows are stepped.
     pub(super) rows: Option<&'a [u32]>,
     /// The number of the first row of `columns`.
     pub(super) first: usize,
 }
 
-/// What a step with these gradients costs.
+/// The cost of a step with these gradients.
 pub(super) fn cost(grads: &[f32], named: bool) -> usize {
     grads.len() * if named { NAMED_COST } else { 1 }
 }
 
 impl<R: Rule> TensorStep<'_, R> {
-    /// Takes it, in so many parts of about equal cost.
+    /// Takes the step, in `parts` parts of about equal cost.
     #[inline]
     pub(super) fn run_parts(mut self, parts: usize) {
         if parts > 1 {
@@ -39,7 +40,7 @@ impl<R: Rule> TensorStep<'_, R> {
         }
     }
 
-    /// Takes it, on this thread.
+    /// Takes the step on this thread.
     #[inline]
     fn run(&mut self) {
         match self.rows {
@@ -49,7 +50,7 @@ impl<R: Rule> TensorStep<'_, R> {
         }
     }
 
-    /// Gathers the rows block by block, steps them and puts them back.
+    /// Gathers the rows block by block, steps them and scatters them.
     fn run_rows(&mut self, rows: &[u32]) {
         let width = self.columns.params.width;
         let block = (BLOCK / width).max(1);
@@ -80,12 +81,12 @@ impl<R: Rule> Divisible for TensorStep<'_, R> {
         let Self { update, columns, grads, rows, first } = self;
         let width = columns.params.width.max(1);
         let (middle, border) = match rows {
-            // Multiples of 16 elements keep both parts on whole cache lines if the whole was.
+            // Multiples of 16 elements keep both parts aligned to cache lines if the whole was.
             None if width == 1 => (cost & !15, cost & !15),
             None => (cost / width, cost / width),
             Some(rows) => {
                 let middle = cost / NAMED_COST / width;
-                // Without a row behind the border all are on its left.
+                // If no named row is right of the border, all rows are left of it.
                 let end = || columns.params.values.len() / width;
                 let border = rows.get(middle).map_or_else(end, |&row| row as usize - first);
                 (middle, border)

@@ -1,30 +1,28 @@
-//! Work shared among threads.
+//! Work divided among threads.
 
 use std::collections::VecDeque;
 
-/// Elements that one thread must have before waking another pays: 64 Ki elements are 1.25 MiB
-/// of traffic, some tens of microseconds, against a few for the wake-up.
+/// The elements per thread from which waking another thread pays. 64 Ki elements are 1.25 MiB of
+/// traffic, some tens of microseconds; waking a thread takes a few.
 const ELEMENTS_PER_THREAD: usize = 1 << 16;
 
-/// Work that can be shared.
+/// Work that can be divided.
 pub(super) trait Divisible: Send + Sized {
-    /// About how long it takes, in elements of a dense step.
+    /// The estimated cost, in elements of a dense step.
     fn cost(&self) -> usize;
 
-    /// The part of about this cost, which is at most that of the whole, and the rest.
+    /// Splits off a part of about this cost, which is at most that of the whole.
     fn split_at(self, cost: usize) -> (Self, Self);
 }
 
-/// How many threads work of this cost has.
+/// The number of threads for work of this cost.
 pub(super) fn threads(cost: usize) -> usize {
     let tasks = cost / ELEMENTS_PER_THREAD;
-    // The number of threads is asked for only when there is work for more than one: asking
-    // starts the pool.
+    // rayon starts its pool when asked for the number of threads, so small work does not ask.
     if tasks > 1 { tasks.min(rayon::current_num_threads()) } else { 1 }
 }
 
-/// Runs work in so many parts of about equal cost, and joins what each gives with what comes of the
-/// one behind it.
+/// Runs work in `parts` parts of about equal cost, and joins the results of neighbouring parts.
 pub(super) fn run_parts<T: Divisible, O: Send>(
     work: T,
     parts: usize,
@@ -44,7 +42,7 @@ pub(super) fn run_parts<T: Divisible, O: Send>(
     join(left, right)
 }
 
-/// A list is shared in order; work that lies across the border is split itself.
+/// Splits a list in order. An item that crosses the border is split itself.
 impl<T: Divisible> Divisible for VecDeque<T> {
     fn cost(&self) -> usize {
         self.iter().map(T::cost).sum()
@@ -71,7 +69,7 @@ impl<T: Divisible> Divisible for VecDeque<T> {
 mod tests {
     use super::*;
 
-    /// Numbers side by side, each of a cost of 1.
+    /// Consecutive numbers, each of cost 1.
     impl Divisible for std::ops::Range<usize> {
         fn cost(&self) -> usize {
             self.len()

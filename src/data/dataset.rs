@@ -9,11 +9,11 @@ pub struct Dataset {
     target: Array1<f32>,
 }
 
-/// Why a table is no dataset.
+/// Why a table is refused as a dataset.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DataError {
-    /// The target has another number of values than the features have rows.
+    /// The numbers of target values and of feature rows differ.
     #[error("{features} rows of features, but {target} target values")]
     Rows {
         /// Rows of features.
@@ -21,7 +21,7 @@ pub enum DataError {
         /// Target values.
         target: usize,
     },
-    /// A value that no sum survives.
+    /// A value is NaN or infinite.
     #[error(
         "row {row} holds NaN or infinity in {}",
         column.map_or("the target".to_owned(), |column| format!("column {column}"))
@@ -29,38 +29,44 @@ pub enum DataError {
     NotFinite {
         /// The row, counted from 0.
         row: usize,
-        /// The feature's column, counted from 0; none for the target.
+        /// The feature's column, counted from 0; `None` for the target.
         column: Option<usize>,
     },
-    /// Where rows start is no ascending list from 0 to the number of entries, or there is not one
-    /// value for each entry.
+    /// Row starts do not ascend from 0 to the number of entries, or there is not one value for each
+    /// entry.
     #[error(
-        "the starts of rows do not ascend from 0 to the number of entries, which is {entries}, \
-         with {values} values"
+        "row starts must ascend from 0 to the number of entries, {entries}, and each entry needs \
+         one value: there are {values} values"
     )]
     Starts {
-        /// Column numbers.
+        /// How many column numbers.
         entries: usize,
-        /// Values.
+        /// How many values.
         values: usize,
     },
     /// A row's column numbers are out of order, or one is too large.
-    #[error("row {row}: column numbers must ascend, and stay below {columns}")]
+    #[error("row {row}: column numbers must ascend and be below {columns}")]
     Entries {
         /// The row, counted from 0.
         row: usize,
         /// Columns of the table.
         columns: usize,
     },
-    /// No rows, or more than a 32-bit row number counts.
-    #[error("{rows} rows: a dataset has from 1 to {max}", max = u32::MAX)]
+    /// There is no memory for a copy of rows.
+    #[error("no memory for {bytes} bytes: use fewer rows, or free memory")]
+    OutOfMemory {
+        /// The bytes that were requested, beside those in use.
+        bytes: u64,
+    },
+    /// No rows, or more than a 32-bit row number can count.
+    #[error("{rows} rows: a dataset needs at least 1 and at most {max}", max = u32::MAX)]
     RowCount {
-        /// How many there are.
+        /// How many rows.
         rows: usize,
     },
 }
 
-/// Checks how many rows the features and the target have.
+/// Checks the number of rows of the features and of the target.
 pub(super) fn check_rows(rows: usize, target: usize) -> Result<(), DataError> {
     if rows != target {
         return Err(DataError::Rows { features: rows, target });
@@ -71,7 +77,7 @@ pub(super) fn check_rows(rows: usize, target: usize) -> Result<(), DataError> {
     }
 }
 
-/// Rows in one piece: what both engines read.
+/// The features in standard layout, which both engines read.
 fn contiguous(features: Array2<f32>) -> Array2<f32> {
     if features.is_standard_layout() {
         features
@@ -81,7 +87,7 @@ fn contiguous(features: Array2<f32>) -> Array2<f32> {
 }
 
 impl Dataset {
-    /// A dataset of `features`, rows by columns, and one `target` value a row.
+    /// A dataset of `features`, rows by columns, and one `target` value per row.
     ///
     /// # Errors
     /// [`DataError`] if the row counts differ, there are no rows, or a value is not finite.
@@ -97,7 +103,7 @@ impl Dataset {
         Ok(Self { features: contiguous(features), target })
     }
 
-    /// Features whose targets are unknown, 0 here. Any value will do: a prediction from NaN is NaN.
+    /// Features without targets, which are set to 0. Features may be NaN: their prediction is NaN.
     pub(crate) fn without_target(features: Array2<f32>) -> Result<Self, DataError> {
         let rows = features.nrows();
         check_rows(rows, rows)?;
@@ -110,7 +116,7 @@ impl Dataset {
         self.features.nrows()
     }
 
-    /// How many columns the features have.
+    /// The number of feature columns.
     #[must_use]
     pub fn feature_count(&self) -> usize {
         self.features.ncols()
@@ -122,7 +128,7 @@ impl Dataset {
         self.features.view()
     }
 
-    /// The target, one value a row.
+    /// The target, one value per row.
     #[must_use]
     pub fn target(&self) -> ArrayView1<'_, f32> {
         self.target.view()
@@ -138,7 +144,7 @@ impl Dataset {
     /// The features of one row.
     pub(crate) fn row(&self, row: usize) -> &[f32] {
         let columns = self.feature_count();
-        // `new` made the layout standard, and a cut of rows keeps it so.
+        // `new` made the layout standard, and truncating rows keeps it so.
         let values = self.features.as_slice().unwrap_or_default();
         values.get(row * columns..(row + 1) * columns).unwrap_or_default()
     }
@@ -150,7 +156,7 @@ mod tests {
     use ndarray::array;
 
     #[test]
-    fn rows_are_contiguous_whatever_the_layout_given() {
+    fn rows_are_contiguous_for_every_input_layout() {
         let transposed = array![[1.0, 3.0, 5.0], [2.0, 4.0, 6.0]].reversed_axes();
         let mut data = Dataset::new(transposed, array![1.0, 2.0, 3.0]).unwrap();
         assert_eq!(data.row(1), [3.0, 4.0]);

@@ -1,6 +1,6 @@
-//! Datasets in host memory, standardisation of columns, seeded minibatch order, synthetic data.
+//! Datasets in host memory, standardization of columns, seeded minibatch order and synthetic data.
 //!
-//! Reading files is the command's work, not the library's.
+//! The command reads files; the library does not.
 
 mod dataset;
 mod order;

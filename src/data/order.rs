@@ -1,4 +1,4 @@
-//! Everything random in a training run, from one seed: the same on every machine.
+//! All randomness of a training run. It follows from one seed and is the same on every machine.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -8,22 +8,22 @@ use rand_distr::{Distribution, StandardNormal};
 /// Standard deviation of the initial weights.
 const INITIAL_DEVIATION: f32 = 0.01;
 
-/// A generator for one purpose; streams of one seed are independent.
+/// A generator for one purpose. The streams of one seed are independent.
 pub(super) fn generator(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut generator = ChaCha8Rng::seed_from_u64(seed);
     generator.set_stream(stream);
     generator
 }
 
-/// The streams in use: weights, data, one for each epoch, and, from the end, other data and the split
-/// of rows.
+/// The streams in use: weights, data and one for each epoch; counted from the end, the data of
+/// `rare_features` and the split of rows.
 const WEIGHTS_STREAM: u64 = 0;
 pub(super) const DATA_STREAM: u64 = 1;
 const FIRST_EPOCH_STREAM: u64 = 2;
 pub(super) const RARE_STREAM: u64 = u64::MAX;
 const SPLIT_STREAM: u64 = u64::MAX - 1;
 
-/// Weights before training: `count` draws from the normal distribution with mean 0 and standard
+/// The initial weights: `count` draws from the normal distribution with mean 0 and standard
 /// deviation 0.01.
 #[must_use]
 pub fn initial_weights(count: usize, seed: u64) -> Vec<f32> {
@@ -32,15 +32,15 @@ pub fn initial_weights(count: usize, seed: u64) -> Vec<f32> {
     (0..count).map(|_| INITIAL_DEVIATION * draw()).collect()
 }
 
-/// The order in which epoch number `epoch`, counted from 0, visits `rows` rows: a permutation of
-/// `0..rows`. Batches are consecutive runs of it.
+/// The order in which epoch `epoch`, counted from 0, visits the rows: a permutation of `0..rows`.
+/// Batches are consecutive parts of it.
 #[must_use]
 pub fn epoch_order(rows: u32, seed: u64, epoch: u32) -> Vec<u32> {
     permutation(rows, seed, FIRST_EPOCH_STREAM + u64::from(epoch))
 }
 
-/// A permutation of `0..rows` to choose rows by that are held out of training: the first so many of
-/// it. No epoch visits rows in this order.
+/// A permutation of `0..rows` for selecting held-out rows: they are its first elements. No epoch
+/// visits rows in this order.
 #[must_use]
 pub fn split_order(rows: u32, seed: u64) -> Vec<u32> {
     permutation(rows, seed, SPLIT_STREAM)
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_split_is_a_permutation_of_its_own() {
+    fn the_split_is_a_permutation_that_no_epoch_has() {
         let mut order = split_order(1500, 7);
         assert_ne!(order, split_order(1500, 8));
         assert!((0..3).all(|epoch| order != epoch_order(1500, 7, epoch)));
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn each_epoch_visits_every_row_once_in_an_order_of_its_own() {
+    fn each_epoch_visits_every_row_once_in_its_own_order() {
         let first = epoch_order(1500, 7, 0);
         assert_ne!(first, epoch_order(1500, 7, 1));
         assert_ne!(first, epoch_order(1500, 8, 0));
@@ -76,8 +76,8 @@ mod tests {
         assert!(sorted.into_iter().eq(0..1500));
     }
 
-    /// For 10,000 draws the mean is within 5 standard errors (0.0005) and the deviation within
-    /// 5 of its own (0.00035).
+    /// For 10,000 draws, the mean is within 5 of its standard errors (0.0005), and the standard
+    /// deviation within 5 of its own (0.00035).
     #[test]
     fn initial_weights_have_the_stated_distribution() {
         let weights = initial_weights(10_000, 3);

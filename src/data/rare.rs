@@ -1,4 +1,4 @@
-//! A classification problem whose features are mostly rare.
+//! A classification problem in which most features are rare.
 
 use ndarray::Array1;
 use rand_distr::{Distribution, StandardNormal, StandardUniform};
@@ -6,27 +6,27 @@ use rand_distr::{Distribution, StandardNormal, StandardUniform};
 use super::order::{RARE_STREAM, generator};
 use super::sparse::SparseDataset;
 
-/// How much of the table is not 0, in the mean over rows.
+/// The mean fraction of a row that is not 0.
 const DENSITY: f64 = 0.05;
 
-/// A seeded problem whose labels are the sign of a linear function, with that function's weights.
+/// A seeded problem with the sign of a linear function as labels, and the function's weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RareFeatures {
-    /// Features from the standard normal distribution where they are not 0; target 1 where the
-    /// function is above 0, else 0.
+    /// Features that are not 0 are drawn from the standard normal distribution. The target is 1
+    /// where the function is above 0, else 0.
     pub dataset: SparseDataset,
     /// The function's weights, from the standard normal distribution. It has no bias.
     pub weights: Vec<f32>,
 }
 
-/// Makes a problem of `rows` rows, at least 1, and `features` columns, 95% of which is 0.
+/// Generates a problem of `rows` rows, at least 1, and `features` columns, with 95% zeros.
 ///
-/// Features are as frequent as words (Zipf's law): feature `j`, counted from 1, is not 0 with
-/// probability `c / j`, where `c` makes the mean over all features 0.05; of 100 features the first
-/// one occurs in 96% of the rows and the last one in 1%. From 105 features on the first ones
-/// would have more than 1, occur in every row, and leave a little less than 5%.
+/// Frequencies follow Zipf's law, like those of words: feature `j`, counted from 1, is not 0 with
+/// probability `c / j`, where `c` makes the mean over all features 0.05. Of 100 features, the first
+/// occurs in 96% of the rows and the last in 1%. From 105 features on, the formula gives the first
+/// ones a probability above 1: they occur in every row, and the mean is a little below 0.05.
 ///
-/// The rows of a smaller problem are the first ones of a larger one of the same seed.
+/// For the same seed and `features`, a smaller problem has the first rows of a larger one.
 #[must_use]
 pub fn rare_features(rows: u32, features: usize, seed: u64) -> RareFeatures {
     let mut generator = generator(seed, RARE_STREAM);
@@ -61,8 +61,8 @@ pub fn rare_features(rows: u32, features: usize, seed: u64) -> RareFeatures {
 mod tests {
     use super::*;
 
-    /// 100,000 draws: the density is within 5 standard errors of 5%, and so are the counts of the
-    /// first and the last feature of what Zipf's law says.
+    /// 100,000 draws. The density is within 5 standard errors of 5%, and the counts of features 1,
+    /// 10 and 100 are within 5 standard errors of Zipf's law.
     #[test]
     fn features_are_as_rare_as_stated() {
         let data = rare_features(1000, 100, 1).dataset;

@@ -1,8 +1,8 @@
-//! Standardisation of a column.
+//! Standardization of a column.
 
 use ndarray::{ArrayView1, ArrayViewMut1};
 
-/// Mean and standard deviation of a column, by which it is standardized to 0 and 1.
+/// The mean and standard deviation of a column, which standardize it to mean 0 and deviation 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ColumnScale {
     /// The mean, in the column's units.
@@ -12,15 +12,15 @@ pub struct ColumnScale {
 }
 
 impl ColumnScale {
-    /// Leaves a column as it is.
+    /// Leaves a column unchanged.
     pub const IDENTITY: Self = Self { mean: 0.0, deviation: 1.0 };
 
-    /// The scale of a column of finite values, in double precision, in two passes.
+    /// The scale of a column of finite values, computed in double precision, in two passes.
     #[must_use]
     pub fn of(values: ArrayView1<'_, f32>) -> Self {
         let Some(&first) = values.first() else { return Self::IDENTITY };
         if values.iter().all(|&value| value == first) {
-            // Exactly: the mean of many equal numbers need not round back to them.
+            // The computed mean of many equal numbers need not equal them.
             return Self { mean: f64::from(first), deviation: 0.0 };
         }
         let count = values.len() as f64;
@@ -35,7 +35,7 @@ impl ColumnScale {
         self.deviation == 0.0
     }
 
-    /// Replaces each value by its distance from the mean in standard deviations; by 0 in a
+    /// Replaces each value by its distance from the mean in standard deviations, or by 0 in a
     /// constant column.
     pub fn standardize(&self, mut values: ArrayViewMut1<'_, f32>) {
         values.map_inplace(|value| {
@@ -44,7 +44,7 @@ impl ColumnScale {
         });
     }
 
-    /// The value, in the column's units, of a standardized one.
+    /// Converts a standardized value back to the column's units.
     #[must_use]
     pub fn restore(&self, standardized: f32) -> f64 {
         self.mean + self.deviation * f64::from(standardized)
@@ -58,7 +58,7 @@ mod tests {
 
     /// 2, 4, 4, 4, 5, 5, 7, 9 has mean 5 and population deviation 2.
     #[test]
-    fn a_column_is_centred_and_scaled_and_comes_back() {
+    fn a_column_is_standardized_and_restored() {
         let mut column = array![2.0_f32, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0];
         let scale = ColumnScale::of(column.view());
         assert_eq!(scale, ColumnScale { mean: 5.0, deviation: 2.0 });

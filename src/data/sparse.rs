@@ -1,31 +1,31 @@
-//! Mostly-zero features of a regression or classification problem.
+//! Sparse features of a regression or classification problem.
 
 use ndarray::{Array1, ArrayView1, Axis, Slice};
 
 use super::dataset::{DataError, check_rows};
 
-/// A table of features of which only those that are not 0 are kept, row by row, with one target
-/// value for each row.
+/// A sparse table of features, stored row by row without zeros, with one target value for each row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SparseDataset {
     columns: usize,
-    /// Where each row's entries start, and where the last row's end.
+    /// Where each row's entries start, then where the last row's entries end.
     starts: Vec<usize>,
-    /// Column numbers, ascending within a row, and values.
+    /// The column number of each entry, ascending within a row.
     entries: Vec<u32>,
+    /// The value of each entry.
     values: Vec<f32>,
     target: Array1<f32>,
 }
 
 impl SparseDataset {
-    /// A dataset from rows one behind the other: `starts` has one number more than there are rows,
-    /// row `i` has the entries `starts[i]..starts[i + 1]`; `entries` are column numbers, counted
-    /// from 0 and ascending within a row, `values` what stands there, and `target` has one value a
+    /// A dataset in compressed sparse row form. Row `i` has the entries `starts[i]..starts[i + 1]`,
+    /// so `starts` has one number more than there are rows. `entries` are column numbers, counted
+    /// from 0 and ascending within a row. `values` has one value per entry, and `target` one per
     /// row. A row may be empty.
     ///
     /// # Errors
-    /// [`DataError`] if numbers do not fit together, there are no rows, a column number is out of
-    /// order or not below `columns`, or a value is not finite.
+    /// [`DataError`] if lengths do not match, there are no rows, a column number is out of order or
+    /// not below `columns`, or a value is not finite.
     pub fn new(
         columns: usize,
         starts: Vec<usize>,
@@ -63,19 +63,19 @@ impl SparseDataset {
         self.target.len()
     }
 
-    /// How many columns the features have.
+    /// The number of feature columns.
     #[must_use]
     pub fn feature_count(&self) -> usize {
         self.columns
     }
 
-    /// How many features are kept, over all rows.
+    /// The number of entries, over all rows.
     #[must_use]
     pub fn entry_count(&self) -> usize {
         self.entries.len()
     }
 
-    /// The target, one value a row.
+    /// The target, one value per row.
     #[must_use]
     pub fn target(&self) -> ArrayView1<'_, f32> {
         self.target.view()
@@ -90,12 +90,13 @@ impl SparseDataset {
         self.target.slice_axis_inplace(Axis(0), Slice::from(..rows));
     }
 
-    /// Moves some rows into a dataset of their own; those that stay are moved up in place. `rows` are
-    /// their numbers, counted from 0 and ascending.
+    /// Moves some rows into a new dataset, and closes the gaps in place. `rows` are their numbers,
+    /// counted from 0 and ascending.
     ///
     /// # Errors
-    /// [`DataError::Entries`] if they do not ascend or there is no such row, and
-    /// [`DataError::RowCount`] if `rows` is empty or nothing would stay. Nothing has changed then.
+    /// [`DataError::Entries`] if `rows` does not ascend or names a row that does not exist.
+    /// [`DataError::RowCount`] if `rows` is empty or names all rows. [`DataError::OutOfMemory`] if
+    /// there is no memory for the new dataset. Nothing changes in any of these cases.
     pub fn split_off_rows(&mut self, rows: &[u32]) -> Result<Self, DataError> {
         let count = self.rows();
         let ascending = rows.is_sorted_by(|a, b| a < b);
@@ -105,13 +106,7 @@ impl SparseDataset {
         if rows.is_empty() || rows.len() == count {
             return Err(DataError::RowCount { rows: 0 });
         }
-        let mut taken = Self {
-            columns: self.columns,
-            starts: vec![0],
-            entries: Vec::new(),
-            values: Vec::new(),
-            target: rows.iter().map(|&row| self.target[row as usize]).collect(),
-        };
+        let (mut taken, mut target) = self.room_for(rows)?;
         let mut next = rows.iter().peekable();
         let (mut kept, mut end, mut start) = (0, 0, 0);
         for row in 0..count {
@@ -121,6 +116,7 @@ impl SparseDataset {
                 taken.entries.extend_from_slice(&self.entries[range.clone()]);
                 taken.values.extend_from_slice(&self.values[range]);
                 taken.starts.push(taken.entries.len());
+                target.push(self.target[row]);
             } else {
                 self.entries.copy_within(range.clone(), end);
                 self.values.copy_within(range.clone(), end);
@@ -131,10 +127,24 @@ impl SparseDataset {
             }
         }
         self.truncate(kept);
+        taken.target = Array1::from_vec(target);
         Ok(taken)
     }
 
-    /// Column numbers, ascending, and values of one row, counted from 0.
+    /// An empty dataset and an empty target, with room for these rows.
+    fn room_for(&self, rows: &[u32]) -> Result<(Self, Vec<f32>), DataError> {
+        let entries = rows.iter().map(|&row| self.row(row as usize).0.len()).sum();
+        let target = with_room(rows.len())?;
+        let mut starts = with_room(rows.len() + 1)?;
+        starts.push(0);
+        let (entries, values) = (with_room(entries)?, with_room(entries)?);
+        Ok((
+            Self { columns: self.columns, starts, entries, values, target: Array1::zeros(0) },
+            target,
+        ))
+    }
+
+    /// The column numbers, ascending, and the values of one row, counted from 0.
     ///
     /// # Panics
     /// If there is no such row, as indexing a slice does.
@@ -143,6 +153,14 @@ impl SparseDataset {
         let range = self.starts[row]..self.starts[row + 1];
         (&self.entries[range.clone()], &self.values[range])
     }
+}
+
+/// An empty vector with room for so many values.
+fn with_room<T>(len: usize) -> Result<Vec<T>, DataError> {
+    let mut values = Vec::new();
+    let bytes = (len as u64).saturating_mul(size_of::<T>() as u64);
+    values.try_reserve_exact(len).map_err(|_| DataError::OutOfMemory { bytes })?;
+    Ok(values)
 }
 
 #[cfg(test)]
@@ -155,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_are_what_was_given() {
+    fn rows_hold_the_given_entries() {
         let data = two_rows(vec![9, 0, 4], vec![1.0, 2.0, 3.0]).unwrap();
         assert_eq!((data.rows(), data.feature_count(), data.entry_count()), (2, 10, 3));
         assert_eq!(data.row(1), ([0, 4].as_slice(), [2.0, 3.0].as_slice()));
@@ -164,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_together_is_refused() {
+    fn inconsistent_parts_are_refused() {
         let error = |columns| Err(DataError::Entries { row: 1, columns });
         for entries in [vec![9, 4, 4], vec![9, 4, 0], vec![9, 4, 10]] {
             assert_eq!(two_rows(entries, vec![1.0, 2.0, 3.0]), error(10));

@@ -1,4 +1,4 @@
-//! A regression problem whose answer is known.
+//! A regression problem with known weights.
 
 use ndarray::{Array1, Array2};
 use rand_distr::{Distribution, StandardNormal};
@@ -6,14 +6,14 @@ use rand_distr::{Distribution, StandardNormal};
 use super::dataset::Dataset;
 use super::order::{DATA_STREAM, generator};
 
-/// A seeded problem `y = X w + b + noise` with the weights that made it.
+/// A seeded problem `y = X w + b + noise`, and its true weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Synthetic {
-    /// Features from the standard normal distribution, and the target.
+    /// Features drawn from the standard normal distribution, and the target.
     pub dataset: Dataset,
-    /// The true weights, from the standard normal distribution.
+    /// The true weights, drawn from the standard normal distribution.
     pub weights: Vec<f32>,
-    /// The true bias, likewise.
+    /// The true bias, drawn from the standard normal distribution.
     pub bias: f32,
     /// The standard deviation of the noise.
     pub noise: f32,
@@ -22,7 +22,7 @@ pub struct Synthetic {
 /// Standard deviation of the noise on the target.
 const NOISE: f32 = 0.01;
 
-/// Makes a problem of `rows` rows, at least 1, and `features` columns.
+/// Generates a problem of `rows` rows, at least 1, and `features` columns.
 #[must_use]
 pub fn synthetic(rows: u32, features: usize, seed: u64) -> Synthetic {
     let mut generator = generator(seed, DATA_STREAM);

@@ -1,16 +1,16 @@
-//! What is made once and kept, by keys of any type.
+//! A cache of values of any type, under keys of any type.
 
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::{Mutex, PoisonError};
 
-/// A map for each pair of types, of a key and of what it stands for.
+/// One map for each pair of a key type and a value type.
 #[derive(Debug, Default)]
 pub(crate) struct TypedCache(Mutex<HashMap<TypeId, Box<dyn Any + Send>>>);
 
 impl TypedCache {
-    /// What is kept under `key`.
+    /// The value stored under `key`.
     pub(crate) fn get<K, V>(&self, key: &K) -> Option<V>
     where
         K: Any + Eq + Hash + Send,
@@ -19,7 +19,7 @@ impl TypedCache {
         self.with(|map: &mut HashMap<K, V>| map.get(key).cloned()).flatten()
     }
 
-    /// Keeps `value` under `key`.
+    /// Stores `value` under `key`.
     pub(crate) fn insert<K, V>(&self, key: K, value: V)
     where
         K: Any + Eq + Hash + Send,

@@ -1,4 +1,4 @@
-//! A device and its queue, and what is shared by all that runs on them.
+//! A device with its queue, compiled kernels and shared buffers.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,10 +10,11 @@ use super::request::GpuRequest;
 use super::scope::{answers, caught, is_lost, new_buffer, now};
 use super::slots::SlotPool;
 
-/// How many calls share one question to the device whether it is lost.
+/// [`Gpu::check_lost`] asks the device whether it is lost once in this many calls.
 const CALLS_PER_QUESTION: u32 = 128;
 
-/// A wgpu device with its queue. Clones share everything; `Send + Sync` natively.
+/// A wgpu device with its queue. Clones refer to the same value. It is `Send + Sync` on native
+/// targets.
 #[derive(Clone, Debug)]
 pub struct Gpu {
     shared: Arc<Shared>,
@@ -23,23 +24,24 @@ pub struct Gpu {
 struct Shared {
     device: wgpu::Device,
     queue: wgpu::Queue,
-    /// Compiled kernels, by their choices.
+    /// Compiled kernels, by their descriptions.
     kernels: TypedCache,
     slots: SlotPool,
     /// Small optimizer state, which kernels bind for reading and writing.
     state: PartPool,
     /// Small structs, which kernels bind for reading.
     structs: PartPool,
-    /// Set when the loss is found, and by the lost callback, which only devices made here have.
+    /// Set when a call finds the device lost, and by the device-lost callback, which only devices
+    /// opened here have.
     lost: Arc<AtomicBool>,
     /// Counts the calls of [`Gpu::check_lost`].
     calls: AtomicU32,
-    /// A buffer that a living device refuses to write to; none if it could not be made.
+    /// A buffer that a working device refuses to write to; `None` if it could not be created.
     constant: OnceLock<Option<wgpu::Buffer>>,
 }
 
 impl PartialEq for Gpu {
-    /// Whether both are clones of one value; two wrappers of one device are not.
+    /// True for clones of one value, false for two values made from the same device.
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.shared, &other.shared)
     }
@@ -52,17 +54,18 @@ impl Gpu {
         Self::with_lost_flag(device, queue, Arc::default())
     }
 
-    /// A device that does nothing.
+    /// A device of wgpu's noop backend, which runs no kernel.
     #[cfg(test)]
     pub(crate) fn noop() -> Self {
         let (device, queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         Self::from_wgpu(device, queue)
     }
 
-    /// Opens an adapter, for those who have no device of their own.
+    /// Opens a device, for programs that have none.
     ///
     /// # Errors
-    /// [`RequestError`] if there is no such adapter, or it lacks the limits asked for.
+    /// [`RequestError`] if no adapter matches, or the adapter lacks the requested limits or cannot
+    /// be opened.
     pub async fn request(request: &GpuRequest) -> Result<Self, RequestError> {
         let mut found = Vec::new();
         let mut refused = None;
@@ -71,7 +74,7 @@ impl Gpu {
             if request.accepts(&info) {
                 match Self::open(&adapter, request).await {
                     Ok(gpu) => return Ok(gpu),
-                    // The best adapter's reason is the one to report.
+                    // Report the error of the best adapter.
                     Err(error) => refused = refused.or(Some(error)),
                 }
             }
@@ -80,7 +83,7 @@ impl Gpu {
         Err(refused.unwrap_or(RequestError::NoAdapter { wanted: request.wanted(), found }))
     }
 
-    /// [`Gpu::request`], waiting for it.
+    /// [`Gpu::request`], blocking the thread.
     ///
     /// # Errors
     /// As [`Gpu::request`].
@@ -89,7 +92,7 @@ impl Gpu {
         pollster::block_on(Self::request(request))
     }
 
-    /// The adapters that a request would choose from, best first, whatever its limits.
+    /// The adapters that match a request, best first. Limits are not checked.
     pub async fn adapters(request: &GpuRequest) -> Vec<wgpu::AdapterInfo> {
         let infos = request.adapters().await.into_iter().map(|adapter| adapter.get_info());
         infos.filter(|info| request.accepts(info)).collect()
@@ -144,28 +147,28 @@ impl Gpu {
         &self.shared.device
     }
 
-    /// Its queue.
+    /// The queue.
     #[must_use]
     pub fn queue(&self) -> &wgpu::Queue {
         &self.shared.queue
     }
 
-    /// What wgpu knows of the adapter behind the device.
+    /// wgpu's information about the device's adapter.
     #[must_use]
     pub fn info(&self) -> wgpu::AdapterInfo {
         self.shared.device.adapter_info()
     }
 
-    /// Whether the device is lost: destroyed, or given up by its driver. Asks the device, which
-    /// takes less than a microsecond; stays true once it was.
+    /// Whether the device is lost: destroyed, or given up by its driver. The check asks the device,
+    /// which takes less than a microsecond. Once the answer is true, it stays true.
     ///
-    /// What cannot be known: a driver reports a loss only when it is given work or waited for, so
-    /// that an idle device may be lost unnoticed. A browser reports it only to the device's lost
-    /// callback; there a device that was handed in, whose callback belongs to its owner, is never
-    /// known to be lost.
+    /// Some losses go unnoticed. A driver reports a loss only when it is given work or waited for,
+    /// so an idle device may be lost without this being true. A browser reports a loss only to the
+    /// device-lost callback, which belongs to the caller for a device passed to [`Gpu::from_wgpu`]:
+    /// in a browser, such a device is never known to be lost.
     ///
-    /// Calls that submit ask the device each time. Calls that only record, and find all they need
-    /// cached, share one question among 128 of them: until then they may succeed on a lost device.
+    /// Calls that submit check every time. Calls that only record, and find everything they need
+    /// cached, check only once in 128 calls; in between they may succeed on a lost device.
     #[must_use]
     pub fn is_lost(&self) -> bool {
         let Shared { device, queue, lost, constant, .. } = &*self.shared;
@@ -182,9 +185,10 @@ impl Gpu {
         lost.load(Ordering::Relaxed)
     }
 
-    /// Fails once the device is known to be lost, and asks it every 128th time. For the beginning
-    /// of a call that may find all it needs cached, and would then not notice: a step that is only
-    /// recorded, above all. What submits learns of a loss at once from [`Gpu::submit`].
+    /// Fails if the device is known to be lost, and asks the device itself at every 128th call.
+    /// Call it at the start of work that may find everything cached and would otherwise not notice
+    /// a loss, such as recording a step. Work that is submitted learns of a loss from
+    /// [`Gpu::submit`].
     ///
     /// # Errors
     /// [`DeviceError::Lost`].
@@ -198,8 +202,8 @@ impl Gpu {
     /// Runs `work` and returns the first error that it caused on the device.
     ///
     /// # Errors
-    /// [`DeviceError`]. A lost device's calls mostly succeed without an effect: `Ok` does not
-    /// mean that it is alive.
+    /// [`DeviceError`]. Most calls on a lost device succeed without effect, so `Ok` does not mean
+    /// that the device works.
     pub(crate) fn catch<T>(&self, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
         caught(self.device(), work).inspect_err(|error| self.note(error))
     }
@@ -211,22 +215,23 @@ impl Gpu {
         }
     }
 
-    /// Finishes and submits `encoder`, and makes sure that the device took it.
+    /// Finishes and submits `encoder`, and checks that the device accepted it.
     ///
     /// # Errors
-    /// [`DeviceError`], and nothing was submitted then. [`DeviceError::Lost`] natively whenever
-    /// the device was lost before.
+    /// [`DeviceError`]; nothing was submitted. On native targets it is always [`DeviceError::Lost`]
+    /// if the device was lost before.
     pub(crate) fn submit(
         &self,
         encoder: wgpu::CommandEncoder,
     ) -> Result<wgpu::SubmissionIndex, DeviceError> {
         let index = self.catch(|| self.queue().submit([encoder.finish()]))?;
-        // A lost device drops the work without an error. (To wait for the index with no time-out would
-        // show it too, but wgpu-core 30 fails an assertion in that where other threads submit.)
+        // A lost device drops the work without an error. (Waiting for the index without a timeout
+        // would show the loss too, but wgpu-core 30 fails an assertion there if other threads
+        // submit.)
         if self.is_lost() { Err(DeviceError::Lost) } else { Ok(index) }
     }
 
-    /// A new buffer of ours, which holds zeros.
+    /// Creates a buffer of zeros.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -240,13 +245,13 @@ impl Gpu {
         let descriptor =
             wgpu::BufferDescriptor { label: Some(&label), size, usage, mapped_at_creation: false };
         let buffer = self.catch(|| self.device().create_buffer(&descriptor))?;
-        // A lost device makes it without an error.
+        // A lost device creates it without an error.
         if self.is_lost() { Err(DeviceError::Lost) } else { Ok(buffer) }
     }
 
-    /// Memory for `bytes` bytes that kernels only read, such as tables of small structs; what it
-    /// holds is undefined. It may share its buffer with other such memory, which may be bound in
-    /// the same dispatch for reading or as a uniform, but never with optimizer state.
+    /// Memory of `bytes` bytes that kernels only read, such as tables of small structs. Its content
+    /// is undefined. It may share a buffer with other such memory, and one dispatch may bind both,
+    /// as read-only storage or as uniforms. It never shares a buffer with optimizer state.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -254,7 +259,7 @@ impl Gpu {
         self.shared.structs.take(self.device(), bytes).inspect_err(|error| self.note(error))
     }
 
-    /// The same for what kernels bind for reading and writing.
+    /// Like [`Gpu::small_storage`], for memory that kernels read and write.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -262,11 +267,11 @@ impl Gpu {
         self.shared.state.take(self.device(), bytes).inspect_err(|error| self.note(error))
     }
 
-    /// Whether both run on one device.
+    /// Whether both wrap the same device.
     ///
-    /// wgpu numbers devices within an instance, so that equal handles may still be two devices
-    /// of two instances; but each has its own error scopes. A deliberate error on one, caught by
-    /// a scope of the other, shows that they are the same.
+    /// wgpu numbers devices within an instance, so handles of two devices from two instances can be
+    /// equal. But each device has its own error scopes: if a deliberate error on one is caught by a
+    /// scope of the other, they are the same device.
     pub(crate) fn same_device(&self, other: &Self) -> bool {
         if self == other {
             return true;
@@ -285,7 +290,7 @@ impl Gpu {
         });
         let caught_here = now(inner.pop()).flatten().is_some();
         let caught_there = now(outer.pop()).flatten().is_some();
-        // A lost device reports nothing at all; then the equal handles have to do.
+        // A lost device reports nothing at all; then rely on the equal handles.
         caught_here || !caught_there
     }
 
@@ -297,10 +302,10 @@ impl Gpu {
         &self.shared.kernels
     }
 
-    /// Lets the device make progress; natively nothing happens otherwise.
+    /// Polls the device. On native targets it makes progress only when it is polled.
     ///
     /// # Errors
-    /// [`DownloadError::DeviceLost`] where wgpu gives up on the device.
+    /// [`DownloadError::DeviceLost`] if wgpu panics because the driver has given up the device.
     pub(crate) fn poll(&self, kind: wgpu::PollType) -> Result<(), DownloadError> {
         let poll = std::panic::AssertUnwindSafe(|| self.shared.device.poll(kind));
         // wgpu panics here on a device that the driver has given up.
@@ -314,7 +319,7 @@ impl Gpu {
     /// Waits until all submitted work is done.
     ///
     /// # Errors
-    /// [`DownloadError::DeviceLost`], natively whenever the device is lost by then.
+    /// [`DownloadError::DeviceLost`] if the device is lost by then.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn wait_blocking(&self) -> Result<(), DownloadError> {
         self.poll(wgpu::PollType::wait_indefinitely())?;

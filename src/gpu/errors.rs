@@ -1,35 +1,35 @@
-//! What can go wrong on a GPU, one narrow enum for each kind of call.
+//! Errors of GPU calls: one narrow enum for each kind of call.
 
 use super::limits::LimitError;
 use crate::rules::RuleError;
 use crate::step::{GradientError, RowsError, ScheduleError};
 
-/// Why no GPU could be had.
+/// Why no GPU could be opened.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
-    /// No adapter at all, or none of the kind asked for.
+    /// No adapter at all, or none of the requested kind.
     #[error(
         "no {wanted} adapter: install a driver for Vulkan, Metal or DirectX 12 \
          (on Debian: mesa-vulkan-drivers), or use the CPU engine; found: {}",
         list(found)
     )]
     NoAdapter {
-        /// The kind or name that was asked for.
+        /// The requested kind or name.
         wanted: String,
-        /// The names of the adapters there are.
+        /// The names of all adapters found.
         found: Vec<String>,
     },
-    /// The adapter has less than the limits asked for.
-    #[error("{adapter} allows {limit} of at most {allowed}, but {asked} was asked for")]
+    /// The adapter cannot provide a requested limit.
+    #[error("{limit} of {asked} was requested, but {adapter} allows {allowed}: adapt the request")]
     Limit {
         /// The adapter's name.
         adapter: String,
         /// The limit's name.
         limit: &'static str,
-        /// What was asked for.
+        /// The requested value.
         asked: u64,
-        /// What the adapter has.
+        /// The adapter's value.
         allowed: u64,
     },
     /// The driver refused to open the device.
@@ -37,31 +37,31 @@ pub enum RequestError {
     Refused {
         /// The adapter's name.
         adapter: String,
-        /// The driver's words.
+        /// The driver's message.
         message: String,
     },
 }
 
-/// Names in a row, or a word for their absence.
+/// The names, or "none".
 fn list(names: &[String]) -> String {
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
-/// Why a vector could not be made, viewed or written.
+/// Why a vector could not be created, viewed or written.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum VectorError {
-    /// A vector of no elements.
+    /// A vector without elements.
     #[error("a vector needs at least one element")]
     Empty,
-    /// A byte offset that is no multiple of 4.
+    /// A byte offset that is not a multiple of 4.
     #[error("byte offset {offset} is not a multiple of 4, the size of an f32")]
     Misaligned {
         /// The offset, in bytes.
         offset: u64,
     },
-    /// A view with padding starts at a byte offset that is no multiple of 16.
-    #[error("byte offset {offset} is not a multiple of 16, where a view with padding starts")]
+    /// A padded view that starts at a byte offset that is not a multiple of 16.
+    #[error("byte offset {offset} is not a multiple of 16, as a padded view needs")]
     MisalignedPadding {
         /// The offset, in bytes.
         offset: u64,
@@ -73,7 +73,7 @@ pub enum VectorError {
         start: u64,
         /// One past the last element.
         end: u64,
-        /// How many elements there are.
+        /// The number of elements.
         available: u64,
     },
     /// The buffer was not created for this use.
@@ -82,51 +82,53 @@ pub enum VectorError {
         /// The flags to add.
         missing: wgpu::BufferUsages,
     },
-    /// Host data of another length than the vector.
+    /// Host data and vector differ in length.
     #[error("{found} values do not fit a vector of {expected} elements")]
     Length {
-        /// How many values were given.
+        /// The number of values given.
         found: usize,
         /// The vector's length.
         expected: usize,
     },
-    /// The vector lies on another device.
-    #[error("the vector lies on another device: use it with the device that it was made on")]
+    /// The vector is on another device.
+    #[error("the vector is on another device: use it with the device that created it")]
     ForeignDevice,
     /// The device has too little memory. Nothing was allocated.
-    #[error("the device has no room for {bytes} bytes: free vectors or use a shorter one")]
+    #[error(
+        "the device has too little memory for {bytes} bytes: free vectors or use a shorter one"
+    )]
     OutOfMemory {
-        /// How many bytes were asked for.
+        /// The number of bytes requested.
         bytes: u64,
     },
-    /// The device is gone.
+    /// The device was lost.
     #[error("the device was lost: make a new one")]
     DeviceLost,
-    /// wgpu refused for another reason.
+    /// wgpu reported another error.
     #[error("the device refused: {message}")]
     Rejected {
-        /// wgpu's words.
+        /// wgpu's message.
         message: String,
     },
 }
 
-/// Why a step was refused. Nothing has changed then: no parameter, no state, no step count.
+/// Why a step was refused. A refused step changes nothing: no parameter, no state, no step count.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
     /// A hyper-parameter is outside its domain.
     #[error(transparent)]
     Rule(#[from] RuleError),
-    /// A number of a schedule is outside its domain.
+    /// A value of the schedule is outside its domain.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
     /// The state could not be allocated.
     #[error("optimizer state: {0}")]
     State(#[source] VectorError),
-    /// A vector has another length than the optimizer was made for.
+    /// A vector's length differs from the optimizer's.
     #[error("{vector} has {found} elements, but the optimizer was made for {expected}")]
     Length {
-        /// Which vector.
+        /// The vector's name.
         vector: &'static str,
         /// Its length, in elements.
         found: usize,
@@ -137,19 +139,18 @@ pub enum StepError {
     #[error(transparent)]
     Rows(#[from] RowsError),
     /// Two vectors share bytes of one buffer.
-    #[error(
-        "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"
-    )]
+    #[error("{first} and {second} overlap in one buffer, at byte {byte}: give each its own range")]
     Overlap {
-        /// One vector.
+        /// The first vector.
         first: &'static str,
-        /// The other.
+        /// The second vector.
         second: &'static str,
-        /// The first byte that both claim.
+        /// The first byte that both use.
         byte: u64,
     },
-    /// The device's limits are too low for this rule, or for its guard over a vector so long.
-    #[error("the device allows {limit} of {allowed}, but this optimizer needs {needed}")]
+    /// The device's limits are too low for this rule, or for its guard over a vector of this
+    /// length.
+    #[error("this optimizer needs {limit} of {needed}, but the device was opened with {allowed}")]
     Limit {
         /// The limit's name.
         limit: &'static str,
@@ -158,31 +159,31 @@ pub enum StepError {
         /// What the device was opened with.
         allowed: u64,
     },
-    /// A vector lies on another device.
-    #[error("{vector} lies on another device: upload it to the optimizer's")]
+    /// A vector is on another device.
+    #[error("{vector} is on another device: upload it to the optimizer's device")]
     ForeignDevice {
-        /// Which vector.
+        /// The vector's name.
         vector: &'static str,
     },
-    /// A buffer of the caller's belongs to another device, was destroyed, or could not be made.
+    /// A buffer of the caller belongs to another device, was destroyed, or could not be created.
     #[error("a buffer is not usable on this device: {message}")]
     ForeignBuffer {
-        /// wgpu's words.
+        /// wgpu's message.
         message: String,
     },
-    /// The device has too little memory for the bookkeeping of a step.
+    /// The device has too little memory for the small buffers that a step needs.
     #[error("the device ran out of memory: {message}")]
     OutOfMemory {
-        /// wgpu's words.
+        /// wgpu's message.
         message: String,
     },
-    /// The device is gone.
+    /// The device was lost.
     #[error("the device was lost: make a new one")]
     DeviceLost,
-    /// wgpu refused for another reason.
+    /// wgpu reported another error.
     #[error("the device refused: {message}")]
     Rejected {
-        /// wgpu's words.
+        /// wgpu's message.
         message: String,
     },
 }
@@ -197,31 +198,31 @@ pub enum DownloadError {
         /// The flags to add.
         missing: wgpu::BufferUsages,
     },
-    /// The vector lies on another device.
-    #[error("the vector lies on another device: download it from the one that it was made on")]
+    /// The vector is on another device.
+    #[error("the vector is on another device: download it from the device that created it")]
     ForeignDevice,
     /// The device has too little memory for the staging buffer.
-    #[error("the device has no room for a staging buffer of {bytes} bytes")]
+    #[error("the device has too little memory for a staging buffer of {bytes} bytes")]
     OutOfMemory {
-        /// How many bytes were asked for.
+        /// The number of bytes requested.
         bytes: u64,
     },
-    /// The device is gone, and the data with it.
+    /// The device was lost, and the data with it.
     #[error("the device was lost: make a new one")]
     DeviceLost,
-    /// wgpu refused for another reason.
+    /// wgpu reported another error.
     #[error("the device refused: {message}")]
     Rejected {
-        /// wgpu's words.
+        /// wgpu's message.
         message: String,
     },
 }
 
-/// Why [`super::GpuOptimizer::check_gradients`] did not find all well.
+/// Why [`super::GpuOptimizer::check_gradients`] failed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// Gradients were not finite, or their norm was not.
+    /// Gradients or their norm were not finite.
     #[error(transparent)]
     Gradient(#[from] GradientError),
     /// The report could not be read back.
@@ -229,16 +230,16 @@ pub enum ReportError {
     Download(#[from] DownloadError),
 }
 
-/// What wgpu said of a piece of work, before it becomes the error of a call.
+/// A wgpu error, before a call turns it into its own error type.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum DeviceError {
-    /// The device is gone.
+    /// The device was lost.
     Lost,
-    /// wgpu's words.
+    /// wgpu's message.
     OutOfMemory(String),
-    /// A buffer of the caller's is not usable here; wgpu's words.
+    /// A buffer of the caller is not usable here; wgpu's message.
     Foreign(String),
-    /// wgpu refused for another reason; its words.
+    /// Another error; wgpu's message.
     Other(String),
 }
 
@@ -246,8 +247,8 @@ impl From<wgpu::Error> for DeviceError {
     /// The error of a device that is not lost.
     fn from(error: wgpu::Error) -> Self {
         let message = full_message(&error);
-        // wgpu has no other way to tell whose buffer it is. Ours are checked when they are made,
-        // so that an invalid one is the caller's.
+        // Only the message says that a buffer is invalid. Our own buffers are checked when they are
+        // created, so an invalid one is the caller's.
         let invalid = message.contains("Buffer with") && message.contains("is invalid");
         match error {
             wgpu::Error::OutOfMemory { .. } => Self::OutOfMemory(message),

@@ -1,43 +1,41 @@
-//! What can go wrong with a list of tensors on a GPU.
+//! Errors of optimizers over lists of tensors on a GPU.
 
 use super::errors::{DeviceError, StepError, VectorError};
 use super::limits::LimitError;
 use crate::step::{TensorName, TensorsError};
 
-/// Why an optimizer over groups could not be made, or its step was refused. Nothing has changed
-/// then: no parameter, no state, no step count.
+/// Why an optimizer over groups could not be created, or its step was refused. A refused step
+/// changes nothing: no parameter, no state, no step count.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GroupError {
     /// The lists do not fit the optimizer, or a hyper-parameter is outside its domain.
     #[error(transparent)]
     Tensors(#[from] TensorsError),
-    /// Two vectors share bytes of one buffer: tensors, or a tensor and a state vector, which is then
-    /// the list of that name.
-    #[error(
-        "{first} and {second} overlap in one buffer, at byte {byte}: give them ranges of their own"
-    )]
+    /// Two vectors share bytes of one buffer: two tensors, or a tensor and its state. For state,
+    /// the list in the name is the state vector's.
+    #[error("{first} and {second} overlap in one buffer, at byte {byte}: give each its own range")]
     Overlap {
-        /// The one that comes first in the lists; state comes last.
+        /// The vector that comes first in the lists; state comes last.
         first: TensorName,
-        /// The other.
+        /// The other vector.
         second: TensorName,
-        /// The first byte that both claim.
+        /// The first byte that both use.
         byte: u64,
     },
-    /// A tensor lies on another device.
-    #[error("{tensor} lies on another device: upload it to the optimizer's")]
+    /// A tensor is on another device.
+    #[error("{tensor} is on another device: upload it to the optimizer's device")]
     ForeignDevice {
-        /// Which tensor.
+        /// The tensor.
         tensor: TensorName,
     },
-    /// What can go wrong with any step: limits, memory, rows, the device.
+    /// An error that any step can have: limits, memory, rows, the device.
     #[error(transparent)]
     Step(#[from] StepError),
 }
 
 impl GroupError {
-    /// What went wrong with a step over rows of one tensor.
+    /// The error of a step over rows of one tensor.
     pub(super) fn of_tensor(tensor: usize, error: StepError) -> Self {
         match error {
             StepError::Rows(error) => TensorsError::Rows { tensor, error }.into(),
@@ -64,7 +62,7 @@ impl From<LimitError> for GroupError {
     }
 }
 
-/// The same of an optimizer of one tensor: lists are its vectors.
+/// The error of an optimizer of one tensor, whose vectors are named like the lists.
 impl From<GroupError> for StepError {
     fn from(error: GroupError) -> Self {
         match error {
@@ -78,7 +76,7 @@ impl From<GroupError> for StepError {
             }
             GroupError::Tensors(TensorsError::Rule { error, .. }) => Self::Rule(error),
             GroupError::Tensors(TensorsError::Rows { error, .. }) => Self::Rows(error),
-            // One tensor, of at least one element, in one group.
+            // Cannot occur: there is one tensor, of at least one element, in one group.
             GroupError::Tensors(other) => Self::Rejected { message: other.to_string() },
         }
     }

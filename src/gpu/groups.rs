@@ -1,8 +1,9 @@
 //! An optimizer over many tensors in groups, in one dispatch where the device's limits allow it.
 //!
-//! A model has hundreds of parameter tensors of every size, in groups with hyper-parameters of
-//! their own. A dispatch for each would cost more than its work. Here a step is a table (table.rs): each
-//! workgroup reads which part of which tensor is its own, with the hyper-parameters of which group.
+//! A model has hundreds of parameter tensors of all sizes, in groups with their own
+//! hyper-parameters. A separate dispatch for each tensor would cost more than its work. Here a step
+//! is a table (table.rs), from which each workgroup reads its part of a tensor and the number of
+//! the tensor's group.
 
 use super::context::Gpu;
 use super::core::Core;
@@ -18,23 +19,23 @@ use crate::numerics::Precision;
 use crate::rules::Rule;
 use crate::step::{GradientGuard, GuardReport, ParamGroup, Schedule, TensorGradient, Tensors};
 
-/// Applies a rule to many tensors in device memory at once: where buffers and limits allow, one
-/// dispatch a step, however many there are.
+/// Applies a rule to many tensors in device memory at once: where buffers and limits allow it, with
+/// one dispatch per step, however many tensors there are.
 ///
-/// The tensors of all groups make one list, group after group; a step is given the parameters and
-/// the gradients of all of it, in this order. Tensors that are views of few buffers
-/// ([`Gpu::zeros_many`], [`Gpu::upload_many`]) need the fewest dispatches. Each tensor's
-/// parameters and state get the bits that a [`crate::GpuOptimizer`] of its own would give them.
+/// The tensors of all groups form one list, group after group; a step takes parameters and
+/// gradients in this order. Tensors that are views of a few buffers ([`Gpu::zeros_many`],
+/// [`Gpu::upload_many`]) need the fewest dispatches. Parameters and state get the same bits as from
+/// a separate [`crate::GpuOptimizer`] for each tensor.
 ///
-/// More dispatches are needed for more buffers than a dispatch can bind
-/// (`max_storage_buffers_per_shader_stage`), for tensors past the largest binding, for groups whose
-/// rules choose different formulas, and for the caller's own tensors at offsets that are no multiple
-/// of 16 bytes or of lengths that are no multiple of 4. [`GpuGroupOptimizer::dispatches`] says how
-/// many there are.
+/// A step needs more dispatches if the tensors lie in more buffers than one dispatch can bind
+/// (`max_storage_buffers_per_shader_stage`), a tensor exceeds the largest binding, groups choose
+/// different formulas of the rule, or the caller's own tensors start at an offset that is not a
+/// multiple of 16 bytes or have a length that is not a multiple of 4.
+/// [`GpuGroupOptimizer::dispatches`] returns the number.
 ///
-/// Once a pair of lists has been stepped, stepping it again allocates nothing on the device: the
-/// bindings of the last four pairs are kept, and their buffers stay alive with them until
-/// [`GpuGroupOptimizer::forget_bindings`] or newer pairs take their place.
+/// Repeated steps over the same two lists allocate nothing on the device. The bindings of the last
+/// four pairs of lists are kept, and keep the buffers alive, until newer pairs replace them or
+/// [`GpuGroupOptimizer::forget_bindings`] is called.
 ///
 /// ```no_run
 /// use wgpu_optim::{Adagrad, Gpu, GpuGroupOptimizer, ParamGroup};
@@ -49,7 +50,7 @@ use crate::step::{GradientGuard, GuardReport, ParamGroup, Schedule, TensorGradie
 ///     [ParamGroup { rule, lens: weights }, ParamGroup { rule: slower, lens: biases }];
 /// let mut optimizer = GpuGroupOptimizer::new(&gpu, &groups)?;
 /// optimizer.step(&params, &grads)?; // one dispatch
-/// optimizer.set_learning_rate(1, 0.005)?; // of the biases
+/// optimizer.set_learning_rate(1, 0.005)?; // the biases
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
@@ -58,21 +59,23 @@ pub struct GpuGroupOptimizer<R: Rule> {
 }
 
 impl<R: Rule> GpuGroupOptimizer<R> {
-    /// An optimizer for the tensors of `groups`, its state allocated at the rules' initial values.
+    /// Creates an optimizer for the tensors of `groups`, with its state at the rules' initial
+    /// values.
     ///
     /// # Errors
-    /// [`GroupError`] if there is no tensor or an empty one, a hyper-parameter is outside its
-    /// domain, the device's limits are too low or its memory too small.
+    /// [`GroupError`] if there is no tensor, a tensor is empty, a hyper-parameter is outside its
+    /// domain, or the device's limits or memory are too small.
     pub fn new(gpu: &Gpu, groups: &[ParamGroup<R>]) -> Result<Self, GroupError> {
         Ok(Self { core: Core::new(gpu, Tensors::new(groups)?, None)? })
     }
 
-    /// The same over state that the caller holds: for each tensor a vector for each state vector that
-    /// the rule of some group has, in any buffers. Their values are taken as they are, and updated in
-    /// place. Gradients of rows are refused.
+    /// Creates an optimizer over state that the caller holds: for each tensor, one vector for every
+    /// state vector that the rule of any group has, in any buffers. Steps start from the vectors'
+    /// present values and update them in place. Row gradients are refused.
     ///
     /// # Errors
-    /// As [`GpuGroupOptimizer::new`]; and if the vectors are not those of the rules.
+    /// As [`GpuGroupOptimizer::new`], and if the vectors do not match the rules in number or
+    /// length.
     pub fn over_state(
         gpu: &Gpu,
         groups: &[ParamGroup<R>],
@@ -86,21 +89,21 @@ impl<R: Rule> GpuGroupOptimizer<R> {
 
     /// Encodes one step of all tensors and submits it.
     ///
-    /// `params` and `grads` have a vector for each tensor, group after group, each of its tensor's
+    /// `params` and `grads` have one vector for each tensor, group after group, of the tensor's
     /// length. The gradients are only read.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has changed then.
+    /// [`GroupError`]; on error, nothing has changed.
     pub fn step(&mut self, params: &[GpuVec], grads: &[GpuVec]) -> Result<(), GroupError> {
         self.core.step(params, Grads::Dense(grads))
     }
 
-    /// Encodes one step of all tensors into the caller's encoder, which must be of the same
-    /// device. The step happens when the encoder's commands are submitted; its learning rates are
-    /// the present ones.
+    /// Encodes one step of all tensors into the caller's encoder, which must belong to the same
+    /// device. The step runs when the encoder's commands are submitted, with the learning rates
+    /// that were set when it was recorded.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has been encoded then.
+    /// [`GroupError`]; on error, nothing has been encoded.
     pub fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -110,12 +113,12 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         self.core.record(encoder, params, Grads::Dense(grads))
     }
 
-    /// Encodes one step and submits it, for tensors of which some have gradients of rows, as
-    /// [`crate::GpuOptimizer::step_rows`] takes them, or none. A guard looks at all that there are, and at
-    /// the sums of row gradients.
+    /// Encodes one step and submits it. Some tensors may have row gradients, as in
+    /// [`crate::GpuOptimizer::step_rows`], or no gradients. A guard checks all gradients that are
+    /// present, and the sums of row gradients.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has changed then.
+    /// [`GroupError`]; on error, nothing has changed.
     pub fn step_mixed(
         &mut self,
         params: &[GpuVec],
@@ -127,7 +130,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
     /// Encodes the step of [`GpuGroupOptimizer::step_mixed`] into the caller's encoder.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has been encoded then.
+    /// [`GroupError`]; on error, nothing has been encoded.
     pub fn record_mixed(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -137,18 +140,20 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         self.core.record(encoder, params, Grads::Mixed(grads))
     }
 
-    /// Sets the base learning rate of a group from the next step or record on.
+    /// Sets the base learning rate of a group for all steps that are recorded or submitted from now
+    /// on.
     ///
     /// # Errors
-    /// [`GroupError::Tensors`] if there is no such group, or the rate is NaN, infinite or negative; the
-    /// old one stays then.
+    /// [`GroupError::Tensors`] if there is no such group, or the rate is NaN, infinite or negative;
+    /// the old rate then remains.
     pub fn set_learning_rate(&mut self, group: usize, rate: f32) -> Result<(), GroupError> {
         Ok(self.core.tensors.set_learning_rate(group, rate)?)
     }
 
-    /// Tensor number `tensor`'s part of state vector number `index`. Vectors are numbered in the order
-    /// of [`Rule::STATE`], counting those that the rule of some group has. To resume from a saved
-    /// state, [`Gpu::write`] it. It may share its buffer with other state ([`GpuVec::buffers`]).
+    /// State vector number `index` of tensor number `tensor`. State vectors are numbered in the
+    /// order of [`Rule::STATE`], counting only those that the rule of some group has. To resume
+    /// from a saved state, write it with [`Gpu::write`]. The vector may share its buffer with other
+    /// state ([`GpuVec::buffers`]).
     ///
     /// # Panics
     /// If there is no such tensor or vector, as indexing an array does.
@@ -157,7 +162,7 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         &self.core.state.vectors[index].tensors[tensor]
     }
 
-    /// The rule of a group with its present hyper-parameters.
+    /// The rule of a group with its current hyper-parameters.
     ///
     /// # Panics
     /// If there is no such group, as indexing an array does.
@@ -172,10 +177,10 @@ impl<R: Rule> GpuGroupOptimizer<R> {
         &self.core.tensors.lens
     }
 
-    /// How many dispatches a step over these two lists takes, less those of a guard.
+    /// The number of dispatches of a step over these two lists, without those of a guard.
     ///
     /// # Errors
-    /// [`GroupError`] if the lists could not be stepped.
+    /// [`GroupError`] if a step over the lists would be refused.
     pub fn dispatches(&mut self, params: &[GpuVec], grads: &[GpuVec]) -> Result<usize, GroupError> {
         self.core.dispatches(params, Grads::Dense(grads))
     }

@@ -1,4 +1,4 @@
-//! The one kernel layer: from a choice to a compiled pipeline, its layout and its bind groups.
+//! Kernels: from a description to the compiled pipeline, its layout and its bind groups.
 
 use std::any::Any;
 use std::fmt::Debug;
@@ -15,13 +15,13 @@ pub(crate) const UNIFORM_GROUP: u32 = 1;
 /// The bind group of a guard's decision.
 pub(crate) const DECISION_GROUP: u32 = 2;
 
-/// A choice of kernel: a file from each axis, and the constants. Its value is the key under which a
-/// device keeps the compiled kernel.
+/// The description of a kernel: its WGSL and its constants. It is the key under which a device
+/// caches the compiled kernel.
 pub(crate) trait Kernel: Any + Clone + Eq + Hash + Debug + Send {
     /// The entry point.
     fn entry(&self) -> &'static str;
 
-    /// The whole WGSL. The pipeline's layout is read from its `@group` lines.
+    /// The complete WGSL. The pipeline's layout is read from its `@group` lines.
     fn text(&self) -> String;
 
     /// The values of the WGSL's overrides.
@@ -30,16 +30,16 @@ pub(crate) trait Kernel: Any + Clone + Eq + Hash + Debug + Send {
     }
 }
 
-/// A kernel on a device.
+/// A compiled kernel.
 #[derive(Clone, Debug)]
 pub(crate) struct Compiled {
     pub(crate) pipeline: wgpu::ComputePipeline,
-    /// Of [`OWN_GROUP`].
+    /// The layout of [`OWN_GROUP`].
     layout: wgpu::BindGroupLayout,
 }
 
 impl Gpu {
-    /// The compiled kernel; compiled the first time.
+    /// Returns the compiled kernel. The first call compiles it.
     pub(crate) fn kernel<K: Kernel>(&self, kernel: &K) -> Result<Compiled, DeviceError> {
         if let Some(compiled) = self.kernels().get(kernel) {
             return Ok(compiled);
@@ -49,7 +49,7 @@ impl Gpu {
         Ok(compiled)
     }
 
-    /// The bind group through which kernels that step read a guard's decision.
+    /// The bind group through which step kernels read a guard's decision.
     pub(crate) fn decision_group(
         &self,
         outcome: &wgpu::Buffer,
@@ -101,11 +101,11 @@ fn compile<K: Kernel>(device: &wgpu::Device, kernel: &K) -> Compiled {
         },
         cache: None,
     });
-    Compiled { pipeline, layout: layouts[0].clone() } // every kernel has buffers of its own
+    Compiled { pipeline, layout: layouts[0].clone() } // every kernel has this group
 }
 
-/// The bindings of each group, read from the lines of the WGSL that declare them; a test holds them to
-/// what naga reads.
+/// The bindings of each group, read from the WGSL lines that declare them. A test compares them
+/// with what naga reads.
 fn entries(text: &str) -> Vec<Vec<wgpu::BindGroupLayoutEntry>> {
     let mut groups = Vec::new();
     for line in text.lines() {
@@ -131,7 +131,8 @@ fn entries(text: &str) -> Vec<Vec<wgpu::BindGroupLayoutEntry>> {
     groups
 }
 
-/// Group, binding and address space of a line such as `@group(0) @binding(1) var<storage, read> a: A;`.
+/// Group, binding and address space of a line such as
+/// `@group(0) @binding(1) var<storage, read> a: A;`.
 pub(crate) fn declaration(line: &str) -> Option<(u32, u32, &str)> {
     let (group, rest) = line.strip_prefix("@group(")?.split_once(") @binding(")?;
     let (binding, rest) = rest.split_once(") var<")?;

@@ -21,7 +21,7 @@ fn choice<R: Rule>(rule: &R) -> StepChoice {
     }
 }
 
-/// Of two windows: parameters in one, gradients in the other.
+/// A kernel with two windows, one for parameters and one for gradients.
 fn tensors(step: StepChoice) -> TableKernel {
     let state = 2..2 + step.formula.state_count();
     let written = [true, false].into_iter().chain(state.clone().map(|_| true)).collect();
@@ -32,7 +32,7 @@ fn rows(step: StepChoice, means: bool, row_wise: bool) -> RowsKernel {
     RowsKernel { step, rows: WhichRows::Named, row_wise, means, grads_in_parts: false }
 }
 
-/// Everything that a rule is compiled into, in each choice of formula.
+/// All kernels of every rule, with each choice of formula.
 #[test]
 fn every_rule_is_valid_in_every_place_and_can_be_translated() {
     for rule in AnyRule::examples() {
@@ -54,10 +54,11 @@ fn every_rule_is_valid_in_every_place_and_can_be_translated() {
     }
 }
 
-/// The axes that know nothing of rules, all with all, for the rules with the least and the most state.
+/// The options that do not depend on the rule, combined, for the rules with the least and the most
+/// state.
 #[test]
-fn every_choice_of_the_other_axes_goes_with_every_other() {
-    // One buffer for both, pairs of buffers, parameters of two buffers with gradients of one.
+fn options_that_do_not_depend_on_the_rule_can_be_combined() {
+    // One buffer for both; two pairs of buffers; parameters in two buffers, gradients in one.
     let windows: [(&[bool], &[[usize; 2]]); 3] = [
         (&[true], &[[0, 0]]),
         (&[true, false, true, false], &[[0, 1], [2, 3]]),
@@ -70,7 +71,7 @@ fn every_choice_of_the_other_axes_goes_with_every_other() {
                 let step = StepChoice { treatment, groups, element, ..step.clone() };
                 let state = step.formula.state_count();
                 for (written, routes) in windows {
-                    // All state in the first buffer, or each vector in one of its own.
+                    // All state in the first buffer, or each vector in its own buffer.
                     for own in [0, state] {
                         let window = |k| if own == 0 { 0 } else { written.len() + k };
                         let route = |route: &[usize; 2]| {
@@ -98,7 +99,7 @@ fn every_choice_of_the_other_axes_goes_with_every_other() {
 }
 
 #[test]
-fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
+fn structs_have_the_layout_of_the_wgsl() {
     let step = choice(&Adam::default());
     let text = tensors(step.clone()).text();
     same_layout!(
@@ -141,11 +142,12 @@ fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
     }
 }
 
-/// The uniforms, filled with 1, 2, 3 and so on and shown by name, against the WGSL's struct.
+/// Fills the uniforms with 1, 2, 3 and so on, and compares their names and values with the WGSL
+/// struct.
 fn has_the_layout_of_the_wgsl<R: Rule>(rule: &R) {
     let (size, hyper) = structure(&tensors(choice(rule)).text(), "Hyper");
     assert_eq!(size, size_of::<R::Uniforms>(), "{rule:?}");
-    assert_eq!(size % 16, 0, "{rule:?}: an array of them in a uniform");
+    assert_eq!(size % 16, 0, "{rule:?}: uniforms form an array");
     let words: Vec<f32> = (1..=size / 4).map(|number| number as f32).collect();
     let ours: R::Uniforms = *bytemuck::from_bytes(bytemuck::cast_slice(&words));
     let theirs: Vec<_> =
@@ -167,14 +169,14 @@ fn sets_its_overrides<R: Rule>(rule: &R) {
 }
 
 #[test]
-fn uniforms_and_constants_are_those_of_the_wgsl() {
+fn uniforms_and_constants_match_the_wgsl() {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| has_the_layout_of_the_wgsl(&rule));
         with_rule!(rule, |rule| sets_its_overrides(&rule));
     }
 }
 
-/// Plain descent has no vector of its own, AMSGrad three; two windows stand behind them.
+/// SGD has no state vector and AMSGrad three. Blocks and two windows are bound in both.
 #[test]
 fn a_rule_binds_no_state_that_it_does_not_use() {
     let bindings = |step| tensors(step).text().matches("@group(0)").count();
@@ -182,7 +184,7 @@ fn a_rule_binds_no_state_that_it_does_not_use() {
     assert_eq!(bindings(choice(&Adam { amsgrad: true, ..Adam::default() })), 6);
 }
 
-/// Two rules of one name, and one rule with other choices or other state, have kernels of their own.
+/// Other hyper-parameters share a kernel; other choices, other state or another rule do not.
 #[test]
 fn formulas_are_equal_only_where_the_kernels_are() {
     let adam = Formula::of(&Adam::default());

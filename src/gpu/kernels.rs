@@ -1,18 +1,18 @@
-//! The kernels that step: what their choices are, and the files that they are made of.
+//! The step kernels: their options, and the files that they are made of.
 
 use super::kernel::Kernel;
 use super::plan::Element;
 use super::wgsl::{Bound, Formula, SquareOf, Text, Treatment, arithmetic};
 use crate::numerics::Precision;
 
-/// What all kernels that step choose.
+/// The options of all step kernels.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct StepChoice {
     pub(crate) formula: Formula,
     pub(crate) precision: Precision,
     pub(crate) treatment: Treatment,
     pub(crate) element: Element,
-    /// How many groups of hyper-parameters there are.
+    /// The number of groups of hyper-parameters.
     pub(crate) groups: usize,
     pub(crate) workgroup_size: u32,
 }
@@ -29,9 +29,10 @@ impl StepChoice {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct TableKernel {
     pub(crate) step: StepChoice,
-    /// For each window, whether parameters or state lie in its buffer, so that it is bound for writing.
+    /// For each window, whether its buffer holds parameters or state and is therefore bound for
+    /// writing.
     pub(crate) written: Vec<bool>,
-    /// The windows of parameters, of gradients and of each state vector of each route.
+    /// For each route, the windows of the parameters, the gradients and each state vector.
     pub(crate) routes: Vec<Vec<usize>>,
 }
 
@@ -68,9 +69,9 @@ impl Kernel for TableKernel {
 /// Axis `place`, for rows: which rows of a table are stepped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum WhichRows {
-    /// Those of a list.
+    /// The rows of a list.
     Named,
-    /// All.
+    /// All rows.
     All,
 }
 
@@ -84,17 +85,18 @@ impl WhichRows {
     }
 }
 
-/// A step over rows, or the means that go before it where rows share accumulators. Bindings: job; list,
-/// if rows are named; parameters, unless it finds means; gradients; state; what rows share.
+/// A step over rows, or the means that it needs where the parameters of a row share accumulators.
+/// Bindings: job; list, if rows are named; parameters, unless it computes means; gradients; state;
+/// values shared by each row.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RowsKernel {
     pub(crate) step: StepChoice,
     pub(crate) rows: WhichRows,
-    /// Whether rows share what they can of the state.
+    /// Whether the parameters of a row share state.
     pub(crate) row_wise: bool,
-    /// Whether it finds the means and steps the state that rows share.
+    /// Whether it computes the means and steps the shared state.
     pub(crate) means: bool,
-    /// Whether the gradients come in several bindings.
+    /// Whether the gradients are split over several bindings.
     pub(crate) grads_in_parts: bool,
 }
 

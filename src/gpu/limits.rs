@@ -1,4 +1,4 @@
-//! What a kernel needs of a device, against the device's limits: one check, one error.
+//! Checks what a kernel needs against the device's limits.
 
 /// A limit that is too low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -8,14 +8,14 @@ pub(crate) struct LimitError {
     pub(crate) allowed: u64,
 }
 
-/// Needs, checked one after the other; the first that is not met is the error.
+/// What a kernel needs. The first need that the limits do not meet becomes the error.
 #[derive(Debug)]
 pub(crate) struct Needs<'a> {
     limits: &'a wgpu::Limits,
     unmet: Option<LimitError>,
 }
 
-/// Adds the need of so much of a limit.
+/// Adds the need of a limit of at least `$needed`.
 macro_rules! need {
     ($needs:ident.$limit:ident, $needed:expr) => {{
         let allowed = $needs.limits.$limit.into();
@@ -35,34 +35,34 @@ impl<'a> Needs<'a> {
         self
     }
 
-    /// Storage buffers of one kernel, and all buffers, where there are `uniforms` too.
+    /// Needs `storage` storage buffers and `uniforms` uniform buffers in one kernel.
     pub(crate) fn buffers(self, storage: u64, uniforms: u64) -> Self {
         let all = storage + uniforms;
         let needs = need!(self.max_storage_buffers_per_shader_stage, storage);
         need!(needs.max_buffers_and_acceleration_structures_per_shader_stage, all)
     }
 
-    /// Bytes of one storage binding.
+    /// Needs storage bindings of `bytes` bytes.
     pub(crate) fn binding(self, bytes: u64) -> Self {
         need!(self.max_storage_buffer_binding_size, bytes)
     }
 
-    /// Bytes of one buffer.
+    /// Needs buffers of `bytes` bytes.
     pub(crate) fn buffer(self, bytes: u64) -> Self {
         need!(self.max_buffer_size, bytes)
     }
 
-    /// Bytes of one uniform.
+    /// Needs uniform bindings of `bytes` bytes.
     pub(crate) fn uniform(self, bytes: u64) -> Self {
         need!(self.max_uniform_buffer_binding_size, bytes)
     }
 
-    /// Bind groups of one kernel.
+    /// Needs `count` bind groups in one kernel.
     pub(crate) fn bind_groups(self, count: u64) -> Self {
         need!(self.max_bind_groups, count)
     }
 
-    /// Invocations of a workgroup, and the bytes that they share.
+    /// Needs workgroups of `invocations` invocations that share `bytes` bytes.
     pub(crate) fn workgroup(self, invocations: u32, bytes: u64) -> Self {
         let size = u64::from(invocations);
         let needs = need!(self.max_compute_invocations_per_workgroup, size);
@@ -70,7 +70,7 @@ impl<'a> Needs<'a> {
         need!(needs.max_compute_workgroup_storage_size, bytes)
     }
 
-    /// Whether all are met.
+    /// Fails if a need is not met.
     pub(crate) fn check(self) -> Result<(), LimitError> {
         self.unmet.map_or(Ok(()), Err)
     }

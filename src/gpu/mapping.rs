@@ -12,13 +12,13 @@ use super::scope::now;
 /// How to wait for the device.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Wait {
-    /// Asks the device each time the future is polled and yields in between: nothing blocks.
+    /// Polls the device each time the future is polled, and yields in between. Nothing blocks.
     Yield,
-    /// Blocks the thread until the device is done: no processor time is spent.
+    /// Blocks the thread until the device is done, without using processor time.
     Block,
 }
 
-/// A mapping under way.
+/// A mapping in progress.
 #[derive(Debug)]
 pub(crate) struct Mapping {
     mapped: OneshotReceiver<Result<(), wgpu::BufferAsyncError>>,
@@ -26,7 +26,8 @@ pub(crate) struct Mapping {
 }
 
 impl Mapping {
-    /// Asks for all of `buffer`, behind the work submitted so far. Run it inside `catch`.
+    /// Requests a mapping of all of `buffer`, after the work submitted so far. Call it inside
+    /// `catch`.
     pub(crate) fn start(buffer: &wgpu::Buffer, mode: wgpu::MapMode) -> Self {
         let (sender, mapped) = oneshot_channel();
         buffer.map_async(mode, .., move |result| {
@@ -35,18 +36,18 @@ impl Mapping {
         Self { mapped, done: None }
     }
 
-    /// Whether it is done; asks the device, but does not wait.
+    /// Whether the mapping is done. Polls the device, but does not wait.
     pub(crate) fn is_ready(&mut self, gpu: &Gpu) -> Result<bool, DownloadError> {
         gpu.poll(wgpu::PollType::Poll)?;
         if self.done.is_none() {
-            // A sender that is gone without a word has failed.
+            // A sender that was dropped without a result has failed.
             self.done = now(self.mapped.receive()).map(|result| result == Some(Ok(())));
         }
         Ok(self.done.is_some())
     }
 
-    /// Waits for it; blocking, no longer than for `submission`, the last that uses the buffer, or
-    /// for all work if that is not known.
+    /// Waits for the mapping. [`Wait::Block`] waits for `submission`, the last one that uses the
+    /// buffer, or for all submitted work if that is `None`.
     pub(crate) async fn finish(
         mut self,
         gpu: &Gpu,
@@ -56,12 +57,12 @@ impl Mapping {
         if wait == Wait::Block && self.done.is_none() {
             gpu.poll(wgpu::PollType::Wait { submission_index: submission, timeout: None })?;
         }
-        // A browser makes progress by itself, and only while nothing spins.
+        // A browser makes progress by itself, but only while no code spins.
         #[cfg(target_arch = "wasm32")]
         if self.done.is_none() {
             self.done = Some(self.mapped.receive().await == Some(Ok(())));
         }
-        // The device is asked at each poll of the future, so any executor will do.
+        // Each poll of the future polls the device, so any executor works.
         poll_fn(|context| match self.is_ready(gpu) {
             Ok(true) => Poll::Ready(Ok(())),
             Ok(false) => {
@@ -71,11 +72,11 @@ impl Mapping {
             Err(error) => Poll::Ready(Err(error)),
         })
         .await?;
-        if self.done == Some(true) { Ok(()) } else { Err(refused(gpu, "it maps no buffer")) }
+        if self.done == Some(true) { Ok(()) } else { Err(refused(gpu, "it cannot map the buffer")) }
     }
 }
 
-/// Why a buffer cannot be mapped.
+/// The error of a buffer that cannot be mapped.
 pub(crate) fn refused(gpu: &Gpu, message: &str) -> DownloadError {
     match gpu.is_lost() {
         true => DownloadError::DeviceLost,

@@ -1,20 +1,21 @@
-//! Small pieces of device memory that share buffers: with 10,000 buffers alive, every submission
-//! takes wgpu milliseconds.
+//! Small pieces of device memory that share buffers. With 10,000 buffers alive, every submission
+//! would take wgpu milliseconds.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::errors::DeviceError;
 use super::scope::{caught, new_buffer};
 
-/// The largest piece of state or of structs that shares a buffer; a larger one gets its own.
+/// The maximum size of state or structs that share a buffer, in bytes. Larger ones get their own
+/// buffer.
 pub(crate) const SHARED_BYTES: u64 = 64 << 10;
-/// The smallest part, unless the device aligns storage more coarsely.
+/// The size of the smallest part in bytes, unless the device needs a coarser alignment.
 pub(crate) const PART_BYTES: u64 = 256;
-/// Parts in the first page of a size; each page has twice as many as the one before.
+/// The number of parts in the first page of a size. Each further page has twice as many.
 const FIRST_PARTS: u64 = 16;
-/// Parts in a page, however large they are, if a buffer can be as large.
+/// The minimum number of parts in a page, however large they are, if a buffer can be that large.
 const MIN_PARTS: u64 = 4;
-/// The largest page of more parts.
+/// The maximum size of a page with more parts, in bytes.
 const PAGE_BYTES: u64 = 1 << 20;
 
 const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
@@ -22,14 +23,15 @@ const USAGE: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
 
-/// Memory for parts that dispatches bind alike. Every part has a power of two of bytes, and a page
-/// has parts of one size, so that what was given back fits again. Pages are kept.
+/// Memory for parts that dispatches bind in the same way. The size of a part is a power of two, and
+/// a page has parts of one size, so that a returned part fits the next request. Pages are freed
+/// only with the pool.
 #[derive(Debug)]
 pub(crate) struct PartPool {
     label: &'static str,
-    /// The size of the smallest parts, a power of two, and thus the alignment of all.
+    /// The size of the smallest parts in bytes: a power of two, and so the alignment of all parts.
     part_bytes: u64,
-    /// What is larger does not share a buffer.
+    /// Parts of more bytes than this get their own buffer.
     shared_bytes: u64,
     max_buffer: u64,
     pages: Mutex<Pages>,
@@ -38,7 +40,7 @@ pub(crate) struct PartPool {
 #[derive(Debug, Default)]
 struct Pages {
     buffers: Vec<wgpu::Buffer>,
-    /// For each size, by its power of two: how many pages there are, and where parts are free.
+    /// For each size, by its power of two: the number of pages, and the free parts.
     sizes: Vec<(u32, FreeList)>,
 }
 
@@ -49,31 +51,32 @@ type FreeList = Arc<Mutex<Vec<Place>>>;
 struct Place {
     page: usize,
     offset: u64,
-    /// Whether it still holds the zeros that the page was made with.
+    /// Whether it still holds the zeros with which the page was created.
     zeros: bool,
 }
 
-/// A piece of device memory, free again when the last clone of its guard is dropped.
+/// A piece of device memory. It becomes free when the last clone of its guard is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Part {
     pub(crate) buffer: wgpu::Buffer,
-    /// The number of its page in the pool; none for a part with a buffer of its own.
+    /// The number of its page in the pool; `None` for a part with its own buffer.
     pub(crate) page: Option<usize>,
     /// In bytes; a multiple of 256 and of the alignments for storage and uniforms.
     pub(crate) offset: u64,
-    /// In bytes: what was asked for, and up to as much again; a multiple of 16.
+    /// In bytes: at least what was requested; a multiple of 16.
     pub(crate) size: u64,
-    /// Whether it holds zeros. What was in use before holds what was left there.
+    /// Whether it holds zeros. A reused part holds what was left there.
     pub(crate) zeros: bool,
-    /// Keep it until all commands that use the part have been submitted: what is queued then comes
-    /// behind them. A bind group does not keep it.
+    /// Hold it until all commands that use the part have been submitted: a write that is queued
+    /// later then runs after them. A bind group does not hold it.
     pub(crate) guard: Arc<PartGuard>,
 }
 
-/// Gives a part back when dropped. Holds no handle of wgpu's, so that it is `Send` everywhere.
+/// Returns a part to the pool when dropped. It holds no wgpu handle, so it is `Send` on all
+/// targets.
 #[derive(Debug)]
 pub(crate) struct PartGuard {
-    /// None for a part with a buffer of its own.
+    /// `None` for a part with its own buffer.
     shared: Option<(Place, FreeList)>,
 }
 
@@ -87,7 +90,8 @@ impl Drop for PartGuard {
 }
 
 impl PartPool {
-    /// No memory yet, on a device with `limits`; parts of more than `shared_bytes` share no buffer.
+    /// Creates an empty pool for a device with `limits`. Parts of more than `shared_bytes` bytes
+    /// get their own buffer.
     pub(crate) fn new(label: &'static str, limits: &wgpu::Limits, shared_bytes: u64) -> Self {
         let storage = limits.min_storage_buffer_offset_alignment;
         let alignment = storage.max(limits.min_uniform_buffer_offset_alignment);
@@ -96,7 +100,7 @@ impl PartPool {
         Self { label, part_bytes, shared_bytes, max_buffer, pages }
     }
 
-    /// A part of at least `bytes` bytes.
+    /// Takes a part of at least `bytes` bytes.
     ///
     /// # Errors
     /// [`DeviceError`].
@@ -118,8 +122,9 @@ impl PartPool {
             None => {
                 let count = (FIRST_PARTS << (*known).min(32)).min(PAGE_BYTES / size);
                 let count = count.max(MIN_PARTS).min(self.max_buffer / size);
-                // Initialized as a whole. Otherwise wgpu clears what was never written when the page is
-                // first submitted, and that can undo a write to a part that another thread has taken.
+                // Initialize the whole page now. Otherwise wgpu clears its unwritten parts when the
+                // page is first submitted, which can undo a write to a part that another thread has
+                // taken.
                 let page = new_buffer(device, self.label, count * size, USAGE, true)?;
                 caught(device, || page.unmap())?;
                 buffers.push(page);
@@ -136,7 +141,7 @@ impl PartPool {
         Ok(Part { buffer: buffers[page].clone(), page: Some(page), offset, size, zeros, guard })
     }
 
-    /// A part with a buffer of its own.
+    /// A part with its own buffer.
     fn alone(&self, device: &wgpu::Device, bytes: u64) -> Result<Part, DeviceError> {
         let size = bytes.checked_next_multiple_of(16).unwrap_or(bytes);
         let buffer = new_buffer(device, self.label, size, USAGE, false)?;
@@ -145,12 +150,12 @@ impl PartPool {
     }
 }
 
-/// A part of a buffer, to be bound.
+/// The binding of a part of a buffer.
 pub(crate) fn range(buffer: &wgpu::Buffer, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
     wgpu::BufferBinding { buffer, offset, size: wgpu::BufferSize::new(size) }
 }
 
-/// A whole buffer, to be bound.
+/// The binding of a whole buffer.
 pub(crate) fn whole(buffer: &wgpu::Buffer) -> wgpu::BufferBinding<'_> {
     buffer.as_entire_buffer_binding()
 }

@@ -15,12 +15,12 @@ fn take(
     sizes.into_iter().map(|bytes| pool.take(device, bytes)).collect()
 }
 
-/// The bytes that a part has in its buffer.
+/// The buffer of a part, and its byte range there.
 fn place(part: &Part) -> (wgpu::Buffer, u64, u64) {
     (part.buffer.clone(), part.offset, part.offset + part.size)
 }
 
-#[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
+#[allow(clippy::mutable_key_type, reason = "the identity of a buffer does not change")]
 fn assert_disjoint(parts: &[Part]) {
     let mut by_buffer: HashMap<wgpu::Buffer, Vec<(u64, u64)>> = HashMap::new();
     for (buffer, start, end) in parts.iter().map(place) {
@@ -49,14 +49,14 @@ fn parts_of_all_sizes_are_aligned_and_disjoint() -> Result<(), DeviceError> {
 }
 
 #[test]
-#[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
+#[allow(clippy::mutable_key_type, reason = "the identity of a buffer does not change")]
 fn ten_thousand_small_parts_need_few_buffers() -> Result<(), DeviceError> {
     let (device, pool) = noop(wgpu::Limits::default());
     let parts = take((&device, &pool), std::iter::repeat_n(256, 10_000))?;
     assert_disjoint(&parts);
     let buffers: HashSet<_> = parts.iter().map(|part| part.buffer.clone()).collect();
     assert!(buffers.len() <= 10, "{} buffers", buffers.len());
-    // All come back, and nothing is added for as many again.
+    // All parts are returned, so taking as many again adds no buffer.
     drop(parts);
     let again = take((&device, &pool), std::iter::repeat_n(256, 10_000))?;
     assert!(again.iter().all(|part| !part.zeros && buffers.contains(&part.buffer)));
@@ -77,12 +77,12 @@ fn a_part_is_free_when_its_last_guard_is_dropped() -> Result<(), DeviceError> {
 }
 
 #[test]
-fn limits_are_kept() -> Result<(), DeviceError> {
+fn device_limits_are_respected() -> Result<(), DeviceError> {
     let defaults = wgpu::Limits::default();
     let coarse = wgpu::Limits { min_storage_buffer_offset_alignment: 1024, ..defaults.clone() };
     let pool = PartPool::new("test", &coarse, SHARED_BYTES);
     assert_eq!(pool.part_bytes, 1024);
-    // Pages as large as a buffer may be; what does not share one has its own.
+    // A page is at most as large as a buffer may be; other parts get their own buffer.
     let (device, pool) = noop(wgpu::Limits { max_buffer_size: 1000, ..defaults });
     let parts = take((&device, &pool), [1, 1, 256, 512, 513, 700])?;
     assert_disjoint(&parts);

@@ -1,32 +1,33 @@
-//! What an optimizer of one tensor, one of many, and a stepper have in common.
+//! Methods shared by the optimizers of one tensor and of many, and by the stepper.
 
-/// The methods of what has a `core`; `$Error` is what a refusal is.
+/// The methods of a type with a `core`; `$Error` is its error type.
 macro_rules! core_methods {
     ($Optimizer:ident, $Error:ident) => {
         impl<R: Rule> $Optimizer<R> {
-            /// The same optimizer with another precision. Default: [`Precision::Native`].
+            /// Sets the precision. Default: [`Precision::Native`].
             #[must_use]
             pub fn with_precision(self, precision: Precision) -> Self {
                 Self { core: self.core.with_precision(precision) }
             }
 
-            /// The same optimizer with its kernels in another shape, or the nearest that the device
-            /// allows. Default: what was fastest where it has been measured. In exact precision no bit
-            /// of a result depends on it.
+            /// Sets the shape of the kernels, or the nearest one that the device allows. Default:
+            /// the shape that was fastest in our measurements. In exact precision, no bit of a
+            /// result depends on it.
             #[must_use]
             pub fn with_shape(self, shape: KernelShape) -> Self {
                 Self { core: self.core.with_shape(shape) }
             }
 
-            /// The same optimizer with a guard over its gradients, whose report starts empty. Default:
-            /// none. It looks at all gradients of a step together, in an order that does not depend on how
-            /// they lie in buffers ([`GradientGuard`]); where rows are stepped, at their summed
-            /// gradients: each row named once, in ascending order.
+            /// Sets a guard over the gradients, with an empty report. Default: none. The guard
+            /// checks all gradients of a step together, in an order that does not depend on how
+            /// they lie in buffers ([`GradientGuard`]). For row gradients, it checks the sums: one
+            /// for each named row, in ascending order.
             ///
             /// # Errors
             /// [`StepError::Rule`](crate::StepError::Rule) if `max_norm` is outside its domain,
-            /// [`StepError::Limit`](crate::StepError::Limit) if the device's limits are too low for the
-            /// guard; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
+            /// [`StepError::Limit`](crate::StepError::Limit) if the device's limits are too low for
+            /// the guard. With groups, both come inside
+            /// [`GroupError::Step`](crate::GroupError::Step).
             pub fn with_guard(self, guard: GradientGuard) -> Result<Self, $Error> {
                 Ok(Self { core: self.core.with_guard(guard)? })
             }
@@ -49,15 +50,15 @@ macro_rules! core_methods {
                 self.core.precision
             }
 
-            /// Lets go of the vectors stepped so far, so that their memory can be freed. The next step
-            /// binds its own again.
+            /// Releases the vectors of earlier steps, so that their memory can be freed. The next
+            /// step binds its vectors anew.
             pub fn forget_bindings(&mut self) {
                 self.core.forget_passes();
             }
 
-            /// What the guard has seen in all steps submitted since it was set or its report was
-            /// cleared. Elements are counted over all gradients of a step, tensor after tensor. The future
-            /// asks the device each time it is polled.
+            /// Reads what the guard found in all steps submitted since it was set or its report was
+            /// cleared. Elements are counted over all gradients of a step, tensor after tensor. The
+            /// future polls the device each time it is polled.
             ///
             /// # Errors
             /// [`DownloadError`] if the device fails.
@@ -65,7 +66,7 @@ macro_rules! core_methods {
                 self.core.report(Wait::Yield).await
             }
 
-            /// The same, blocking the thread.
+            /// Like `report`, but blocks the thread.
             ///
             /// # Errors
             /// [`DownloadError`] if the device fails.
@@ -74,8 +75,8 @@ macro_rules! core_methods {
                 pollster::block_on(self.core.report(Wait::Block))
             }
 
-            /// Reads the report, and returns as an error what was wrong with any gradients in it: how a
-            /// device answers [`crate::NonFinite::Report`].
+            /// Reads the report, and returns an error if it contains bad gradients. On a device,
+            /// this is how [`crate::NonFinite::Report`] reports them.
             ///
             /// # Errors
             /// [`ReportError::Gradient`] if a gradient was not finite or a step was skipped,
@@ -86,10 +87,10 @@ macro_rules! core_methods {
                 Ok(report)
             }
 
-            /// The same, blocking the thread.
+            /// Like `check_gradients`, but blocks the thread.
             ///
             /// # Errors
-            /// As without blocking.
+            /// As `check_gradients`.
             #[cfg(not(target_arch = "wasm32"))]
             pub fn check_gradients_blocking(&self) -> Result<GuardReport, ReportError> {
                 let report = self.report_blocking()?;
@@ -97,8 +98,8 @@ macro_rules! core_methods {
                 Ok(report)
             }
 
-            /// Empties the report, ahead of all that is submitted from now on, steps recorded earlier
-            /// included.
+            /// Empties the report before everything that is submitted from now on, including steps
+            /// that are already recorded.
             ///
             /// # Errors
             /// [`StepError`](crate::StepError) if the device fails.
@@ -109,24 +110,24 @@ macro_rules! core_methods {
     };
 }
 
-/// The methods of an optimizer over a `core`, which counts its steps.
+/// The methods of an optimizer with a `core`, which counts its steps.
 macro_rules! optimizer_methods {
     ($Optimizer:ident, $Error:ident) => {
         $crate::gpu::methods::core_methods!($Optimizer, $Error);
 
         impl<R: Rule> $Optimizer<R> {
-            /// The same optimizer with a learning-rate schedule: step number t, counted from 1, has
-            /// every base learning rate times `schedule.factor(t)`. Default: the base learning rates
-            /// throughout.
+            /// Sets a learning-rate schedule: step number t, counted from 1, multiplies every base
+            /// learning rate by `schedule.factor(t)`. Default: constant learning rates.
             ///
             /// # Errors
-            /// [`StepError::Schedule`](crate::StepError::Schedule) if a number of the schedule is
-            /// outside its domain; with groups, inside [`GroupError::Step`](crate::GroupError::Step).
+            /// [`StepError::Schedule`](crate::StepError::Schedule) if a value of the schedule is
+            /// outside its domain. With groups, it comes inside
+            /// [`GroupError::Step`](crate::GroupError::Step).
             pub fn with_schedule(self, schedule: Schedule) -> Result<Self, $Error> {
                 Ok(Self { core: self.core.with_schedule(schedule)? })
             }
 
-            /// How many state vectors there are.
+            /// The number of state vectors.
             #[must_use]
             pub fn state_count(&self) -> usize {
                 self.core.state.vectors.len()
@@ -138,13 +139,13 @@ macro_rules! optimizer_methods {
                 &self.core.schedule
             }
 
-            /// How many steps have been submitted or recorded, those that a guard skipped included.
+            /// The number of steps submitted or recorded, including those that a guard skipped.
             #[must_use]
             pub fn steps(&self) -> u64 {
                 self.core.steps
             }
 
-            /// Sets the number of steps taken: for resuming from a saved state.
+            /// Sets the number of steps taken, to resume from a saved state.
             pub fn set_steps(&mut self, steps: u64) {
                 self.core.steps = steps;
             }

@@ -1,7 +1,8 @@
-//! All that talks to wgpu: the device, vectors in its memory, and the optimizer that steps them.
+//! Everything that talks to wgpu: the device, vectors in its memory, and the optimizers that step
+//! them.
 //!
-//! The caller owns the device. Nothing here waits unless its name says `blocking`, installs a
-//! callback on a device that it was handed, or keeps state outside the values it returns.
+//! The caller owns the device. A function waits only if its name says `blocking`. Nothing here
+//! installs a callback on the caller's device or keeps global state.
 
 mod arena;
 mod cache;

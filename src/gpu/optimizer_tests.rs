@@ -1,14 +1,15 @@
 use super::*;
 use crate::{Adagrad, NonFinite};
 
-/// Without a guard there is no pass before the step: one dispatch for an aligned vector of any length.
+/// Without a guard there is no pass before the step: one dispatch for an aligned vector of any
+/// length.
 #[test]
 fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::Error>> {
     let gpu = Gpu::noop();
     let clip = Some(1.0);
     let counts = [
         (NonFinite::Propagate, None, [1, 1]),
-        // A scan and a decision; past 4096 elements a reduction of their partials.
+        // A scan, a decision and the step; above 4096 elements, also a reduction of partials.
         (NonFinite::SkipElement, None, [3, 4]),
         (NonFinite::SkipStep, None, [3, 4]),
         (NonFinite::Propagate, clip, [3, 4]),
@@ -27,7 +28,7 @@ fn only_a_guard_that_scans_adds_dispatches() -> Result<(), Box<dyn std::error::E
     Ok(())
 }
 
-/// Two hundred optimizers hold few buffers: small state and tables share them.
+/// Two hundred optimizers need few buffers, because small state and tables share them.
 #[test]
 #[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
 fn small_optimizers_share_buffers() -> Result<(), Box<dyn std::error::Error>> {

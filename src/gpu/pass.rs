@@ -8,7 +8,7 @@ use super::kernel::{Compiled, DECISION_GROUP, OWN_GROUP, UNIFORM_GROUP};
 use super::memory::PartGuard;
 use super::slots::Slot;
 
-/// A dispatch with all that it reads and writes.
+/// A dispatch with its pipeline, its buffers and its grid.
 #[derive(Debug)]
 pub(crate) struct BoundDispatch {
     pipeline: wgpu::ComputePipeline,
@@ -16,12 +16,12 @@ pub(crate) struct BoundDispatch {
     grid: [u32; 2],
 }
 
-/// Dispatches in their order, and the memory that they read, which is theirs until the device has done
+/// Dispatches in order, and the memory that they read, which they hold until the device has run
 /// them.
 #[derive(Debug, Default)]
 pub(crate) struct Pass {
     pub(crate) dispatches: Vec<BoundDispatch>,
-    /// Holds no handle of wgpu's, so that it is `Send` everywhere.
+    /// It holds no wgpu handle, so it is `Send` on all targets.
     held: Option<Arc<Vec<Arc<PartGuard>>>>,
 }
 
@@ -42,12 +42,12 @@ impl Pass {
         Ok(())
     }
 
-    /// Keeps memory that is shared with others for as long as the pass lives.
+    /// Holds parts of shared buffers for as long as the pass lives.
     pub(crate) fn hold(&mut self, guards: impl Iterator<Item = Arc<PartGuard>>) {
         Arc::make_mut(self.held.get_or_insert_default()).extend(guards);
     }
 
-    /// Adds another pass behind this one.
+    /// Appends another pass.
     pub(crate) fn append(&mut self, mut other: Self) {
         self.dispatches.append(&mut other.dispatches);
         let others = other.held.iter().flat_map(|held| held.iter().cloned());
@@ -79,7 +79,7 @@ pub(crate) fn encode(
         }
     }
     drop(compute);
-    // Slot and memory are free again when the device has read them, or the commands are dropped.
+    // Slot and memory are freed when the device has read them, or the commands are dropped.
     let (guard, held) = (slot.guard(), passes.map(|pass| pass?.held.clone()));
     encoder.on_submitted_work_done(move || drop((guard, held)));
 }

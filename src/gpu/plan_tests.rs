@@ -45,7 +45,7 @@ fn the_binding_limit_cuts() {
         let expected = [(Element::Quads, 0, full as u32), (Element::Quads, full, last)];
         assert_eq!(shape(&pieces), expected);
     }
-    // 2^31 - 1 bytes, the most that Vulkan binds, is no multiple of 4.
+    // 2^31 - 1 bytes, the largest binding of Vulkan, is not a multiple of 4.
     let vulkan = DispatchLimits { binding: (1 << 31) - 1, alignment: 32, ..WEBGPU };
     let pieces = plan(&[own(600_000_000)], &vulkan);
     assert_eq!(pieces[0].len, (1 << 29) - 4);
@@ -104,8 +104,8 @@ proptest! {
                 let address = span.offset + 4 * (piece.first - before);
                 prop_assert_eq!(bound.offset + 4 * u64::from(bound.shift), address);
                 prop_assert_eq!(bound.offset % alignment, 0);
-                // Alignment may leave no room for four elements below a tiny limit; such limits
-                // are refused before a plan is made.
+                // With a tiny limit, alignment may leave no room for four elements. Such limits are
+                // refused before planning.
                 prop_assert!(bound.size <= binding.max(alignment + 16));
                 prop_assert_eq!(bound.size % 4, 0);
                 let end = span.offset + 4 * span.len;

@@ -1,43 +1,50 @@
-//! The kernel of a step for hosts that compile and launch WGSL by themselves.
+//! The kernel of a step, for hosts that compile and launch WGSL themselves.
 
 use super::kernel::Kernel;
 use super::plan::Element;
+use super::shape::KernelShape;
 use super::wgsl::{Bound, Formula, SquareOf, Text, Treatment};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
-/// Invocations in a workgroup.
-const WORKGROUP_SIZE: u32 = 256;
-
-/// A step over one tensor as WGSL with its bindings in group 0, for a host that compiles, binds and
-/// launches by itself, as a tensor library does. The results have the bits of [`crate::GpuOptimizer`].
+/// The WGSL of a step over one tensor, with its bindings in group 0, for hosts that compile, bind
+/// and launch kernels themselves, such as tensor libraries. Results have the same bits as those of
+/// [`crate::GpuOptimizer`].
 ///
-/// Bindings, in order: the job ([`PortableStep::job`]), parameters, gradients, and the state vectors
-/// that the rule has ([`Rule::state_names`]), each vector with as many f32 elements as the job says. All
-/// are storage that is declared `read_write`, but only parameters and state are written.
+/// Bindings, in order: the job ([`PortableStep::job`]), parameters, gradients, and the rule's state
+/// vectors ([`Rule::state_names`]). Each vector has as many f32 elements as the job says. All
+/// bindings are storage declared `read_write`, but only parameters and state are written.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PortableStep {
-    /// The whole WGSL.
+    /// The complete WGSL.
     pub wgsl: String,
     /// The entry point.
     pub entry: &'static str,
     /// The values of its pipeline-overridable constants.
     pub constants: Vec<(&'static str, f64)>,
+    /// The shape that the constants hold.
+    pub shape: KernelShape,
 }
 
 impl PortableStep {
-    /// The kernel of a rule. With `quads` it loads four elements at once: every vector then starts on a
-    /// multiple of 16 bytes, and the bytes up to the next multiple of 16 behind its last element are
-    /// bound too, and may be overwritten.
+    /// The kernel of a rule, in a shape that the device's limits allow; [`KernelShape::for_device`]
+    /// gives the fastest. With `quads`, it loads four elements at once. Every vector must then
+    /// start at a multiple of 16 bytes. Its binding must extend to the next multiple of 16 bytes
+    /// after its last element, and the bytes after that element may be overwritten.
     #[must_use]
-    pub fn new<R: Rule>(rule: &R, precision: Precision, quads: bool) -> Self {
+    pub fn new<R: Rule>(rule: &R, precision: Precision, quads: bool, shape: KernelShape) -> Self {
         let element = if quads { Element::Quads } else { Element::Scalars };
-        let kernel = WholeKernel { formula: Formula::of(rule), precision, element };
-        Self { wgsl: kernel.text(), entry: kernel.entry(), constants: kernel.constants() }
+        let shape = KernelShape {
+            workgroup_size: shape.workgroup_size.max(1),
+            quads_per_invocation: shape.quads_per_invocation.clamp(1, KernelShape::MAX_QUADS),
+        };
+        let kernel = WholeKernel { formula: Formula::of(rule), precision, element, shape };
+        let (wgsl, entry, constants) = (kernel.text(), kernel.entry(), kernel.constants());
+        Self { wgsl, entry, constants, shape }
     }
 
-    /// The content of the job's binding: of a step of `len` elements that is number `step`, counted
-    /// from 1, at this learning rate.
+    /// The content of the job's binding, for step number `step`, counted from 1, over `len`
+    /// elements at this learning rate.
     #[must_use]
     pub fn job<R: Rule>(rule: &R, learning_rate: f64, step: u64, len: u32) -> Vec<u8> {
         let mut bytes = bytemuck::bytes_of(&rule.uniforms_at(step, learning_rate)).to_vec();
@@ -45,10 +52,13 @@ impl PortableStep {
         bytes
     }
 
-    /// The workgroups to launch for `len` elements, if a dimension may have so many.
+    /// The workgroups to launch for `len` elements, with at most `max_per_dimension` in each
+    /// dimension.
     #[must_use]
-    pub fn workgroups(len: u32, max_per_dimension: u32) -> [u32; 2] {
-        let groups = len.div_ceil(4 * WORKGROUP_SIZE).max(1);
+    pub fn workgroups(&self, len: u32, max_per_dimension: u32) -> [u32; 2] {
+        let KernelShape { workgroup_size, quads_per_invocation } = self.shape;
+        let quads = workgroup_size.saturating_mul(quads_per_invocation).max(1);
+        let groups = len.div_ceil(4).div_ceil(quads).max(1);
         let rows = groups.div_ceil(max_per_dimension.max(1));
         [groups.div_ceil(rows), rows]
     }
@@ -60,6 +70,7 @@ pub(crate) struct WholeKernel {
     formula: Formula,
     precision: Precision,
     element: Element,
+    shape: KernelShape,
 }
 
 impl Kernel for WholeKernel {
@@ -69,7 +80,9 @@ impl Kernel for WholeKernel {
 
     fn constants(&self) -> Vec<(&'static str, f64)> {
         let mut constants = self.formula.constants();
-        constants.push(("workgroup_size", f64::from(WORKGROUP_SIZE)));
+        let KernelShape { workgroup_size, quads_per_invocation } = self.shape;
+        constants.push(("workgroup_size", f64::from(workgroup_size)));
+        constants.push(("quads_per_invocation", f64::from(quads_per_invocation)));
         constants
     }
 
@@ -98,10 +111,12 @@ mod tests {
         fn check_rule<R: Rule>(rule: &R) {
             for precision in [Precision::Native, Precision::Exact] {
                 for element in [Element::Quads, Element::Scalars] {
-                    check(&WholeKernel { formula: Formula::of(rule), precision, element });
+                    let (formula, shape) = (Formula::of(rule), KernelShape::new(64, 3));
+                    check(&WholeKernel { formula, precision, element, shape });
                 }
             }
-            let text = PortableStep::new(rule, Precision::Native, true).wgsl;
+            let text =
+                PortableStep::new(rule, Precision::Native, true, KernelShape::default()).wgsl;
             let (size, members) = structure(&text, "Job");
             let len = size_of::<R::Uniforms>();
             assert_eq!(members, [("hyper".to_owned(), 0), ("len".to_owned(), len)]);
@@ -117,10 +132,20 @@ mod tests {
 
     #[test]
     fn workgroups_cover_every_element() {
-        assert_eq!(PortableStep::workgroups(1, 65535), [1, 1]);
-        assert_eq!(PortableStep::workgroups(1024, 65535), [1, 1]);
-        assert_eq!(PortableStep::workgroups(1025, 65535), [2, 1]);
-        assert_eq!(PortableStep::workgroups(7 * 1024, 3), [3, 3]);
-        assert_eq!(PortableStep::workgroups(u32::MAX, 65535), [64528, 65]);
+        let workgroups = |len, max, shape| {
+            let rule = crate::Adagrad::default();
+            PortableStep::new(&rule, Precision::Native, true, shape).workgroups(len, max)
+        };
+        // 1024 elements a workgroup.
+        let shape = KernelShape::new(256, 1);
+        assert_eq!(workgroups(1, 65535, shape), [1, 1]);
+        assert_eq!(workgroups(1024, 65535, shape), [1, 1]);
+        assert_eq!(workgroups(1025, 65535, shape), [2, 1]);
+        assert_eq!(workgroups(7 * 1024, 3, shape), [3, 3]);
+        assert_eq!(workgroups(u32::MAX, 65535, shape), [64528, 65]);
+        // 2048 elements.
+        let shape = KernelShape::new(8, 64);
+        assert_eq!(workgroups(2048, 65535, shape), [1, 1]);
+        assert_eq!(workgroups(2049, 65535, shape), [2, 1]);
     }
 }

@@ -1,4 +1,4 @@
-//! The complete WGSL of any kernel that steps or guards, to be read as one file.
+//! The complete WGSL of any step or guard kernel, to read as one file.
 
 use std::fmt::Write;
 
@@ -11,26 +11,26 @@ use crate::numerics::Precision;
 use crate::rules::{Rule, RuleError, check_row_wise};
 use crate::step::GradientGuard;
 
-/// A choice of kernel: what [`kernel_text`] prints. The default is a step over one tensor, four
-/// elements at a time, with no guard, in native precision.
+/// The kernel that [`kernel_text`] prints. The default is a step over one tensor, four elements at
+/// a time, with no guard, in native precision.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct KernelChoice {
     /// What the kernel works on. Default [`KernelPlace::Tensors`].
     pub place: KernelPlace,
-    /// Whether four elements are loaded and stored at once, as where every vector starts on a multiple of
-    /// 16 bytes; else one by one, at any offset. Default true. Sums and means of rows are always loaded
-    /// one by one.
+    /// Whether four elements are loaded and stored at once, as for vectors that all start at a
+    /// multiple of 16 bytes, or one by one, as for any other offset. Default true. Sums and means
+    /// of rows always load one by one.
     pub quads: bool,
-    /// The guard that the step obeys, or that scans. Default none.
+    /// The guard that the step obeys, or that the kernel is part of. Default none.
     pub guard: GradientGuard,
     /// The arithmetic. Default [`Precision::Native`].
     pub precision: Precision,
-    /// Whether rows share accumulators. Default false; [`KernelPlace::RowMeans`] implies it, and only
-    /// [`KernelPlace::Rows`] and [`KernelPlace::AllRows`] make something of it.
+    /// Whether the parameters of a row share accumulators. Default false. [`KernelPlace::RowMeans`]
+    /// implies it; otherwise only [`KernelPlace::Rows`] and [`KernelPlace::AllRows`] use it.
     pub row_wise: bool,
-    /// The number of buffers that parameters and gradients lie in, for [`KernelPlace::Tensors`] and
-    /// [`KernelPlace::Scan`]; at least 1. The first has the parameters, and each of the others gradients;
-    /// one buffer has both. Default 2.
+    /// The number of buffers that hold parameters and gradients, for [`KernelPlace::Tensors`] and
+    /// [`KernelPlace::Scan`]; at least 1. The first one holds the parameters, and each further one
+    /// gradients; a single buffer holds both. Default 2.
     pub windows: usize,
 }
 
@@ -58,9 +58,10 @@ pub enum KernelPlace {
     Rows,
     /// A step over all rows.
     AllRows,
-    /// The mean square of each row named, ahead of a step in which rows share accumulators.
+    /// The mean square of each named row, before a step in which the parameters of a row share
+    /// accumulators.
     RowMeans,
-    /// The sums of the gradients of each row named.
+    /// The sum of the gradients of each named row.
     RowSums,
     /// A guard's scan of the gradients.
     Scan,
@@ -70,17 +71,18 @@ pub enum KernelPlace {
     Decide,
 }
 
-/// The WGSL of a kernel, as a device gets it, and comment lines: first the entry point and the values
-/// of the overrides, then, above each part, where it comes from: `// ---- shaders/rules/adam.wgsl`, or
-/// `// ---- generated` for what src/gpu/wgsl.rs and the kernel's own `text` write.
+/// The WGSL of a kernel as a device gets it, with added comment lines. The first lines name the
+/// entry point and the values of the overrides. A line above each part says where the part comes
+/// from: `// ---- shaders/rules/adam.wgsl`, or `// ---- generated` for text that src/gpu/wgsl.rs
+/// and the kernel's own `text` write.
 ///
 /// # Errors
-/// [`RuleError::NotRowWise`]: rows are to share accumulators, and the rule has none that they can.
+/// [`RuleError::NotRowWise`] if accumulators should be shared and the rule has none that can be.
 pub fn kernel_text<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<String, RuleError> {
     Ok(source(rule, choice)?.printed(&format!("shaders/rules/{}.wgsl", R::NAME), R::SHADER))
 }
 
-/// What a device gets.
+/// What a device gets for a kernel.
 struct Source {
     entry: &'static str,
     constants: Vec<(&'static str, f64)>,
@@ -137,11 +139,12 @@ fn source<R: Rule>(rule: &R, choice: &KernelChoice) -> Result<Source, RuleError>
     })
 }
 
-/// How the line above a part begins.
+/// The start of an added line.
 const HEAD: &str = "// ---- ";
 
 impl Source {
-    /// The text with its lines of comment; `shader` is the text of the rule's file.
+    /// The text with added comment lines; `rule` and `shader` are the name and the text of the
+    /// rule's file.
     fn printed(&self, rule: &str, shader: &str) -> String {
         let files = || FILES.iter().copied().chain([(rule, shader)]);
         let mut out = format!("{HEAD}entry point: {}", self.entry);
@@ -152,10 +155,11 @@ impl Source {
         out.push_str("\n\n");
         let mut rest = &*self.text;
         while !rest.is_empty() {
-            // Of the files that begin nearest, none is the beginning of another.
+            // The file that comes next. No file is the beginning of another, so only one starts
+            // there.
             let found = files().filter_map(|(name, text)| Some((rest.find(text)?, name, text)));
             let (at, name, text) = found.min().unwrap_or((rest.len(), "", ""));
-            // Parts are one line apart.
+            // An empty line separates the parts.
             if !rest[..at].trim().is_empty() {
                 let _ = write!(out, "{HEAD}generated\n\n");
             }
@@ -178,7 +182,7 @@ macro_rules! files {
     };
 }
 
-/// The files of kernels that step or guard, less those of rules, by name.
+/// The files of step and guard kernels by name, without those of rules.
 const FILES: &[(&str, &str)] = files![
     "arithmetic/exact.wgsl",
     "arithmetic/native.wgsl",

@@ -2,7 +2,7 @@ use super::*;
 use crate::NonFinite;
 use crate::rules::{AnyRule, with_rule};
 
-/// Each place, and a file that no other has.
+/// Each place, and a file that distinguishes its kernel.
 const PLACES: [(KernelPlace, &str); 8] = [
     (KernelPlace::Tensors, "place/table.wgsl"),
     (KernelPlace::Rows, "rows/step.wgsl"),
@@ -14,8 +14,8 @@ const PLACES: [(KernelPlace, &str); 8] = [
     (KernelPlace::Decide, "guard/decide.wgsl"),
 ];
 
-/// What a device gets is what is left without the lines that begin with [`HEAD`], each of which has an
-/// empty one behind it or another of its kind.
+/// The printed text as a device gets it: without the lines that begin with [`HEAD`], and without
+/// the empty line after them.
 fn without_heads(printed: &str) -> String {
     let mut lines: Vec<&str> = Vec::new();
     let mut behind_head = false;
@@ -37,19 +37,19 @@ fn check(source: &Source, printed: &str) {
     for (name, value) in &source.constants {
         assert!(printed.contains(&format!("{HEAD}override {name} = {value}\n")), "{name}");
     }
-    // Every file has its name: the comment that a file begins with stands nowhere below `generated`.
+    // Every file is named: no part below `generated` begins with a comment, as files do.
     for part in printed.split(&format!("{HEAD}generated\n\n")).skip(1) {
         let generated = part.split(HEAD).next().unwrap();
         assert!(!generated.starts_with("//"), "a file without a name:\n{generated}");
     }
 }
 
-/// Every rule with every choice of formula, over all other choices.
+/// Every rule with every choice of formula, and all other options.
 #[test]
 fn what_is_printed_is_what_a_device_gets() {
     let all = AnyRule::examples();
     for (index, rule) in all.into_iter().enumerate() {
-        // The axes that know nothing of rules go around with the rules.
+        // The options that do not depend on the rule change from rule to rule.
         let guard = [
             GradientGuard::default(),
             GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(1.0) },

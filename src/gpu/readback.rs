@@ -12,7 +12,8 @@ pub(crate) struct Readback {
 }
 
 impl Readback {
-    /// Submits the copy of `bytes` bytes of `buffer` from `offset`, behind all work submitted.
+    /// Submits a copy of `bytes` bytes of `buffer` from `offset` on, after all work submitted so
+    /// far.
     pub(crate) fn start(
         gpu: &Gpu,
         buffer: &wgpu::Buffer,
@@ -35,13 +36,13 @@ impl Readback {
         Ok(Self { staging, mapping, bytes })
     }
 
-    /// Whether the bytes have arrived; asks the device, but does not wait.
+    /// Whether the bytes have arrived. Polls the device, but does not wait.
     #[cfg(feature = "linear")]
     pub(crate) fn is_ready(&mut self, gpu: &Gpu) -> Result<bool, DownloadError> {
         self.mapping.is_ready(gpu)
     }
 
-    /// Waits for the bytes and hands them to `read`.
+    /// Waits for the bytes and passes them to `read`.
     pub(crate) async fn read<T>(
         self,
         gpu: &Gpu,

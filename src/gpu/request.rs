@@ -1,6 +1,6 @@
 //! Which adapter to open.
 
-/// What kind of adapter will do.
+/// The kind of adapter to accept.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AdapterKind {
     /// Hardware if there is any, else a software driver.
@@ -15,14 +15,14 @@ pub enum AdapterKind {
 /// Which adapter to open, and with which limits.
 #[derive(Clone, Debug)]
 pub struct GpuRequest {
-    /// Which graphics interfaces to look at. Default: all that were compiled in.
+    /// The graphics APIs to search. Default: all that are compiled in.
     pub backends: wgpu::Backends,
-    /// What kind of adapter will do. Default: any, hardware first.
+    /// The kind of adapter to accept. Default: any, hardware first.
     pub kind: AdapterKind,
-    /// Only an adapter whose name contains this, whatever the case. Default: none.
+    /// Text that the adapter's name must contain, ignoring case. Default: none.
     pub name: Option<String>,
-    /// The limits to open the device with. Default: all that the adapter has, so that the
-    /// largest vectors need the fewest dispatches.
+    /// The limits to open the device with. Default: the adapter's own, so that large vectors need
+    /// the fewest dispatches.
     pub limits: Option<wgpu::Limits>,
     /// Features to enable where the adapter has them. Default: none.
     pub features: wgpu::Features,
@@ -41,7 +41,7 @@ impl Default for GpuRequest {
 }
 
 impl GpuRequest {
-    /// A request for the adapter whose name contains `name`, whatever the case.
+    /// A request for an adapter whose name contains `name`, ignoring case.
     #[must_use]
     pub fn named(name: impl Into<String>) -> Self {
         Self { name: Some(name.into()), ..Self::default() }
@@ -58,7 +58,7 @@ impl GpuRequest {
         kind && self.name.as_ref().is_none_or(contains)
     }
 
-    /// What was asked for, for a message.
+    /// The requested adapter, as words for a message.
     pub(crate) fn wanted(&self) -> String {
         match (&self.name, self.kind) {
             (Some(name), _) => format!("\"{name}\""),
@@ -79,7 +79,7 @@ impl GpuRequest {
     }
 }
 
-/// The order in which kinds of device are tried.
+/// The order in which device types are tried.
 const PREFERENCE: [wgpu::DeviceType; 5] = [
     wgpu::DeviceType::DiscreteGpu,
     wgpu::DeviceType::IntegratedGpu,

@@ -1,4 +1,4 @@
-//! Error scopes: wgpu's errors as results, and whether a device is lost.
+//! Error scopes, which turn wgpu's errors into results, and checks for a lost device.
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,27 +7,27 @@ use std::task::{Context, Poll, Waker};
 
 use super::errors::DeviceError;
 
-/// Runs `work` with every error of the device caught, and wgpu's panics too: it panics on a handle
-/// that its instance has never heard of. Code that has the [`super::Gpu`] calls its `catch`, which
-/// remembers a loss.
+/// Runs `work` and catches every error of the device. It also catches wgpu's panics, since wgpu
+/// panics on a handle that its instance does not know. Code that has a [`super::Gpu`] calls its
+/// `catch` instead, which remembers a loss.
 ///
-/// Natively a scope's result is there at once. In a browser it comes later; there the error goes
-/// to the caller's own uncaptured-error handler instead.
+/// On native targets the result of a scope is available at once. In a browser it comes later; there
+/// the error goes to the caller's own uncaptured-error handler instead.
 ///
 /// # Errors
-/// [`DeviceError`]. A lost device's calls mostly succeed without an effect: `Ok` does not mean
-/// that it is alive.
+/// [`DeviceError`]. Most calls on a lost device succeed without effect, so `Ok` does not mean that
+/// the device works.
 pub(crate) fn caught<T>(device: &wgpu::Device, work: impl FnOnce() -> T) -> Result<T, DeviceError> {
     let error = match scoped(device, work) {
         (None, Ok(value)) => return Ok(value),
         (Some(error), _) => error.into(),
-        (None, Err(_)) => DeviceError::Foreign("it is of another wgpu instance".to_owned()),
+        (None, Err(_)) => DeviceError::Foreign("it belongs to another wgpu instance".to_owned()),
     };
-    // What fails on a lost device fails for that reason, whatever wgpu calls it.
+    // On a lost device, the loss is the reason for every failure, whatever wgpu reports.
     Err(if is_lost(device) { DeviceError::Lost } else { error })
 }
 
-/// What `work` returned or panicked with, and the first error that it caused.
+/// The first error that `work` caused, and what it returned or panicked with.
 fn scoped<T>(
     device: &wgpu::Device,
     work: impl FnOnce() -> T,
@@ -40,24 +40,24 @@ fn scoped<T>(
     let validation = now(validation.pop()).flatten();
     let internal = now(internal.pop()).flatten();
     let memory = now(memory.pop()).flatten();
-    // Out of memory first: what fails to validate afterwards is its consequence.
+    // Out of memory first: a validation error is then its consequence.
     (memory.or(validation).or(internal), value)
 }
 
-/// Whether the device answers: refuses to write to `constant`, a buffer without the usage
-/// `COPY_DST`, which a lost device does not even look at. Takes less than a microsecond and
-/// allocates nothing. Where errors come later, in a browser, nothing ever answers.
+/// Whether the device answers. It refuses to write to `constant`, a buffer without the usage
+/// `COPY_DST`; a lost device ignores the write. This takes less than a microsecond and allocates
+/// nothing. In a browser, where errors come later, it is always false.
 pub(crate) fn answers(device: &wgpu::Device, queue: &wgpu::Queue, constant: &wgpu::Buffer) -> bool {
     scoped(device, || queue.write_buffer(constant, 0, &[])).0.is_some()
 }
 
-/// Asks the device whether it is lost. It makes a buffer, which may take as long as 0.5 us, or as
-/// 300 us where thousands of buffers are alive: first see whether it [`answers`].
+/// Asks the device whether it is lost. This creates a buffer, which takes up to 0.5 us, or up to
+/// 300 us if thousands of buffers are alive: try [`answers`] first.
 ///
-/// A lost device makes a buffer without an error that has no memory. Nothing else of wgpu's tells
-/// without doubt: the lost callback belongs to the device's owner and runs only in a later poll,
-/// and work on what was made before is dropped in silence. In a browser a buffer always has
-/// memory, so that this is false there.
+/// A lost device creates a buffer without an error, but the buffer has no memory. wgpu gives no
+/// other reliable sign: the device-lost callback belongs to the device's owner and runs only in a
+/// later poll, and work on existing buffers is silently dropped. In a browser a buffer always has
+/// memory, so this is always false there.
 pub(crate) fn is_lost(device: &wgpu::Device) -> bool {
     let (error, has_memory) = scoped(device, || {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
@@ -68,14 +68,15 @@ pub(crate) fn is_lost(device: &wgpu::Device) -> bool {
         });
         buffer.get_mapped_range(..).is_ok()
     });
-    // A device that has run out of memory reports that.
+    // A device that has run out of memory reports an error.
     error.is_none() && matches!(has_memory, Ok(false))
 }
 
-/// A new buffer, which holds zeros; all of it is initialized at once if it is `mapped`.
+/// Creates a buffer of zeros. If it is `mapped`, all of it is initialized at once.
 ///
 /// # Errors
-/// [`DeviceError`]. A lost device would make the buffer without an error, so it is asked.
+/// [`DeviceError`]. A lost device would create the buffer without an error, so this checks for a
+/// loss.
 pub(crate) fn new_buffer(
     device: &wgpu::Device,
     label: &str,
@@ -90,7 +91,7 @@ pub(crate) fn new_buffer(
     if is_lost(device) { Err(DeviceError::Lost) } else { Ok(buffer) }
 }
 
-/// The future's value if it is there without waiting.
+/// The future's value, if it is ready without waiting.
 pub(crate) fn now<F: Future>(future: F) -> Option<F::Output> {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => Some(value),

@@ -1,5 +1,5 @@
-//! For tests: every kernel is valid, can be translated for every kind of device, and has the bindings
-//! that its layout is made of; and structs of host and shader are laid out alike.
+//! Checks for tests: a kernel is valid, can be translated for every kind of device and has the
+//! bindings of its layout; structs of host and shader have the same layout.
 
 use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv};
 use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -27,7 +27,7 @@ pub(crate) fn check(kernel: &impl Kernel) {
     let mut read: Vec<_> = text.lines().filter_map(declaration).collect();
     bound.sort_unstable();
     read.sort_unstable();
-    assert_eq!(bound, read, "{what}: the layout is read from the text");
+    assert_eq!(bound, read, "{what}: bindings that naga finds, and those read from the text");
     for group in 0..3 {
         let own = bound.iter().filter(|(of, ..)| *of == group).map(|(_, binding, _)| *binding);
         assert!(own.eq(0..bound.iter().filter(|(of, ..)| *of == group).count() as u32), "{what}");

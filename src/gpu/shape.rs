@@ -1,24 +1,25 @@
-//! The shape of the step kernel: how the work is shared out among invocations.
+//! The shape of the step kernel: how the work is divided among invocations.
 
 use super::context::Gpu;
 
-/// Invocations in a workgroup, and what each of them does. A *quad* is four consecutive elements,
+/// The size of a workgroup, and the work of each invocation. A *quad* is four consecutive elements,
 /// which are loaded and stored at once where their alignment allows it.
 ///
-/// The shape decides how fast a step is. In exact precision no bit of the result depends on it, as
-/// every element is computed alone; in native precision the result keeps within the same bounds,
-/// since a compiler may fuse the operations of another kernel in another way. The default is what was
-/// fastest, or as fast as any within the noise, where it has been measured; `cargo bench --bench shape` measures all shapes on every device that it finds, and
-/// [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape) takes the best.
+/// The shape determines the speed of a step. In exact precision no bit of the result depends on it,
+/// because every element is computed independently. In native precision the result stays within the
+/// same bounds but may differ, because a compiler may fuse the operations of another kernel
+/// differently. The default was the fastest shape, within noise, wherever it has been measured.
+/// `cargo bench --bench shape` measures all shapes on every device that it finds; pass the best one
+/// to [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KernelShape {
-    /// Invocations in a workgroup, or the device's limit if that is lower. Default: 256, a
-    /// multiple of every subgroup size and the most that WebGPU promises.
+    /// Invocations in a workgroup, or the device's limit if that is lower. Default: 256, a multiple
+    /// of every subgroup size and the maximum that WebGPU guarantees.
     pub workgroup_size: u32,
-    /// Quads that an invocation computes, one after the other, from 1 to
-    /// [`KernelShape::MAX_QUADS`]; they lie a workgroup's size apart, so that neighbouring
-    /// invocations always reach neighbouring memory. Default: 1, with no loop in the kernel.
+    /// The number of quads that an invocation computes in sequence, from 1 to
+    /// [`KernelShape::MAX_QUADS`]. They are one workgroup's size apart, so that neighbouring
+    /// invocations always access neighbouring memory. Default: 1.
     pub quads_per_invocation: u32,
 }
 
@@ -29,10 +30,10 @@ impl Default for KernelShape {
 }
 
 impl KernelShape {
-    /// The most quads that an invocation computes.
+    /// The maximum number of quads per invocation.
     pub const MAX_QUADS: u32 = 128;
 
-    /// A shape of these.
+    /// A shape with these values.
     #[must_use]
     pub fn new(workgroup_size: u32, quads_per_invocation: u32) -> Self {
         Self { workgroup_size, quads_per_invocation }
@@ -50,18 +51,20 @@ impl KernelShape {
         }
     }
 
-    /// The shape that was fastest where it has been measured. Software runs the invocations of a
-    /// workgroup one after another, a subgroup at a time: there one subgroup goes over a long block.
+    /// The shape that was fastest in our measurements, for a GPU or a software driver whose largest
+    /// subgroup has `subgroup_size` invocations. Software drivers run a workgroup one subgroup after
+    /// another, so there a workgroup is a single subgroup with a long block.
+    #[must_use]
+    pub fn for_device(software: bool, subgroup_size: u32) -> Self {
+        let lanes = subgroup_size.clamp(4, 8);
+        if software { Self::new(lanes, 512 / lanes) } else { Self::default() }
+    }
+
+    /// The same for this device, within its limits.
     pub(crate) fn of_device(gpu: &Gpu) -> Self {
         let info = gpu.info();
-        let shape = match info.device_type {
-            wgpu::DeviceType::Cpu => Self::new(
-                info.subgroup_max_size.clamp(4, 8),
-                512 / info.subgroup_max_size.clamp(4, 8),
-            ),
-            _ => Self::default(),
-        };
-        shape.within(&gpu.device().limits())
+        let software = info.device_type == wgpu::DeviceType::Cpu;
+        Self::for_device(software, info.subgroup_max_size).within(&gpu.device().limits())
     }
 }
 

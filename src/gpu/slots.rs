@@ -1,4 +1,4 @@
-//! Uniform slots: each recorded step reads its own, so that N steps in one encoder can have N
+//! Uniform slots: each recorded step reads its own slot, so that N steps in one encoder can have N
 //! learning rates.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,21 +8,21 @@ use super::memory::range;
 use super::memory::{PART_BYTES, Part, PartGuard, PartPool};
 use super::scope::caught;
 
-/// The maximum number of bytes of a rule's uniforms: the smallest slot.
+/// The maximum size of a rule's uniforms in bytes, and the size of the smallest slot.
 pub(crate) const SLOT_BYTES: u64 = PART_BYTES;
 
-/// The slots of a device. They come back, so that a warm optimizer allocates nothing.
+/// The slots of a device. They are reused, so that repeated steps allocate nothing.
 #[derive(Debug)]
 pub(crate) struct SlotPool {
     parts: PartPool,
-    /// The largest uniform binding.
+    /// The maximum size of a uniform binding, in bytes.
     max_bytes: u64,
     layout: OnceLock<wgpu::BindGroupLayout>,
-    /// Of each page, by its number.
+    /// The bind group of each page, by the page's number.
     groups: Mutex<Vec<Option<wgpu::BindGroup>>>,
 }
 
-/// A slot taken from the pool; it is free again when the last of its guards is dropped.
+/// A slot taken from the pool. It becomes free when the last of its guards is dropped.
 #[derive(Debug)]
 pub(crate) struct Slot {
     part: Part,
@@ -30,7 +30,7 @@ pub(crate) struct Slot {
 }
 
 impl SlotPool {
-    /// No memory yet, on a device with `limits`.
+    /// Creates an empty pool for a device with `limits`.
     pub(crate) fn new(limits: &wgpu::Limits) -> Self {
         let parts = PartPool::new("uniforms", limits, u64::MAX);
         let max_bytes = limits.max_uniform_buffer_binding_size;
@@ -62,7 +62,7 @@ impl SlotPool {
         Ok(self.layout.get_or_init(|| layout).clone())
     }
 
-    /// A free slot of at least `bytes` bytes, which is at most the largest uniform binding.
+    /// Takes a slot of at least `bytes` bytes. `bytes` is at most the size of a uniform binding.
     pub(crate) fn take(&self, device: &wgpu::Device, bytes: u64) -> Result<Slot, DeviceError> {
         let part = self.parts.take(device, bytes)?;
         let mut groups = self.groups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -103,12 +103,12 @@ impl Slot {
         self.part.offset as u32 // in a page of few parts, or of at most 1 MiB
     }
 
-    /// Queues the slot's new content, ahead of all that is submitted from now on.
+    /// Queues a write of the slot's content, before everything that is submitted from now on.
     pub(crate) fn write(&self, queue: &wgpu::Queue, bytes: &[u8]) {
         queue.write_buffer(&self.part.buffer, self.part.offset, bytes);
     }
 
-    /// A guard to be dropped when the work that reads the slot is done.
+    /// A guard of the slot. Drop it when the work that reads the slot is done.
     pub(crate) fn guard(&self) -> Arc<PartGuard> {
         Arc::clone(&self.part.guard)
     }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_come_back_and_pages_grow_only_when_all_are_taken() -> Result<(), DeviceError> {
+    fn slots_are_reused_and_pages_added_only_when_all_are_taken() -> Result<(), DeviceError> {
         let (device, _queue) = wgpu::Device::noop(&wgpu::DeviceDescriptor::default());
         let pool = SlotPool::new(&device.limits());
         let pages = || pool.groups.lock().unwrap_or_else(PoisonError::into_inner).len();

@@ -1,28 +1,28 @@
-//! A buffer that the host fills and the device copies from, again and again.
+//! A buffer that the host fills and the device copies from, repeatedly.
 
 use super::context::Gpu;
 use super::errors::{DeviceError, DownloadError, full_message};
 use super::mapping::{Mapping, Wait, refused};
 use super::scope::new_buffer;
 
-/// Host memory on its way to the device.
+/// A staging buffer.
 #[derive(Debug)]
 pub(crate) struct Staging {
     pub(crate) buffer: wgpu::Buffer,
-    /// None while the buffer is mapped.
+    /// The last copy and the mapping after it; `None` while the buffer is mapped.
     under_way: Option<(Mapping, wgpu::SubmissionIndex)>,
 }
 
 impl Staging {
-    /// Room for `bytes` bytes.
+    /// Creates a buffer of `bytes` bytes.
     pub(crate) fn new(gpu: &Gpu, bytes: u64) -> Result<Self, DeviceError> {
         let usage = wgpu::BufferUsages::MAP_WRITE | wgpu::BufferUsages::COPY_SRC;
         let buffer = new_buffer(gpu.device(), "staging", bytes, usage, true)?;
         Ok(Self { buffer, under_way: None })
     }
 
-    /// Waits until the device has copied what was here before, and lets `fill` write the first
-    /// `bytes` bytes. Encode the copy then, submit it, and say so to [`Staging::submitted`].
+    /// Waits until the device has copied the previous content, then lets `fill` write the first
+    /// `bytes` bytes. After that, encode and submit the copy, and call [`Staging::submitted`].
     pub(crate) async fn fill(
         &mut self,
         gpu: &Gpu,
@@ -43,7 +43,7 @@ impl Staging {
         Ok(())
     }
 
-    /// The copy has been submitted: maps the buffer again as soon as it is done.
+    /// Call it after submitting the copy. It maps the buffer again as soon as the copy is done.
     pub(crate) fn submitted(
         &mut self,
         gpu: &Gpu,

@@ -1,5 +1,5 @@
-//! The state of an optimizer's tensors: one arena for each state vector, in which every tensor starts on
-//! a multiple of 16 bytes; or vectors that the caller holds.
+//! The state of an optimizer's tensors: one arena for each state vector, in which every tensor
+//! starts at a multiple of 16 bytes, or vectors that the caller holds.
 
 use super::arena::{starts, views};
 use super::context::Gpu;
@@ -13,7 +13,7 @@ use crate::step::{Tensors, TensorsError};
 #[derive(Debug, PartialEq)]
 pub(super) struct StateVectors {
     pub(super) name: &'static str,
-    /// Whether rows share it: one value a row.
+    /// Whether the parameters of a row share it: one value per row.
     pub(super) shared: bool,
     /// The part of each tensor.
     pub(super) tensors: Vec<GpuVec>,
@@ -23,13 +23,14 @@ pub(super) struct StateVectors {
 #[derive(Debug, PartialEq)]
 pub(super) struct StateMemory {
     pub(super) vectors: Vec<StateVectors>,
-    /// Whether the caller holds it. Kernels over rows take it that all vectors of a tensor begin alike,
-    /// which is so for our own alone.
+    /// Whether the caller holds the state. Row kernels assume that all state vectors of a tensor
+    /// have the same offset within an aligned binding, which only our own state guarantees.
     pub(super) held: bool,
 }
 
 impl StateMemory {
-    /// At the rules' initial values; `row_width` is the length of a row, if rows share what they can.
+    /// Allocates state at the rules' initial values. `row_width` is the length of a row, if the
+    /// parameters of a row share state.
     pub(super) fn new<R: Rule>(
         gpu: &Gpu,
         tensors: &Tensors<R>,
@@ -56,7 +57,8 @@ impl StateMemory {
         Ok(Self { vectors: vectors.collect::<Result<_, VectorError>>()?, held: false })
     }
 
-    /// That the caller holds: for each tensor, the vectors that the rule of some group has, in order.
+    /// State that the caller holds: for each tensor, the vectors that the rule of some group has,
+    /// in order.
     pub(super) fn held<R: Rule>(
         tensors: &Tensors<R>,
         held: &[&[GpuVec]],
@@ -85,7 +87,7 @@ impl StateMemory {
         self.vectors.iter().flat_map(|vector| &vector.tensors)
     }
 
-    /// The state vectors of a tensor that rows share, or the others.
+    /// The shared state vectors of a tensor, or the others.
     pub(super) fn of_tensor(&self, tensor: usize, shared: bool) -> impl Iterator<Item = &GpuVec> {
         let own = self.vectors.iter().filter(move |vector| vector.shared == shared);
         own.map(move |vector| &vector.tensors[tensor])

@@ -1,4 +1,4 @@
-//! Steps of tensors whose state the caller holds.
+//! Steps over tensors whose state the caller holds.
 
 use super::context::Gpu;
 use super::core::Core;
@@ -17,23 +17,25 @@ use crate::step::{GradientGuard, GuardReport, TensorGradient, Tensors, TensorsEr
 /// How a [`GpuStepper`] steps one tensor.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TensorStep<R> {
-    /// The rule. Its own learning rate is not used.
+    /// The rule. Its own learning rate is ignored.
     pub rule: R,
     /// The learning rate of this step.
     pub learning_rate: f64,
-    /// The number of this step among those of the tensor, counted from 1.
+    /// The number of this step of the tensor, counted from 1.
     pub step: u64,
-    /// The state vectors that the rule has ([`Rule::state_names`]), each of the tensor's length.
+    /// The rule's state vectors ([`Rule::state_names`]), each of the tensor's length.
     pub state: Vec<GpuVec>,
 }
 
-/// Steps tensors whose state the caller holds, with a learning rate and a step count for each: for
-/// hosts with an optimizer state of their own, as tensor libraries have. Neighbours in the lists whose
-/// vectors lie in the same buffers share a dispatch; their bits are those of [`crate::GpuOptimizer`].
+/// Steps tensors whose state the caller holds, each with its own learning rate and step count. It
+/// is for hosts that keep optimizer state themselves, such as tensor libraries. Neighbours in the
+/// lists whose vectors lie in the same buffers share a dispatch. Results have the same bits as
+/// those of [`crate::GpuOptimizer`].
 ///
-/// The rules of a step must have the same state vectors. State starts at [`Rule::initial_state`], and is
-/// updated in place. A call with the same vectors as the one before is the cheapest. The
-/// stepper keeps the state of its last step alive until the next.
+/// All rules of a step must have the same state vectors. The caller sets new state to
+/// [`Rule::initial_state`]; a step updates it in place. A call with the same vectors as the
+/// previous one is the cheapest. The stepper keeps the state vectors of its last step alive until
+/// the next step.
 ///
 /// ```no_run
 /// use wgpu_optim::gpu::{GpuStepper, TensorStep};
@@ -60,7 +62,7 @@ pub struct GpuStepper<R: Rule> {
 core_methods!(GpuStepper, GroupError);
 
 impl<R: Rule> GpuStepper<R> {
-    /// For tensors on this device.
+    /// Creates a stepper for tensors on this device.
     ///
     /// # Errors
     /// [`GroupError`] if the device's limits are too low, or it is lost.
@@ -70,11 +72,11 @@ impl<R: Rule> GpuStepper<R> {
         Ok(Self { core: Core::over(gpu, tensors, None, state)?.with_max_routes(1) })
     }
 
-    /// Encodes one step of all tensors and submits it. The three lists have an entry for each; of
-    /// none, there is nothing to do. The gradients are only read.
+    /// Encodes one step of all tensors and submits it. The three lists have one entry for each
+    /// tensor; with empty lists, nothing happens. The gradients are only read.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has changed then.
+    /// [`GroupError`]; on error, nothing has changed.
     pub fn step(
         &mut self,
         steps: &[TensorStep<R>],
@@ -88,10 +90,11 @@ impl<R: Rule> GpuStepper<R> {
         self.core.step_with(&uniforms, params, Grads::Dense(grads))
     }
 
-    /// The same, where some tensors have no gradients: the step leaves them alone.
+    /// Like [`GpuStepper::step`], but some tensors may have no gradients; the step leaves these
+    /// unchanged.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has changed then. [`TensorsError::HeldRows`] for gradients of rows.
+    /// [`GroupError`]; on error, nothing has changed. [`TensorsError::HeldRows`] for row gradients.
     pub fn step_mixed(
         &mut self,
         steps: &[TensorStep<R>],
@@ -105,10 +108,11 @@ impl<R: Rule> GpuStepper<R> {
         self.core.step_with(&uniforms, params, Grads::Mixed(grads))
     }
 
-    /// Encodes one step of all tensors into the caller's encoder, which must be of the same device.
+    /// Encodes one step of all tensors into the caller's encoder, which must belong to the same
+    /// device.
     ///
     /// # Errors
-    /// [`GroupError`]; nothing has been encoded then.
+    /// [`GroupError`]; on error, nothing has been encoded.
     pub fn record(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -123,8 +127,8 @@ impl<R: Rule> GpuStepper<R> {
         self.core.record_with(encoder, &uniforms, params, Grads::Dense(grads))
     }
 
-    /// Makes the tensors those of this step. Tensors whose uniforms are the same are a group; returns
-    /// those of each.
+    /// Sets the tensors of this step. Tensors with the same uniforms form a group. Returns the
+    /// uniforms of each group.
     fn take(
         &mut self,
         steps: &[TensorStep<R>],
@@ -145,9 +149,9 @@ impl<R: Rule> GpuStepper<R> {
                     groups.len() - 1
                 }
             };
-            group_of.push(group as u32); // no more groups than tensors, which a table counts
+            group_of.push(group as u32); // at most one group per tensor
         }
-        // A power of two, so that there are few kernels however many differ.
+        // Pad to a power of two, so that few kernels cover any number of groups.
         while let Some(&last) = groups.last().filter(|_| !groups.len().is_power_of_two()) {
             groups.push(last);
         }
@@ -165,7 +169,8 @@ impl<R: Rule> GpuStepper<R> {
     }
 }
 
-/// The uniforms of a step whose rule, with this learning rate, is valid and has all state vectors.
+/// Checks that the rule is valid with this learning rate and has all its state vectors, and returns
+/// the uniforms of the step.
 fn checked_uniforms<R: Rule>(
     tensor: usize,
     step: &TensorStep<R>,

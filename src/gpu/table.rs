@@ -1,12 +1,12 @@
-//! How a step over many tensors becomes dispatches: a pure function of where the tensors lie and
-//! of the device's limits.
+//! How a step over many tensors becomes dispatches: a pure function of the tensors' places and the
+//! device's limits.
 //!
-//! Every buffer is cut into cells of the largest size that can be bound, at fixed places, so that
-//! no two bindings overlap. A *window* is a cell that a dispatch binds, a *route* a window of
-//! parameters with one of gradients. Each tensor is cut into pieces that lie in one cell of every
-//! vector ([`plan`] does it), and pieces into *blocks*, one for each workgroup. A dispatch takes
-//! pieces as long as there are bindings for their windows; tensors that share buffers share
-//! windows, so that any number of views of one buffer is one dispatch.
+//! Every buffer is divided at fixed places into cells of the largest size that can be bound, so
+//! that no two bindings overlap. A *window* is a cell that a dispatch binds. A *route* is a window
+//! of parameters with one of gradients and one of each state vector. [`plan`] cuts each tensor into
+//! pieces that lie in one cell of every vector. Pieces are cut into *blocks*, one for each
+//! workgroup. A dispatch takes pieces as long as there are bindings for their windows. Tensors that
+//! share buffers share windows, so that any number of views of one buffer is one dispatch.
 
 use super::plan::{Binding, DispatchLimits, Element, Piece, Span, plan};
 use super::shape::KernelShape;
@@ -30,26 +30,26 @@ pub(crate) struct Tensor {
     pub(crate) vectors: Vec<Vec<Place>>,
 }
 
-/// What the device allows, and how the work is shared out.
+/// The device's limits, and how the work is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TableLimits {
     pub(crate) dispatch: DispatchLimits,
-    /// How many windows a dispatch may bind; at least 2.
+    /// The maximum number of windows in a dispatch, at least 2.
     pub(crate) windows: usize,
-    /// How many routes a kernel may have; at least 1.
+    /// The maximum number of routes in a kernel, at least 1.
     pub(crate) routes: usize,
-    /// The most groups of four elements that a workgroup computes.
+    /// The maximum number of quads that a workgroup computes.
     pub(crate) block: u32,
 }
 
-/// The maximum number of buffers that a kernel is written for, whatever the device allows.
+/// The maximum number of windows in a kernel, even if the device allows more.
 const MAX_WINDOWS: usize = 32;
-/// The maximum number of routes that a kernel branches between: each is a copy of the update.
+/// The maximum number of routes in a kernel, which has a copy of the update for each.
 pub(crate) const MAX_ROUTES: usize = 16;
 
 impl TableLimits {
-    /// For kernels in a shape, with so many storage buffers besides the blocks and the windows, and at
-    /// most so many routes.
+    /// The limits for kernels of this shape that bind `others` storage buffers besides the blocks
+    /// and the windows, and have at most `routes` routes.
     pub(crate) fn new(
         limits: &wgpu::Limits,
         shape: KernelShape,
@@ -64,8 +64,8 @@ impl TableLimits {
         }
     }
 
-    /// The maximum number of blocks in one dispatch: workgroups in two dimensions, and the table in
-    /// one binding.
+    /// The maximum number of blocks in one dispatch: workgroups fill two dimensions, and the table
+    /// fits one binding.
     fn max_blocks(&self) -> usize {
         let workgroups = u64::from(self.dispatch.workgroups).pow(2);
         let entries = self.dispatch.binding / size_of::<Block>() as u64;
@@ -73,13 +73,13 @@ impl TableLimits {
     }
 }
 
-/// How many windows fit beside so many other storage buffers and uniforms.
+/// The number of windows that fit beside `others` storage buffers and `uniforms` uniforms.
 pub(crate) fn windows(limits: &wgpu::Limits, others: u32, uniforms: u32) -> usize {
     let all = limits.max_buffers_and_acceleration_structures_per_shader_stage;
     let places = limits
         .max_storage_buffers_per_shader_stage
         .min(all.saturating_sub(uniforms))
-        // Bindings are numbered up to this limit.
+        // Binding numbers are below this limit.
         .min(limits.max_bindings_per_bind_group);
     MAX_WINDOWS.min(places.saturating_sub(others) as usize)
 }
@@ -92,8 +92,8 @@ pub(crate) struct Window {
     pub(crate) offset: u64,
 }
 
-/// What a workgroup computes: `struct Block` of `shaders/place/table.wgsl`. Starts and `len` count groups
-/// of four, or elements with [`Element::Scalars`], from the start of the window.
+/// What a workgroup computes: `struct Block` of `shaders/place/table.wgsl`. Starts and `len` count
+/// quads, or elements with [`Element::Scalars`], from the start of the window.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(crate) struct Block {
@@ -114,7 +114,7 @@ pub(crate) struct TableDispatch {
     pub(crate) element: Element,
     /// In the order of their bindings.
     pub(crate) windows: Vec<Window>,
-    /// Which window has the parameters, which the gradients, and which each state vector.
+    /// For each route, the numbers of the windows of parameters, gradients and each state vector.
     pub(crate) routes: Vec<Vec<usize>>,
     pub(crate) blocks: Vec<Block>,
 }
@@ -124,7 +124,7 @@ impl TableDispatch {
         limits.grid(self.blocks.len() as u64 * u64::from(limits.workgroup_size))
     }
 
-    /// The number of the route over `windows`, which is added if there is room for it.
+    /// The number of the route over `windows`. Adds the route if there is room for it.
     fn route(&mut self, windows: &[Window], limits: &TableLimits) -> Option<u32> {
         let mut all = self.windows.clone();
         let route: Vec<_> = windows.iter().map(|&w| position_or_push(&mut all, w)).collect();
@@ -138,7 +138,7 @@ impl TableDispatch {
     }
 }
 
-/// Where `item` is in `list`, at whose end it is put if it is new. Lists of windows are short.
+/// The position of `item` in `list`, which is short. Appends it if it is new.
 pub(crate) fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usize {
     list.iter().position(|known| *known == item).unwrap_or_else(|| {
         list.push(item);
@@ -168,8 +168,8 @@ pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispat
     dispatches
 }
 
-/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones. Of each vector there is
-/// the window, and where in it the piece starts, in bytes.
+/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones. `windows` and
+/// `starts` have, for each vector, its window and the piece's start there in bytes.
 fn add(
     dispatches: &mut Vec<TableDispatch>,
     tensor: &Tensor,
@@ -207,7 +207,8 @@ fn add(
     }
 }
 
-/// The dispatch of a kind that takes a route over `windows`, and the route's number in it.
+/// Finds or adds a dispatch of this kind with a route over `windows`. Returns its index and the
+/// route's number.
 fn join(
     dispatches: &mut Vec<TableDispatch>,
     (kernel, element): (usize, Element),
@@ -227,7 +228,7 @@ fn join(
     (dispatches.len() - 1, 0)
 }
 
-/// Cuts places where a cell ends.
+/// Cuts places at the ends of cells.
 pub(crate) fn in_cells(places: &[Place], cell: u64) -> Vec<Place> {
     let mut cut = Vec::new();
     for place in places {

@@ -17,21 +17,21 @@ fn place(buffer: usize, offset: u64, len: u64, padded: bool) -> Vec<Place> {
     vec![Place { buffer, span: Span { offset, len, padded } }]
 }
 
-/// Of a rule with one state vector.
+/// A tensor of a rule with one state vector.
 fn tensor(params: Vec<Place>, grads: Vec<Place>, state: Vec<Place>) -> Tensor {
     Tensor { group: 0, kernel: 0, vectors: vec![params, grads, state] }
 }
 
-/// The buffer of all state.
+/// The number of the buffer with all state.
 const STATE: usize = 90;
 
-/// A tensor of our own making: parameters in buffer 0, gradients in 1, all at `offset`.
+/// A padded tensor: parameters in buffer 0, gradients in buffer 1, all at `offset`.
 fn own(offset: u64, len: u64) -> Tensor {
     let place = |buffer| place(buffer, offset, len, true);
     tensor(place(0), place(1), place(STATE))
 }
 
-/// A tensor in two buffers of its own, its state at `state`.
+/// A tensor in two buffers of its own, with its state at `state`.
 fn apart(number: usize, len: u64, state: u64) -> Tensor {
     let own = |buffer| place(buffer, 0, len, true);
     tensor(own(2 * number), own(2 * number + 1), place(STATE, state, len, true))
@@ -43,7 +43,7 @@ fn block(route: u32, len: u32, starts: [u32; 3]) -> Block {
 }
 
 #[test]
-fn no_tensor_is_no_dispatch() {
+fn no_tensors_need_no_dispatch() {
     assert_eq!(table(&[], &WEBGPU), []);
 }
 
@@ -61,7 +61,7 @@ fn views_of_two_buffers_are_one_dispatch_at_any_length() {
 }
 
 #[test]
-fn buffers_past_the_windows_are_another_dispatch() {
+fn buffers_beyond_the_windows_need_another_dispatch() {
     let tensors: Vec<_> = (0..7).map(|n| apart(n, 8, 32 * n as u64)).collect();
     let dispatches = table(&tensors, &WEBGPU);
     let windows: Vec<_> = dispatches.iter().map(|dispatch| dispatch.windows.len()).collect();
@@ -93,7 +93,7 @@ fn parameters_gradients_and_state_in_one_buffer_are_one_window() {
 }
 
 #[test]
-fn kinds_of_access_and_formulas_are_dispatches_of_their_own() {
+fn kinds_of_access_and_formulas_have_separate_dispatches() {
     let mut unaligned = own(128, 8);
     unaligned.vectors[0] = place(0, 132, 8, false);
     let mut unpadded = own(256, 7);
@@ -119,20 +119,20 @@ fn kinds_of_access_and_formulas_are_dispatches_of_their_own() {
 #[test]
 fn the_binding_limit_cuts_at_fixed_places() {
     let dispatch = DispatchLimits { binding: 1000, alignment: 32, ..WEBGPU.dispatch };
-    // Cells of 992 bytes. The tensor begins 48 bytes before the end of the first.
+    // Cells of 992 bytes. The tensor begins 48 bytes before the end of the first cell.
     let tensors = [own(944, 100)];
     let dispatches = table(&tensors, &TableLimits { dispatch, ..WEBGPU });
     let offsets: Vec<_> = dispatches[0].windows.iter().map(|window| window.offset).collect();
     assert_eq!((dispatches.len(), offsets), (1, vec![0, 0, 0, 992, 992, 992]));
     assert_eq!(dispatches[0].routes, [[0, 1, 2], [3, 4, 5]]);
     assert_eq!(dispatches[0].blocks, [block(0, 3, [59; 3]), block(1, 22, [0; 3])]);
-    // The largest binding of Vulkan is no multiple of 4.
+    // The largest binding of Vulkan is not a multiple of 4.
     let vulkan = DispatchLimits { binding: (1 << 31) - 1, alignment: 32, ..WEBGPU.dispatch };
     assert_eq!(vulkan.cell(), (1 << 31) - 32);
 }
 
 #[test]
-fn more_blocks_than_the_workgroups_or_the_table_hold_are_cut() {
+fn blocks_beyond_the_workgroups_or_the_table_need_another_dispatch() {
     let dispatch = DispatchLimits { workgroups: 3, ..WEBGPU.dispatch };
     let dispatches = table(&[own(0, 10 * 512)], &TableLimits { dispatch, ..WEBGPU });
     let blocks: Vec<_> = dispatches.iter().map(|dispatch| dispatch.blocks.len()).collect();
@@ -145,8 +145,8 @@ fn more_blocks_than_the_workgroups_or_the_table_hold_are_cut() {
     assert_eq!(blocks, [4, 4]);
 }
 
-/// Tensors one behind another in each buffer, any distance apart, each vector in any of three
-/// buffers and in one or two spans.
+/// Tensors one after another in each buffer, at any distance. Each vector is in any of three
+/// buffers, in one or two spans.
 fn any_tensors() -> impl Strategy<Value = Vec<Tensor>> {
     let one = (1_u64..600, [0_usize..3, 3..6], [0_u64..5, 0..5], any::<bool>(), 1_u64..600);
     let one = (one, 0_u32..3, 0_usize..2);
@@ -176,7 +176,7 @@ fn any_tensors() -> impl Strategy<Value = Vec<Tensor>> {
     })
 }
 
-/// The address of each element of a tensor, in order.
+/// The buffer and address of each element of a vector, in order.
 fn addresses(places: &[Place]) -> Vec<(usize, u64)> {
     let all = places.iter().flat_map(|place| {
         (0..place.span.len).map(|index| (place.buffer, place.span.offset + 4 * index))
@@ -185,8 +185,8 @@ fn addresses(places: &[Place]) -> Vec<(usize, u64)> {
 }
 
 proptest! {
-    /// Each element of each tensor is computed once, with its own gradient and state, under its own
-    /// group; what is computed besides is padding; and no limit is passed.
+    /// Each element of each tensor is computed once, with its own gradient and state, in its own
+    /// group. Anything else that is computed is padding. No limit is exceeded.
     #[test]
     fn blocks_cover_each_element_once(
         tensors in any_tensors(),
@@ -241,7 +241,7 @@ proptest! {
                 prop_assert_eq!(computed.remove(params), Some(expected));
             }
         }
-        // What is left is padding: less than four elements behind the end of a padded place.
+        // The rest is padding: fewer than four elements after the end of a padded place.
         let padded = tensors.iter().flat_map(|tensor| &tensor.vectors[0]).filter(|p| p.span.padded);
         let ends: Vec<_> =
             padded.map(|p| (p.buffer, p.span.offset + 4 * p.span.len)).collect();

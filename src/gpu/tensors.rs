@@ -1,4 +1,4 @@
-//! The lists of tensors that a step is given: whether they will do, and where they lie.
+//! The lists of tensors of a step: their checks, and where the tensors lie.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -16,9 +16,9 @@ use crate::step::{TensorGradient, TensorName, Tensors};
 /// The gradients of a list of tensors.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Grads<'a> {
-    /// Of every parameter.
+    /// Every tensor has a gradient for every parameter.
     Dense(&'a [GpuVec]),
-    /// For each tensor as it has them.
+    /// Each tensor has dense, row or missing gradients.
     Mixed(&'a [TensorGradient<'a, GpuVec>]),
 }
 
@@ -41,7 +41,7 @@ impl<'a> Grads<'a> {
         (0..self.len()).map(move |tensor| self.get(tensor))
     }
 
-    /// For each tensor, the gradients that it has for every parameter.
+    /// The dense gradients of each tensor, if it has them.
     pub(super) fn dense(self) -> impl Iterator<Item = Option<&'a GpuVec>> {
         self.iter().map(|gradient| match gradient {
             TensorGradient::Dense(vector) => Some(vector),
@@ -49,15 +49,15 @@ impl<'a> Grads<'a> {
         })
     }
 
-    /// Whether any tensor has gradients of rows.
+    /// Whether any tensor has row gradients.
     pub(super) fn has_rows(self) -> bool {
         matches!(self, Self::Mixed(_))
             && self.iter().any(|gradient| matches!(gradient, TensorGradient::Rows { .. }))
     }
 }
 
-/// What a dispatch may bind of one buffer: all of a caller's; of a buffer that small vectors share, one
-/// vector's part, as the others may be bound beside it.
+/// The part of a buffer that a dispatch may bind: all of a caller's buffer, but of a buffer that
+/// small vectors share only one vector's part, because the dispatch may bind other parts too.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Region {
     pub(super) buffer: wgpu::Buffer,
@@ -65,7 +65,7 @@ pub(super) struct Region {
 }
 
 impl Region {
-    /// The part that begins at `offset`, of at most `size` bytes.
+    /// The binding of at most `size` bytes from `offset` on.
     pub(super) fn part(&self, offset: u64, size: u64) -> wgpu::BufferBinding<'_> {
         let size = size.min(self.bytes.end - self.bytes.start - offset) / 4 * 4;
         range(&self.buffer, self.bytes.start + offset, size)
@@ -77,13 +77,13 @@ impl Region {
 pub(super) struct Regions {
     pub(super) list: Vec<Region>,
     numbers: HashMap<Region, usize>,
-    /// The buffers that parameters or state lie in: bound for writing, since WebGPU allows one buffer only
-    /// one kind of binding in a dispatch.
+    /// The buffers that hold parameters or state. All their windows are bound for writing, because
+    /// WebGPU allows only one kind of binding for each buffer in a dispatch.
     pub(super) written: HashSet<wgpu::Buffer>,
 }
 
 impl Regions {
-    /// Where a vector lies; offsets count from where its regions begin.
+    /// Where a vector lies. Offsets count from the start of each region.
     pub(super) fn places(&mut self, vector: &GpuVec) -> Vec<Place> {
         let place = |segment: &Segment| {
             let region = Region { buffer: segment.buffer.clone(), bytes: segment.bindable() };
@@ -98,14 +98,14 @@ impl Regions {
         vector.segments().iter().map(place).collect()
     }
 
-    /// Says that a vector is written.
+    /// Marks a vector as written.
     pub(super) fn write(&mut self, vector: &GpuVec) {
         self.written.extend(vector.segments().iter().map(|segment| segment.buffer.clone()));
     }
 }
 
-/// Checks the lists against the lengths and the state of an optimizer, as wgpu would later with less to
-/// say. Whether row gradients fit their tables is for the rows themselves.
+/// Checks the lists against the lengths and the state of an optimizer. wgpu would report them
+/// later, with less information. The row code checks whether row gradients fit their tables.
 pub(super) fn check<R: Rule>(
     gpu: &Gpu,
     tensors: &Tensors<R>,
@@ -138,18 +138,18 @@ pub(super) fn check<R: Rule>(
     }
     for vector in &state.vectors {
         for (index, own) in vector.tensors.iter().enumerate() {
-            // The padding of state is not free either.
+            // The padding of state belongs to it.
             claims.add(own_device(vector.name, index, own)?, own, 16);
         }
     }
     claims.check_overlap()
 }
 
-/// A range of bytes and whose it is.
+/// A range of bytes and its owner.
 struct Claim {
     buffer: usize,
     bytes: Range<u64>,
-    /// Its place among all.
+    /// Its position in the lists.
     order: usize,
     tensor: TensorName,
 }
@@ -161,7 +161,7 @@ struct Claims {
 }
 
 impl Claims {
-    /// Claims the bytes of a vector, each padded run up to a multiple of `unit`.
+    /// Adds the bytes of a vector. Padded ranges extend to a multiple of `unit`.
     fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
         for segment in vector.segments() {
             let next = self.numbers.len();
@@ -174,8 +174,8 @@ impl Claims {
         }
     }
 
-    /// Of ranges sorted by where they start, the first that overlaps an earlier one overlaps its
-    /// neighbour: those before it end in order.
+    /// Finds the first overlap. Among ranges sorted by start, the first one that overlaps any
+    /// earlier range overlaps its neighbour, because the ranges before it are disjoint.
     fn check_overlap(&mut self) -> Result<(), GroupError> {
         self.list.sort_by_key(|claim| (claim.buffer, claim.bytes.start));
         let mut pairs = self.list.windows(2);

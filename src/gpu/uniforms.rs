@@ -1,15 +1,15 @@
-//! The hyper-parameters of a step, one struct for each group: uploaded when they are new.
+//! The hyper-parameters of a step, one struct for each group, uploaded when they change.
 
 use super::context::Gpu;
 use super::errors::DeviceError;
 use super::slots::Slot;
 use crate::rules::Rule;
 
-/// Those of the last step, and where they are: steps with the same ones share them.
+/// The uniforms of the last step, and their slot. Steps with the same uniforms share the slot.
 #[derive(Debug)]
 pub(super) struct StepUniforms<R: Rule> {
     known: Vec<R::Uniforms>,
-    /// None before the first.
+    /// `None` before the first step.
     pub(super) slot: Option<Slot>,
 }
 
@@ -20,15 +20,15 @@ impl<R: Rule> Default for StepUniforms<R> {
 }
 
 impl<R: Rule> StepUniforms<R> {
-    /// Bytes of all groups.
+    /// The size of the uniforms of all groups, in bytes.
     pub(super) fn bytes(groups: usize) -> u64 {
         (groups * size_of::<R::Uniforms>()) as u64
     }
 
-    /// Makes these, one for each group, those in the slot.
+    /// Puts these uniforms, one for each group, into a slot, unless the last step had the same.
     pub(super) fn prepare(&mut self, gpu: &Gpu, next: &[R::Uniforms]) -> Result<(), DeviceError> {
         let bytes: &[u8] = bytemuck::cast_slice(next);
-        // By their bytes: 0 and -0 are equal numbers, but not the same uniforms.
+        // Compare bytes: 0 and -0 are equal numbers but different uniforms.
         if self.slot.is_none() || bytemuck::cast_slice::<_, u8>(&self.known) != bytes {
             let slot = gpu.slots().take(gpu.device(), Self::bytes(next.len()))?;
             gpu.catch(|| slot.write(gpu.queue(), bytes))?;

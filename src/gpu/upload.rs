@@ -1,5 +1,5 @@
-//! Small structs on their way to the device: collected, each on a place that can be bound, and sent
-//! with one write a buffer.
+//! Uploads of small structs. They are collected at offsets that can be bound, and sent with one
+//! write per buffer.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use super::errors::DeviceError;
 use super::memory::range;
 use super::memory::{Part, PartGuard};
 
-/// What is collected.
+/// The structs collected so far.
 #[derive(Debug)]
 pub(crate) struct Upload {
     alignment: usize,
-    /// The largest buffer.
+    /// The maximum size of a buffer, in bytes.
     max_bytes: usize,
     buffers: Vec<Vec<u8>>,
 }
 
-/// Where a struct is among the buffers of an upload.
+/// The place of a struct in an upload.
 #[derive(Clone, Debug)]
 pub(crate) struct UploadPlace {
     buffer: usize,
@@ -26,7 +26,7 @@ pub(crate) struct UploadPlace {
 }
 
 impl Upload {
-    /// For structs that are bound as storage or as uniforms.
+    /// Creates an upload for structs that are bound as storage or as uniforms.
     pub(crate) fn new(gpu: &Gpu) -> Self {
         let limits = gpu.device().limits();
         let storage = limits.min_storage_buffer_offset_alignment;
@@ -52,7 +52,7 @@ impl Upload {
         UploadPlace { buffer, bytes: start as u64..bytes.len() as u64 }
     }
 
-    /// Queues all of them, ahead of what is submitted from now on.
+    /// Queues the writes of all structs, before everything that is submitted from now on.
     pub(crate) fn send(self, gpu: &Gpu) -> Result<Uploaded, DeviceError> {
         let mut parts = Vec::with_capacity(self.buffers.len());
         for mut bytes in self.buffers {
@@ -66,21 +66,21 @@ impl Upload {
     }
 }
 
-/// What has been sent.
+/// The structs that have been sent.
 #[derive(Debug)]
 pub(crate) struct Uploaded {
     parts: Vec<Part>,
 }
 
 impl Uploaded {
-    /// A struct, to be bound.
+    /// The binding of a struct.
     pub(crate) fn binding(&self, place: &UploadPlace) -> wgpu::BufferBinding<'_> {
         let part = &self.parts[place.buffer];
         let UploadPlace { bytes, .. } = place;
         range(&part.buffer, part.offset + bytes.start, bytes.end - bytes.start)
     }
 
-    /// What keeps the memory from being used again.
+    /// The guards that keep the memory from being reused.
     pub(crate) fn guards(self) -> impl Iterator<Item = Arc<PartGuard>> {
         self.parts.into_iter().map(|part| part.guard)
     }

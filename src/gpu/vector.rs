@@ -11,16 +11,16 @@ use super::memory::{PartGuard, SHARED_BYTES};
 use super::plan::Span;
 use super::readback::Readback;
 
-/// Bytes that are staged at once in a transfer: wgpu allocates as much host memory again.
+/// The number of bytes staged at once in a transfer. wgpu allocates as much host memory again.
 const TRANSFER_BYTES: u64 = 64 << 20;
 
-/// No device has more memory than 16 TiB: the largest GPUs have less than 1, and one process of
-/// an x86-64 host addresses 128. A driver that promises memory it does not have would make
-/// buffers of 2 GiB for many seconds before it runs out of addresses.
+/// No device has more memory than 16 TiB: the largest GPUs have less than 1 TiB, and a process on
+/// x86-64 can address 128 TiB. Without this limit, a driver that promises memory it does not have
+/// would create buffers of 2 GiB for many seconds before it runs out of addresses.
 const MAX_DEVICE_BYTES: u64 = 1 << 44;
 
-/// A vector of f32 in the memory of a device: a view of one or more `wgpu::Buffer`s, of our own
-/// allocation or the caller's. Clones and slices share the memory.
+/// A vector of f32 in device memory: a view of one or more `wgpu::Buffer`s, allocated here or by
+/// the caller. Clones and slices share the memory.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GpuVec {
     segments: Vec<Segment>,
@@ -31,40 +31,40 @@ pub struct GpuVec {
 pub(crate) struct Segment {
     pub(crate) buffer: wgpu::Buffer,
     pub(crate) span: Span,
-    /// Where we allocated it; unknown for a caller's buffer.
+    /// The device on which we allocated it; unknown for a caller's buffer.
     owner: Option<Gpu>,
-    /// Of a buffer that others may share: its part, which the guard keeps from being reused.
+    /// In a shared buffer: the bytes of its part, and the guard that prevents their reuse.
     part: Option<(Range<u64>, Arc<PartGuard>)>,
 }
 
 impl PartialEq for Segment {
-    /// Whether both are the same memory: steps compare every vector, the cheapest first.
+    /// Whether both are the same memory. Steps compare all vectors, so the cheapest test is first.
     fn eq(&self, other: &Self) -> bool {
         self.span == other.span && self.buffer == other.buffer && self.owner == other.owner
     }
 }
 
 impl Segment {
-    /// The bytes of its buffer, from the first to one past the last.
+    /// Its range of bytes in the buffer.
     pub(crate) fn bytes(&self) -> Range<u64> {
         self.span.offset..self.span.offset + 4 * self.span.len
     }
 
-    /// What a dispatch may bind of the buffer, whatever else of it is bound beside.
+    /// The bytes of the buffer that a dispatch may bind, whatever other parts it binds.
     pub(crate) fn bindable(&self) -> Range<u64> {
         self.part.as_ref().map_or(0..self.buffer.size(), |(bytes, _)| bytes.clone())
     }
 }
 
 impl GpuVec {
-    /// Views `len` elements of the caller's `buffer`, from `offset` bytes on, which is any
-    /// multiple of 4. The buffer needs `STORAGE` to be stepped, and `COPY_SRC` or `COPY_DST` to
-    /// be downloaded or written. It must be of the `wgpu::Instance` of the device that it is used
-    /// with: wgpu numbers buffers within an instance, and one of another may be taken for ours.
+    /// Views `len` elements of the caller's `buffer`, starting at byte `offset`, a multiple of 4.
+    /// Steps need the usage `STORAGE`, downloads `COPY_SRC`, and writes `COPY_DST`. The buffer must
+    /// belong to the `wgpu::Instance` of the device that it is used with: wgpu numbers buffers
+    /// within an instance, so it may take a buffer of another instance for one of ours.
     ///
     /// # Errors
     /// [`VectorError`] if the view is empty, misaligned, reaches past the buffer, or the buffer
-    /// has not the usage `STORAGE`.
+    /// lacks the usage `STORAGE`.
     pub fn from_buffer(
         buffer: impl Borrow<wgpu::Buffer>,
         offset: u64,
@@ -90,9 +90,9 @@ impl GpuVec {
         Ok(Self { segments: vec![Segment { buffer, span, owner: None, part: None }] })
     }
 
-    /// The same of a view with padding: the bytes behind its last element, up to the next multiple of 16,
-    /// belong to it and may be overwritten with anything. It starts on a multiple of 16 bytes. A step
-    /// then needs no dispatch of its own for the last one to three elements.
+    /// Like [`GpuVec::from_buffer`], but with padding: the bytes after the last element, up to the
+    /// next multiple of 16, belong to the view and may be overwritten with any value. `offset` is a
+    /// multiple of 16. A step then needs no extra dispatch for the last one to three elements.
     ///
     /// # Errors
     /// As [`GpuVec::from_buffer`], where the padding counts as part of the view.
@@ -113,27 +113,26 @@ impl GpuVec {
         Ok(view)
     }
 
-    /// One vector of the elements of several, in their order: for vectors past the largest
-    /// buffer.
+    /// Joins several vectors into one, in order, for vectors larger than the largest buffer.
     ///
     /// # Errors
-    /// [`VectorError::Empty`] if there are none.
+    /// [`VectorError::Empty`] if there are no parts.
     pub fn concatenate(parts: impl IntoIterator<Item = Self>) -> Result<Self, VectorError> {
         let segments: Vec<_> = parts.into_iter().flat_map(|part| part.segments).collect();
         if segments.is_empty() { Err(VectorError::Empty) } else { Ok(Self { segments }) }
     }
 
-    /// How many elements there are; at least 1.
+    /// The number of elements, at least 1.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a vector is never empty")]
     pub fn len(&self) -> usize {
         self.segments.iter().map(|segment| segment.span.len as usize).sum()
     }
 
-    /// The buffers, each with the byte range that belongs to this vector, in order. Small state vectors
-    /// of several optimizers share a buffer: stay within the range, never destroy the buffer, and keep a
-    /// clone of the vector until commands that use the range have been submitted. When the last clone
-    /// is dropped, another optimizer may take the memory.
+    /// The buffers, each with the byte range that belongs to this vector, in order. Small state
+    /// vectors of several optimizers share a buffer: stay within the range, never destroy the
+    /// buffer, and keep a clone of the vector until commands that use the range have been
+    /// submitted. When the last clone is dropped, another optimizer may reuse the memory.
     pub fn buffers(&self) -> impl Iterator<Item = (&wgpu::Buffer, Range<u64>)> {
         self.segments.iter().map(|segment| (&segment.buffer, segment.bytes()))
     }
@@ -169,7 +168,7 @@ impl GpuVec {
         Ok(Self { segments })
     }
 
-    /// Copies all elements to the host. The future asks the device each time it is polled.
+    /// Copies all elements to the host. The future polls the device each time it is polled.
     ///
     /// # Errors
     /// [`DownloadError`] if a buffer lacks `COPY_SRC`, or the device fails.
@@ -207,15 +206,15 @@ impl GpuVec {
         Ok(host)
     }
 
-    /// A view of our own `buffer`, from its start, with room up to a multiple of four elements.
+    /// A padded view of a buffer of ours, from its start.
     #[cfg(feature = "linear")]
     pub(crate) fn padded(buffer: &wgpu::Buffer, len: usize) -> Self {
         let span = Span { offset: 0, len: len as u64, padded: true };
         Self { segments: vec![Segment { buffer: buffer.clone(), span, owner: None, part: None }] }
     }
 
-    /// Elements `start..start + len`, with the elements behind them, up to a multiple of four from
-    /// the vector's start, for padding. `start` is such a multiple.
+    /// Elements `start..start + len`, with the elements up to the next multiple of four as padding.
+    /// `start` is a multiple of four.
     pub(crate) fn padded_slice(&self, start: usize, len: usize) -> Result<Self, VectorError> {
         let mut slice = self.slice(start..start + len)?;
         for segment in &mut slice.segments {
@@ -224,7 +223,7 @@ impl GpuVec {
         Ok(slice)
     }
 
-    /// The whole vector, to be bound; it lies in one buffer, at an offset that can be bound.
+    /// The binding of the whole vector, which lies in one buffer at an offset that can be bound.
     #[cfg(feature = "linear")]
     pub(crate) fn binding(&self) -> wgpu::BufferBinding<'_> {
         let Segment { buffer, span, .. } = &self.segments[0];
@@ -238,7 +237,7 @@ impl GpuVec {
         lacks.into_iter().find(|missing| !missing.is_empty())
     }
 
-    /// The buffers and byte ranges in which the vector is read or written, one after the other.
+    /// The buffers and byte ranges of the transfers that read or write the vector, in order.
     fn transfers(&self) -> impl Iterator<Item = (&wgpu::Buffer, Range<u64>)> {
         self.buffers().flat_map(|(buffer, bytes)| {
             let starts = bytes.clone().step_by(TRANSFER_BYTES as usize);
@@ -246,19 +245,19 @@ impl GpuVec {
         })
     }
 
-    /// Whether any of the vector's buffers holds a part of `other` too.
+    /// Whether any of the vector's buffers also holds a part of `other`.
     pub(crate) fn shares_buffer(&self, other: &Self) -> bool {
         self.buffers().any(|(a, _)| other.buffers().any(|(b, _)| a == b))
     }
 
-    /// Whether a part of the vector is known to lie on another device than `gpu`'s.
+    /// Whether a part of the vector is known to be on a device other than `gpu`'s.
     pub(crate) fn is_foreign(&self, gpu: &Gpu) -> bool {
         let owners = self.segments.iter().filter_map(|segment| segment.owner.as_ref());
         owners.into_iter().any(|owner| !owner.same_device(gpu))
     }
 
-    /// What keeps elements that share a buffer from being reused, for commands that outlive the
-    /// vector.
+    /// The guards that keep parts of shared buffers from being reused, for commands that outlive
+    /// the vector.
     pub(crate) fn guards(&self) -> impl Iterator<Item = Arc<PartGuard>> {
         self.segments.iter().filter_map(|segment| Some(Arc::clone(&segment.part.as_ref()?.1)))
     }
@@ -273,7 +272,7 @@ impl GpuVec {
 }
 
 impl Gpu {
-    /// A new vector of `len` zeros; several buffers if one cannot hold it.
+    /// Creates a vector of `len` zeros, in several buffers if one cannot hold it.
     ///
     /// # Errors
     /// [`VectorError`] if `len` is 0 or the device has too little memory.
@@ -281,7 +280,7 @@ impl Gpu {
         if len == 0 {
             return Err(VectorError::Empty);
         }
-        // Whole groups of four elements, so that only the vector's end needs padding.
+        // Whole quads, so that only the vector's end needs padding.
         let per_buffer = (self.device().limits().max_buffer_size / 16 * 4).max(4);
         let (len, bytes) = (len as u64, (len as u64).saturating_mul(4));
         if bytes > MAX_DEVICE_BYTES {
@@ -304,8 +303,8 @@ impl Gpu {
         Ok(Segment { buffer, span, owner: Some(self.clone()), part: None })
     }
 
-    /// A new vector of `len` zeros for the state of an optimizer. Small ones share buffers: keep
-    /// the vector, or its [`GpuVec::guards`], until commands that use it have been submitted.
+    /// Creates a vector of `len` zeros for optimizer state. Small vectors share buffers: keep the
+    /// vector, or its [`GpuVec::guards`], until commands that use it have been submitted.
     ///
     /// # Errors
     /// As [`Gpu::zeros`].
@@ -326,7 +325,7 @@ impl Gpu {
         Ok(GpuVec { segments: vec![Segment { buffer: part.buffer, span, owner, part: part_of }] })
     }
 
-    /// A new vector with the values of `host`.
+    /// Creates a vector with the values of `host`.
     ///
     /// # Errors
     /// [`VectorError`] if `host` is empty or the device has too little memory.
@@ -336,21 +335,21 @@ impl Gpu {
         Ok(vector)
     }
 
-    /// Sets every element of `vector` to `value`, ahead of all that is submitted later.
+    /// Sets every element of `vector` to `value`, before everything that is submitted later.
     ///
     /// # Errors
-    /// [`VectorError`] if a buffer lacks `COPY_DST` or lies elsewhere; nothing is written then.
+    /// [`VectorError`], with nothing written, if a buffer lacks `COPY_DST` or is on another device.
     pub fn fill(&self, vector: &GpuVec, value: f32) -> Result<(), VectorError> {
         let values = vec![value; vector.len().min((TRANSFER_BYTES / 4) as usize)];
         self.write_transfers(vector, |len| &bytemuck::cast_slice(&values)[..len])
     }
 
-    /// Overwrites `vector` with the values of `host`, ahead of all that is submitted later, steps
-    /// already recorded included.
+    /// Overwrites `vector` with the values of `host`, before everything that is submitted later,
+    /// including steps that are already recorded.
     ///
     /// # Errors
-    /// [`VectorError`] if the lengths differ, a buffer lacks `COPY_DST` or lies elsewhere; nothing
-    /// is written then. If a buffer was destroyed, those before it have been written.
+    /// [`VectorError`] if the lengths differ, or a buffer lacks `COPY_DST` or is on another device;
+    /// then nothing is written. If a buffer was destroyed, the buffers before it have been written.
     pub fn write(&self, vector: &GpuVec, host: &[f32]) -> Result<(), VectorError> {
         let expected = vector.len();
         if host.len() != expected {
@@ -364,7 +363,7 @@ impl Gpu {
         })
     }
 
-    /// Writes transfer after transfer; `next` has the bytes of the next, of so many.
+    /// Writes the transfers in order; `next(n)` returns the next `n` bytes.
     fn write_transfers<'a>(
         &self,
         vector: &GpuVec,
@@ -384,7 +383,7 @@ impl Gpu {
                 let bytes = next((piece.end - piece.start) as usize);
                 self.queue().write_buffer(buffer, piece.start, bytes);
                 if bytes.len() as u64 == TRANSFER_BYTES {
-                    // Sends the staged bytes off, so that their memory can be reused.
+                    // Submits the staged bytes, so that their memory can be reused.
                     self.queue().submit([]);
                 }
             }

@@ -10,14 +10,14 @@ fn state_shares_buffers_and_is_zero_when_reused() -> Result<(), Box<dyn std::err
     let gpu = Gpu::noop();
     let (one, two) = (gpu.zeroed_state(7)?, gpu.zeroed_state(64)?);
     assert!(one.shares_buffer(&two));
-    // Both can be bound for writing at once: each by its own part.
+    // Both can be bound for writing at once, each by its own part.
     let [a, b] = [&one, &two].map(|vector| vector.segments()[0].bindable());
     assert!(a.end <= b.start || b.end <= a.start);
     assert_eq!((one == one.clone(), one == two), (true, false));
     gpu.write(&one, &[3.0; 7])?;
     let (freed, slice) = (place(&one), one.slice(2..3)?);
     drop(one);
-    // A slice keeps the elements, a guard too.
+    // A slice keeps the memory, and so does a guard.
     let guard: Vec<_> = slice.guards().collect();
     assert_ne!(place(&gpu.zeroed_state(7)?), freed);
     drop(slice);
@@ -26,7 +26,7 @@ fn state_shares_buffers_and_is_zero_when_reused() -> Result<(), Box<dyn std::err
     let again = gpu.zeroed_state(7)?;
     assert_eq!(place(&again), freed);
     assert_eq!(again.download_blocking(&gpu)?, [0.0; 7]);
-    // What kernels only read lies elsewhere.
+    // Memory that kernels only read is in another buffer.
     assert!(place(&again)[0].0 != gpu.small_storage(28).map_err(StepError::from)?.buffer);
     Ok(())
 }

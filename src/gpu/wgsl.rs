@@ -1,5 +1,5 @@
-//! The text of kernels: a file from each axis, and what depends on the vectors that are bound, which
-//! is written here and nowhere else.
+//! The text of kernels: one file for each axis, and the parts that depend on the bound vectors,
+//! which are generated here.
 
 use std::any::TypeId;
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use crate::numerics::Precision;
 use crate::rules::{Rule, StateVector};
 use crate::step::GradientGuard;
 
-/// Axis `arithmetic`.
+/// The file of axis `arithmetic`.
 pub(crate) fn arithmetic(precision: Precision) -> &'static str {
     match precision {
         Precision::Native => include_str!("../../shaders/arithmetic/native.wgsl"),
@@ -21,7 +21,7 @@ pub(crate) fn arithmetic(precision: Precision) -> &'static str {
 }
 
 impl Element {
-    /// Axis `element`.
+    /// The file of axis `element`.
     pub(crate) fn file(self) -> &'static str {
         match self {
             Self::Quads => include_str!("../../shaders/element/quads.wgsl"),
@@ -30,20 +30,20 @@ impl Element {
     }
 }
 
-/// Axis `treatment`.
+/// Axis `treatment`: what a step does with gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Treatment {
-    /// Gradients are taken as they are.
+    /// It uses gradients unchanged.
     #[default]
     None,
-    /// A step obeys a decision: to change nothing, or to scale the gradients.
+    /// It obeys a guard's decision: to change nothing, or to scale the gradients.
     Decided,
-    /// The same, and an element keeps parameter and state if its gradient is not finite.
+    /// It obeys the decision, and leaves an element unchanged if its gradient is not finite.
     OnlyFinite,
 }
 
 impl Treatment {
-    /// What a guard asks for.
+    /// The treatment that a guard requires.
     pub(crate) fn of(guard: &GradientGuard) -> Self {
         match (guard.scans(), guard.skips_elements()) {
             (false, _) => Self::None,
@@ -64,20 +64,20 @@ impl Treatment {
     }
 }
 
-/// `struct Outcome`, shared by the kernel that decides and those that obey.
+/// `struct Outcome`, shared by the kernel that decides and the kernels that obey.
 pub(crate) const OUTCOME: &str = include_str!("../../shaders/guard/outcome.wgsl");
 
-/// Axis `square`.
+/// Axis `square`: what stands for the square of a gradient.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum SquareOf {
-    /// Every parameter's own.
+    /// Each parameter's own square.
     Own,
-    /// The mean over its row; with this many elements that a row shares, the mean among them.
+    /// The mean square of its row.
     Row,
 }
 
-/// What of a rule a kernel is compiled with: its type, its choices of formula, and the state that
-/// these need. Cheap to clone and to compare.
+/// The parts of a rule that a kernel is compiled with: its type, its choices of formula, and the
+/// state that they need. Cheap to clone and to compare.
 #[derive(Clone, Debug)]
 pub(crate) struct Formula(Arc<Inner>);
 
@@ -91,7 +91,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// By bits: two constants that are NaN are the same.
+    /// Compares constants by their bits: two NaNs are the same.
     fn is_same(&self, other: &Self) -> bool {
         let bits = |&(name, value): &(&'static str, f64)| (name, value.to_bits());
         self.rule == other.rule
@@ -110,15 +110,15 @@ impl Eq for Formula {}
 
 impl Hash for Formula {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        // Formulas of one rule are few: the rest is for `eq` to tell apart.
+        // A rule has few formulas; `eq` distinguishes those with equal hashes.
         self.0.rule.hash(state);
         self.0.constants.iter().for_each(|(_, value)| value.to_bits().hash(state));
     }
 }
 
 impl Formula {
-    /// Of `rule`, whose state vectors are `used` of [`Rule::STATE`], by number: those of this rule, or
-    /// of others that share its kernels too.
+    /// The formula of `rule` with the state vectors `used`, as indices into [`Rule::STATE`]: those
+    /// of this rule, and those of other rules that share its kernels.
     pub(crate) fn new<R: Rule>(rule: &R, used: &[usize]) -> Self {
         let vector =
             |&k: &usize| StateVector { name: R::STATE[k], initial: 0.0, shared: rule.can_share(k) };
@@ -131,7 +131,7 @@ impl Formula {
         }))
     }
 
-    /// Of a rule alone.
+    /// The formula of a rule with its own state vectors only.
     pub(crate) fn of<R: Rule>(rule: &R) -> Self {
         let used: Vec<_> = (0..R::STATE.len()).filter(|&k| rule.uses_state(k)).collect();
         Self::new(rule, &used)
@@ -142,12 +142,12 @@ impl Formula {
         self.0.constants.clone()
     }
 
-    /// How many state vectors there are.
+    /// The number of state vectors.
     pub(crate) fn state_count(&self) -> usize {
         self.0.state.len()
     }
 
-    /// The names of some of the state vectors.
+    /// The names of the state vectors that are `bound`.
     fn vectors(&self, bound: Bound) -> Vec<&'static str> {
         let is_bound = |vector: &&StateVector| match bound {
             Bound::All => true,
@@ -157,7 +157,8 @@ impl Formula {
         self.0.state.iter().filter(is_bound).map(|vector| vector.name).collect()
     }
 
-    /// Numbers that are kept of each row for its parameters to share: the mean square, and state.
+    /// The number of words stored for each row that its parameters share: the mean square and the
+    /// shared state.
     pub(crate) fn shared_words(&self) -> usize {
         1 + self.vectors(Bound::Shared).len()
     }
@@ -166,9 +167,9 @@ impl Formula {
 /// Which state vectors a kernel reads and writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Bound {
-    /// All.
+    /// All state vectors.
     All,
-    /// Those that rows share.
+    /// The shared ones.
     Shared,
     /// The others.
     Unshared,
@@ -179,7 +180,8 @@ fn lines(names: &[&str], statement: impl Fn(&str) -> String) -> String {
     names.iter().map(|name| format!("    {};\n", statement(name))).collect()
 }
 
-/// A kernel's text in the making. Bindings of group 0 are numbered as they come.
+/// A kernel's text under construction. Bindings of group 0 are numbered in the order in which they
+/// are added.
 #[derive(Debug)]
 pub(crate) struct Text {
     text: String,
@@ -187,7 +189,7 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// Of these files.
+    /// Starts with these files.
     pub(crate) fn new(files: &[&str]) -> Self {
         let mut text = Self { text: String::new(), next_binding: 0 };
         text.files(files);
@@ -218,12 +220,12 @@ impl Text {
         self.push(&format!("const {name} = {value};\n"));
     }
 
-    /// The whole.
+    /// The complete text.
     pub(crate) fn finish(self) -> String {
         self.text
     }
 
-    /// The rule with the arithmetic, and `struct State` with a member for each of its names.
+    /// Adds the rule with its arithmetic, and `struct State` with a member for each state name.
     pub(crate) fn rule(&mut self, formula: &Formula, precision: Precision, square: SquareOf) {
         self.file(arithmetic(precision));
         self.file(include_str!("../../shaders/decay.wgsl"));
@@ -234,20 +236,20 @@ impl Text {
         });
         let members: String =
             formula.0.members.iter().map(|name| format!("    {name}: Real,\n")).collect();
-        // A rule without state still has a struct, and WGSL wants a member in it.
+        // WGSL requires a member, even for a rule without state.
         let members = if members.is_empty() { "    nothing: u32,\n" } else { &members };
         self.push(&format!("struct State {{\n{members}}}\n"));
     }
 
-    /// The step of four elements by a rule: what is done to gradients, and hyper-parameters of so many
-    /// groups.
+    /// Adds the step of four elements: the treatment of gradients, and the hyper-parameters of
+    /// `groups` groups.
     pub(crate) fn step(&mut self, treatment: Treatment, groups: usize) {
         self.files(treatment.files());
         self.constant("group_count", format_args!("{groups}u"));
         self.file(include_str!("../../shaders/step.wgsl"));
     }
 
-    /// A vector of f32: its binding, and `load_NAME` and, if it is written, `store_NAME`.
+    /// Adds a vector of f32: its binding, `load_NAME` and, if it is written, `store_NAME`.
     pub(crate) fn vector(&mut self, name: &str, element: Element, written: bool) {
         self.bound(name, "array<Element>", written);
         let (load, store) = match element {
@@ -270,14 +272,14 @@ impl Text {
         }
     }
 
-    /// A binding of group 0.
+    /// Adds a binding to group 0.
     pub(crate) fn bound(&mut self, name: &str, ty: &str, written: bool) {
         let (binding, access) = (self.next_binding, if written { "read_write" } else { "read" });
         self.next_binding += 1;
         self.push(&format!("@group(0) @binding({binding}) var<storage, {access}> {name}: {ty};\n"));
     }
 
-    /// State vectors, with `load_state` and `store_state`, and `chosen_state`.
+    /// Adds state vectors, with `load_state`, `store_state` and `chosen_state`.
     pub(crate) fn state(&mut self, formula: &Formula, bound: Bound, element: Element) {
         let vectors = formula.vectors(bound);
         vectors.iter().for_each(|name| self.vector(name, element, true));
@@ -290,19 +292,19 @@ impl Text {
         self.chosen_state(formula);
     }
 
-    /// `chosen_state`, of all members.
+    /// Adds `chosen_state`, over all members.
     pub(crate) fn chosen_state(&mut self, formula: &Formula) {
         let select = lines(formula.0.members, |name| {
             format!("chosen.{name} = select(a.{name}, b.{name}, is_b)")
         });
         self.push(&format!(
-            "// Of each element one of two states.\n\
+            "// One of two states for each element.\n\
              fn chosen_state(a: State, b: State, is_b: vec4<bool>) -> State {{\n    \
              var chosen = a;\n{select}    return chosen;\n}}\n",
         ));
     }
 
-    /// The step of a block whose parameters, gradients and state vectors lie in these windows.
+    /// Adds the step of a block whose parameters, gradients and state vectors lie in these windows.
     pub(crate) fn route(&mut self, number: usize, windows: &[usize], formula: &Formula) {
         let (params, grads) = (windows[0], windows[1]);
         let state: Vec<_> = (0..).zip(formula.vectors(Bound::All)).zip(&windows[2..]).collect();
@@ -328,7 +330,8 @@ impl Text {
         );
     }
 
-    /// What the parameters of a row share: left by the kernel that finds means, taken by the step.
+    /// Adds the values that the parameters of a row share. The kernel that computes means leaves
+    /// them, and the step takes them.
     pub(crate) fn shared_state(&mut self, formula: &Formula, written: bool) {
         self.bound("shared_by_row", "array<Scalar>", written);
         self.constant("shared_words", format_args!("{}u", formula.shared_words()));
@@ -351,14 +354,14 @@ impl Text {
         self.function(head, &format!("    let first = shared_words * row;\n{lines}"));
     }
 
-    /// Windows of the caller's buffers, each bound for writing or not, by the name `window_NUMBER`.
+    /// Adds windows with the names `window_NUMBER`, each bound for writing or not.
     pub(crate) fn windows(&mut self, element: Element, written: &[bool]) {
         for (index, &written) in written.iter().enumerate() {
             self.vector(&format!("window_{index}"), element, written);
         }
     }
 
-    /// A branch to one of several functions: `NAME_0`, `NAME_1` and so on.
+    /// Adds a branch to one of several functions: `NAME_0`, `NAME_1` and so on.
     pub(crate) fn branch(
         &mut self,
         head: &str,
@@ -377,7 +380,7 @@ impl Text {
         self.function(head, &body);
     }
 
-    /// A function.
+    /// Adds a function.
     pub(crate) fn function(&mut self, head: &str, body: &str) {
         self.push(&format!("fn {head} {{\n{body}}}\n"));
     }

@@ -9,14 +9,15 @@ use super::training::Training;
 pub(super) struct Batch {
     /// Positions in the epoch's order.
     pub(super) rows: Range<usize>,
-    /// Examples trained when this batch is done, over all epochs.
+    /// The number of examples trained after this batch, over all epochs.
     pub(super) examples: u64,
     /// Whether the loss is sampled after this batch.
     pub(super) evaluate: bool,
 }
 
 impl Training {
-    /// The batches of epoch number `epoch`, counted from 0, over `rows` rows; the last may be shorter.
+    /// The batches of epoch number `epoch`, counted from 0, over `rows` rows; the last may be
+    /// shorter.
     pub(super) fn batches(&self, rows: usize, epoch: u32) -> impl Iterator<Item = Batch> {
         let before = rows as u64 * u64::from(epoch);
         let (size, every) = (self.batch_size, self.evaluate_every as u64);
@@ -35,19 +36,19 @@ impl Training {
 mod tests {
     use super::*;
 
-    /// Of two epochs over 25 rows.
+    /// The batches of two epochs over 25 rows.
     fn batches(batch_size: usize, evaluate_every: usize) -> Vec<Batch> {
         let training = Training { epochs: 2, batch_size, evaluate_every, ..Training::default() };
         (0..2).flat_map(|epoch| training.batches(25, epoch)).collect()
     }
 
     #[test]
-    fn a_last_short_batch_and_the_end_are_not_forgotten() {
+    fn a_short_last_batch_is_trained_and_the_end_is_sampled() {
         let run = batches(10, 20);
         let lengths: Vec<_> = run.iter().map(|batch| batch.rows.len()).collect();
         assert_eq!(lengths, [10, 10, 5, 10, 10, 5]);
         let sampled: Vec<_> = run.iter().filter(|b| b.evaluate).map(|b| b.examples).collect();
-        // Multiples of 20 are passed at 20, 45 (40) and 50 is the end.
+        // The run reaches 20 at 20 and 40 at 45, and ends at 50.
         assert_eq!(sampled, [20, 45, 50]);
     }
 

@@ -7,6 +7,7 @@ use super::dense::{self, DenseRows};
 use super::errors::Result;
 use super::examples::Data;
 use super::loss::Loss;
+use super::memory::{check, filled};
 use super::model::LinearModel;
 use super::order::sum;
 use super::sparse::{self, SparseRows};
@@ -20,12 +21,12 @@ pub(super) struct CpuWorker<'a, R: Rule> {
     data: Data<'a>,
     loss: Loss,
     rows: Rows<'a, R>,
-    /// The loss's terms of all rows, and sums of them.
+    /// The loss terms of all rows, and the sums of the samples so far.
     terms: Vec<f32>,
     losses: Vec<f32>,
 }
 
-/// Rows of either kind, with the model and what steps it.
+/// Rows of either kind, with the model and its optimizer.
 enum Rows<'a, R: Rule> {
     Dense(DenseRows<'a, R>),
     Sparse(SparseRows<'a, R>),
@@ -38,28 +39,31 @@ impl<'a, R: Rule> CpuWorker<'a, R> {
         training: &Training,
         model: &LinearModel,
     ) -> Result<Self> {
+        check::<f32>(data.feature_count() + 1)?;
         let parameters = model.parameters();
         let rows = match data {
             Data::Dense(data) => Rows::Dense(DenseRows::new(rule, data, training, parameters)?),
             Data::Sparse(data) => Rows::Sparse(SparseRows::new(rule, data, training, &parameters)?),
         };
-        let terms = vec![0.0; data.rows()];
+        let terms = filled(0.0, data.rows())?;
         Ok(Self { data, loss: training.loss, rows, terms, losses: Vec::new() })
     }
 
-    fn parameters(&mut self) -> Vec<f32> {
-        match &mut self.rows {
+    fn parameters(&mut self) -> Result<Vec<f32>> {
+        check::<f32>(self.data.feature_count() + 1)?;
+        Ok(match &mut self.rows {
             Rows::Dense(rows) => rows.parameters.clone(),
-            // A copy: without the state between them, twice as many weights fit a cache.
+            // A copy of the weights alone: without the state between them, twice as many fit a
+            // cache.
             Rows::Sparse(rows) => rows.stepped().parameters.parameters(),
-        }
+        })
     }
 }
 
 impl<R: Rule> Worker for CpuWorker<'_, R> {
     fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         if let Rows::Sparse(rows) = &mut self.rows {
-            rows.begin_epoch(order);
+            rows.begin_epoch(order)?;
         }
         Ok(())
     }
@@ -73,7 +77,7 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
     }
 
     async fn evaluate(&mut self, _: Wait) -> Result<()> {
-        let parameters = self.parameters();
+        let parameters = self.parameters()?;
         each_row(self.data, &parameters, Some(self.loss), &mut self.terms);
         self.losses.push(sum(&self.terms));
         Ok(())
@@ -88,10 +92,12 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
             Rows::Dense(rows) => &rows.before,
             Rows::Sparse(rows) => &rows.stepped().before,
         };
+        check::<f32>(rows.len())?;
         Ok(before[rows].to_vec())
     }
 
     async fn set_model(&mut self, model: &LinearModel, _: Wait) -> Result<()> {
+        check::<f32>(model.weights.len() + 1)?;
         match &mut self.rows {
             Rows::Dense(rows) => rows.parameters = model.parameters(),
             Rows::Sparse(rows) => rows.stepped().parameters.set_parameters(&model.parameters()),
@@ -100,18 +106,19 @@ impl<R: Rule> Worker for CpuWorker<'_, R> {
     }
 
     async fn model(&mut self, _: Wait) -> Result<LinearModel> {
-        Ok(LinearModel::from_parameters(self.parameters()))
+        Ok(LinearModel::from_parameters(self.parameters()?))
     }
 }
 
 /// The prediction for every row of `data`.
-pub(super) fn predictions(data: Data<'_>, model: &LinearModel) -> Vec<f32> {
-    let mut values = vec![0.0; data.rows()];
+pub(super) fn predictions(data: Data<'_>, model: &LinearModel) -> Result<Vec<f32>> {
+    let mut values = filled(0.0, data.rows())?;
+    check::<f32>(model.weights.len() + 1)?;
     each_row(data, &model.parameters(), None, &mut values);
-    values
+    Ok(values)
 }
 
-/// Fills `values` with the predictions of all rows, or with what the loss makes of them.
+/// Fills `values` with the predictions of all rows, or with their loss terms.
 fn each_row(data: Data<'_>, parameters: &[f32], loss: Option<Loss>, values: &mut [f32]) {
     match data {
         Data::Dense(data) => dense::each_row(data, parameters, loss, |row| row, values),

@@ -1,11 +1,12 @@
-//! Steps over dense rows on the CPU: each row of a batch is read once, for its residual and its share
-//! of the gradient.
+//! Steps over dense rows on the CPU: each row of a batch is read once, for its residual and its
+//! share of the gradient.
 
 use rayon::prelude::*;
 
 use super::batches::Batch;
 use super::errors::Result;
 use super::loss::Loss;
+use super::memory::filled;
 use super::order::{RUNS, predict, predict_rows, run_length, run_rows};
 use super::penalty::Penalty;
 use super::training::Training;
@@ -13,11 +14,11 @@ use crate::cpu::CpuOptimizer;
 use crate::data::Dataset;
 use crate::rules::Rule;
 
-/// Multiplications below which threads do not pay.
+/// The number of multiplications below which threads do not pay off.
 const PARALLEL_WORK: usize = 1 << 17;
 
-/// Rows of a run that are computed together: their loads overlap, and the partial gradient is read
-/// and written once for all of them.
+/// The number of rows of a run that are computed together. Their loads overlap, and the partial
+/// gradient is read and written once for all of them.
 const BLOCK_ROWS: usize = 4;
 
 /// The rows of a run, the model, and scratch memory.
@@ -26,12 +27,12 @@ pub(super) struct DenseRows<'a, R: Rule> {
     loss: Loss,
     penalty: Penalty,
     optimizer: CpuOptimizer<R>,
-    /// The weights and, behind them, the bias.
+    /// The weights, followed by the bias.
     pub(super) parameters: Vec<f32>,
     gradient: Vec<f32>,
     /// One partial gradient for each run of rows.
     partials: Vec<f32>,
-    /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
+    /// The losses of this epoch's rows before they were learned from; empty unless requested.
     pub(super) before: Vec<f32>,
 }
 
@@ -50,9 +51,9 @@ impl<'a, R: Rule> DenseRows<'a, R> {
             penalty: training.penalty,
             optimizer: optimizer.with_schedule(training.schedule.clone())?,
             parameters,
-            gradient: vec![0.0; width],
-            partials: vec![0.0; RUNS * width],
-            before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
+            gradient: filled(0.0, width)?,
+            partials: filled(0.0, RUNS.saturating_mul(width))?,
+            before: filled(0.0, if training.progressive { data.rows() } else { 0 })?,
         })
     }
 
@@ -111,7 +112,7 @@ impl pulp::NullaryFnOnce for Run<'_> {
 }
 
 impl Run<'_> {
-    /// Adds the share of some rows, one after the other.
+    /// Adds the contributions of these rows, one after another.
     #[inline(always)]
     fn add<const N: usize>(&mut self, numbers: [u32; N]) {
         let target = self.data.target();
@@ -133,7 +134,7 @@ impl Run<'_> {
     }
 }
 
-/// The tree over the runs, and the mean.
+/// Sums the runs in a tree, and divides by the number of rows.
 struct Finish<'a> {
     partials: &'a mut [f32],
     runs: usize,
@@ -149,7 +150,7 @@ impl pulp::NullaryFnOnce for Finish<'_> {
         let width = self.gradient.len();
         let mut half = RUNS / 2;
         while half > 0 {
-            // Runs that are absent are +0 and change nothing.
+            // Missing runs count as +0 and change nothing.
             let present = self.runs.saturating_sub(half).min(half);
             let (lower, upper) = self.partials.split_at_mut((half * width).min(self.runs * width));
             for (sum, &other) in lower.iter_mut().zip(&upper[..present * width]) {
@@ -164,8 +165,8 @@ impl pulp::NullaryFnOnce for Finish<'_> {
     }
 }
 
-/// Fills `values` with the predictions of rows, whose numbers `number` says, or with what the loss makes
-/// of them; with threads where there is enough to do.
+/// Fills `values` with the predictions of rows, or with their loss terms. `number` returns the row
+/// of each value. Uses threads if there is enough work.
 pub(super) fn each_row(
     data: &Dataset,
     parameters: &[f32],

@@ -1,4 +1,4 @@
-//! What can go wrong in training.
+//! Errors of training and prediction.
 
 use crate::cpu::CpuError;
 use crate::data::DataError;
@@ -17,10 +17,10 @@ pub enum TrainError {
     Diverged {
         /// The epoch, counted from 1.
         epoch: u32,
-        /// The loss that was found, perhaps infinite or NaN.
+        /// The loss, possibly infinite or NaN.
         loss: f64,
     },
-    /// The squared errors do not fit f32 even before the first step.
+    /// The loss overflows f32 before the first step.
     #[error("the loss is not finite before the first step: scale the features or the target down")]
     Overflow,
     /// The observer asked to stop.
@@ -29,18 +29,18 @@ pub enum TrainError {
         /// The epoch, counted from 1.
         epoch: u32,
     },
-    /// A setting outside its domain.
+    /// A setting that must be at least 1 is 0.
     #[error("{setting} is 0: give at least 1")]
     Zero {
-        /// Which setting.
+        /// The setting's name.
         setting: &'static str,
     },
-    /// NaN, infinite, negative or subnormal.
+    /// A penalty is NaN, infinite, negative or subnormal.
     #[error("{setting} is {value:e}: give 0 or a finite number of at least 2^-126")]
     Penalty {
-        /// Which setting.
+        /// The setting's name.
         setting: &'static str,
-        /// What it was set to.
+        /// Its value.
         value: f32,
     },
     /// Logistic regression needs targets 0 and 1.
@@ -51,42 +51,48 @@ pub enum TrainError {
         /// Its target.
         target: f32,
     },
-    /// Early stopping without validation rows.
-    #[error("early stopping needs rows for validation")]
+    /// Early stopping was requested without validation rows.
+    #[error("early stopping needs validation rows")]
     NoValidation,
-    /// Features of another width than the model.
-    #[error("{found} columns of features, but the model has {expected} weights")]
+    /// The features and the model differ in width.
+    #[error("there are {found} feature columns, but the model has {expected} weights")]
     Columns {
         /// Columns of the features.
         found: usize,
         /// Weights of the model.
         expected: usize,
     },
-    /// One row of the table is larger than the device can bind.
+    /// One row of the table is larger than the device's largest binding.
     #[error(
         "a row of {features} features does not fit a binding of {binding} bytes: use the CPU engine"
     )]
     RowTooLarge {
-        /// How many features a row has.
+        /// The number of features in a row.
         features: usize,
         /// The device's largest binding, in bytes.
         binding: u64,
     },
+    /// There is no memory for what a run or a prediction keeps.
+    #[error("no memory for {bytes} bytes: use fewer rows or features, or free memory")]
+    OutOfMemory {
+        /// How much was asked for, beside what is in use.
+        bytes: u64,
+    },
     /// A sum with more terms than one shader invocation may add.
     #[error(
-        "{found} {what} are more than the {max} that a GPU adds up one by one: use fewer, or the \
+        "{found} {what} are more than the {max} that a GPU can sum in one loop: use fewer, or the \
          CPU engine"
     )]
     Terms {
-        /// What is added up.
+        /// What is summed.
         what: &'static str,
-        /// How many there are.
+        /// Their number.
         found: usize,
         /// The maximum.
         max: usize,
     },
-    /// The device's limits are too low for the gradient's kernels.
-    #[error("the device allows {limit} of {allowed}, but the gradient needs {needed}")]
+    /// The device's limits are too low for the kernels of linear models.
+    #[error("training needs {limit} of {needed}, but the device was opened with {allowed}")]
     Limit {
         /// The limit's name.
         limit: &'static str,
@@ -95,16 +101,16 @@ pub enum TrainError {
         /// What the device was opened with.
         allowed: u64,
     },
-    /// The table is no dataset.
+    /// The table is not a valid dataset.
     #[error(transparent)]
     Data(#[from] DataError),
-    /// The optimizer refused.
+    /// The optimizer refused the run or a step.
     #[error(transparent)]
     Cpu(#[from] CpuError),
-    /// The optimizer refused.
+    /// The optimizer refused the run or a step.
     #[error(transparent)]
     Step(#[from] StepError),
-    /// The data could not be brought to the device.
+    /// The data could not be uploaded to the device.
     #[error(transparent)]
     Vector(#[from] VectorError),
     /// The result could not be read back.
@@ -112,7 +118,7 @@ pub enum TrainError {
     Download(#[from] DownloadError),
 }
 
-/// What most functions of this module return.
+/// The result of most functions of this module.
 pub(super) type Result<T, E = TrainError> = std::result::Result<T, E>;
 
 impl From<LimitError> for TrainError {
@@ -127,7 +133,7 @@ impl From<DeviceError> for TrainError {
     }
 }
 
-/// Whether features have as many columns as the model has weights.
+/// Checks that the features have as many columns as the model has weights.
 pub(super) fn check_columns(found: usize, expected: usize) -> Result<()> {
     if found == expected { Ok(()) } else { Err(TrainError::Columns { found, expected }) }
 }

@@ -1,20 +1,20 @@
-//! What a run learns from.
+//! The data of a training run.
 
 use ndarray::ArrayView1;
 
 use crate::data::{Dataset, SparseDataset};
 
-/// A table of features with a target: one of the two kinds.
+/// A table of features with a target, dense or sparse.
 #[derive(Clone, Copy, Debug)]
 pub enum Data<'a> {
     /// Every feature of every row.
     Dense(&'a Dataset),
-    /// Features that are not 0.
+    /// Only the features that are not 0.
     Sparse(&'a SparseDataset),
 }
 
 impl Data<'_> {
-    /// How many rows there are; at least 1.
+    /// The number of rows, at least 1.
     #[must_use]
     pub fn rows(&self) -> usize {
         match self {
@@ -23,7 +23,7 @@ impl Data<'_> {
         }
     }
 
-    /// How many columns the features have.
+    /// The number of feature columns.
     #[must_use]
     pub fn feature_count(&self) -> usize {
         match self {
@@ -32,7 +32,7 @@ impl Data<'_> {
         }
     }
 
-    /// The target, one value a row.
+    /// The target, one value per row.
     #[must_use]
     pub fn target(&self) -> ArrayView1<'_, f32> {
         match self {
@@ -54,12 +54,13 @@ impl<'a> From<&'a SparseDataset> for Data<'a> {
     }
 }
 
-/// The rows of a run: those to learn from, and those that only tell how well it goes.
+/// The rows of a run: those to train on, and those for validation.
 #[derive(Clone, Copy, Debug)]
 pub struct Examples<'a> {
-    /// What is learned from.
+    /// The rows to train on.
     pub training: Data<'a>,
-    /// Rows whose loss is taken at the end of each epoch, with as many columns. Default: none.
+    /// Rows whose loss is measured at the end of each epoch. They have as many columns as the
+    /// training rows. Default: none.
     pub validation: Option<Data<'a>>,
 }
 

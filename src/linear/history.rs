@@ -1,4 +1,4 @@
-//! The history of a run: the samples of its loss, reported to whoever observes it.
+//! The history of a run: the samples of its loss, reported to an observer.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +7,7 @@ use super::loss::Loss;
 use super::model::LinearModel;
 use super::training::{LossPoint, Progress, Trained, Training};
 
-/// A loss this many times the first one is no step on the way to a better model.
+/// A run has diverged if its loss stays above this multiple of the first loss.
 const DIVERGED: f64 = 1e6;
 
 /// The losses of rows before they were learned from.
@@ -47,7 +47,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         self.samples.push(examples);
     }
 
-    /// Takes sums of the loss's terms in the order of their samples.
+    /// Adds sums of loss terms, in the order of their samples.
     pub(super) fn add(&mut self, sums: Vec<f32>) -> Result<()> {
         for sum in sums {
             let Some(&examples) = self.samples.get(self.history.len()) else { break };
@@ -63,12 +63,12 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         Ok(())
     }
 
-    /// Whether the next mean of losses before learning is due, after `examples` examples.
+    /// Whether the next mean of losses before learning is due after `examples` examples.
     pub(super) fn is_progressive_due(&self, examples: u64) -> bool {
         examples >= (self.progressive.rows + 1).next_power_of_two()
     }
 
-    /// Takes the losses that the next rows had before they were learned from.
+    /// Adds the losses that the next rows had before they were learned from.
     pub(super) fn progressive(&mut self, terms: &[f32]) -> Result<()> {
         for &term in terms {
             self.progressive.sum += f64::from(term);
@@ -99,7 +99,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         }
     }
 
-    /// What came out of `epochs` epochs, which took `seconds`.
+    /// The result of `epochs` epochs that took `seconds` seconds.
     pub(super) fn finish(
         mut self,
         model: LinearModel,
@@ -110,16 +110,16 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
         let first = self.history.first().map_or(f64::NAN, |point| point.loss);
         let last = self.history.last().map_or(f64::NAN, |point| point.loss);
         let diverged = |epoch| Err(TrainError::Diverged { epoch: whole(epoch), loss: last });
-        if !model.parameters().iter().all(|value| value.is_finite()) {
+        if !model.weights.iter().chain([&model.bias]).all(|value| value.is_finite()) {
             return diverged(self.total as f64 / self.rows);
         }
-        // A run may leap far away and come back; what counts is from where on it did not.
+        // A loss may rise far and come back. The run diverged where the loss rose and stayed high.
         let far = |point: &&LossPoint| point.loss > DIVERGED * first.max(f64::MIN_POSITIVE);
         if let Some(point) = self.history.iter().rev().take_while(far).last() {
             return diverged(point.epoch);
         }
         if self.progressive.rows > 0 && !self.progressive.rows.is_power_of_two() {
-            // There is nothing left to break off.
+            // The run has ended, so a request to stop it changes nothing.
             let _ = self.mean_so_far();
         }
         Ok(Trained {
@@ -134,7 +134,7 @@ impl<F: FnMut(&Progress) -> ControlFlow<()>> History<F> {
     }
 }
 
-/// The epoch, counted from 1, that was under way after `epochs` epochs.
+/// The epoch, counted from 1, that was in progress after `epochs` epochs.
 fn whole(epochs: f64) -> u32 {
     epochs.ceil().max(1.0) as u32
 }
@@ -154,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn divergence_is_reported_from_where_it_did_not_come_back() {
+    fn divergence_is_reported_from_where_the_loss_stays_high() {
         assert_eq!(finish(&[1.0, 0.5, 0.2]).map(|trained| trained.loss), Ok(0.2));
-        // Far away, and back.
+        // The loss rises far and comes back.
         assert_eq!(finish(&[1.0, 1e9, 0.2]).map(|trained| trained.loss), Ok(0.2));
         let error = finish(&[1.0, 1e9, 0.2, 2e9, 3e9]);
         assert_eq!(error, Err(TrainError::Diverged { epoch: 3, loss: 3e9 }));

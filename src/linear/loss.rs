@@ -1,4 +1,4 @@
-//! What training minimizes.
+//! The losses that training minimizes.
 
 use crate::numerics::elementary::{exp_negative, log_one_plus};
 
@@ -8,14 +8,14 @@ pub enum Loss {
     /// `(p - y)^2 / 2`: linear regression.
     #[default]
     Squared,
-    /// `ln(1 + exp(p)) - y p`: logistic regression, for targets 0 and 1; `p` is the logarithm of the
-    /// odds of 1. Neither the loss nor its derivative is a difference of larger numbers, so that
-    /// both keep their digits for either class, however sure `p` is.
+    /// `ln(1 + exp(p)) - y p`: logistic regression, for targets 0 and 1; `p` is the log-odds of
+    /// target 1. Neither the loss nor its derivative subtracts large numbers of similar size, so
+    /// both stay accurate for either class, however large `|p|` is.
     Logistic,
 }
 
 impl Loss {
-    /// The loss's derivative by the prediction. WGSL twin: `derivative` in
+    /// The derivative of the loss with respect to the prediction. WGSL twin: `derivative` in
     /// `shaders/linear/loss/`.
     #[inline(always)]
     pub(super) fn derivative(self, prediction: f32, target: f32) -> f32 {
@@ -30,7 +30,7 @@ impl Loss {
         }
     }
 
-    /// What a sample of the loss sums: the loss, or for the squared one its double. WGSL twin:
+    /// The term that a sample of the loss sums: the loss, or twice the squared loss. WGSL twin:
     /// `term` in `shaders/linear/loss/`.
     #[inline(always)]
     pub(super) fn term(self, prediction: f32, target: f32) -> f32 {
@@ -84,9 +84,9 @@ impl std::fmt::Display for Loss {
 mod tests {
     use super::*;
 
-    /// Against double precision, within a few roundings of f32, however small they are. With
-    /// `m = -p` for class 1 and `p` for class 0, the loss is `ln(1 + exp(m))`, and its derivative by
-    /// `m` is `1 / (1 + exp(-m))`.
+    /// Compared with double precision: within a few roundings of f32, even for tiny values. With
+    /// `m = -p` for class 1 and `p` for class 0, the loss is `ln(1 + exp(m))`, and its derivative
+    /// with respect to `m` is `1 / (1 + exp(-m))`.
     #[test]
     fn the_logistic_loss_and_its_derivative() {
         for step in -1000..=1000 {

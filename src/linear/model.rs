@@ -1,4 +1,4 @@
-//! What training makes.
+//! The model that training produces.
 
 /// A linear model: `y = sum(weights[j] * x[j]) + bias`.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,7 +10,7 @@ pub struct LinearModel {
 }
 
 impl LinearModel {
-    /// Weights, and the bias behind them: the vector that an optimizer steps.
+    /// The weights, followed by the bias: the vector that an optimizer steps.
     pub(super) fn parameters(&self) -> Vec<f32> {
         self.weights.iter().copied().chain([self.bias]).collect()
     }

@@ -1,22 +1,22 @@
-//! The canonical order of summation, on the CPU. The module's documentation defines it.
+//! The canonical order of summation, on the CPU. The documentation of the parent module defines it.
 
 use std::ops::Range;
 
 pub(super) use crate::numerics::sum::{BLOCK, sum, tree};
 
-/// Partial sums of a prediction.
+/// The number of partial sums of a prediction.
 pub(super) const LANES: usize = 32;
-/// Partial sums of a gradient over the rows of a batch.
+/// The number of partial sums of a gradient over the rows of a batch.
 pub(super) const RUNS: usize = 32;
 
-/// The prediction for one row; `parameters` are the weights and, behind them, the bias.
+/// The prediction for one row; `parameters` are the weights, followed by the bias.
 #[inline(always)]
 pub(super) fn predict(row: &[f32], parameters: &[f32]) -> f32 {
     let [prediction] = predict_rows([row], parameters);
     prediction
 }
 
-/// The predictions for rows of equal length. Several at once keep more loads under way.
+/// The predictions for rows of equal length. Several rows at once keep more loads in flight.
 #[inline(always)]
 pub(super) fn predict_rows<const N: usize>(rows: [&[f32]; N], parameters: &[f32]) -> [f32; N] {
     let (weights, bias) = parameters.split_at(parameters.len() - 1);
@@ -34,8 +34,8 @@ pub(super) fn predict_rows<const N: usize>(rows: [&[f32]; N], parameters: &[f32]
     predictions
 }
 
-/// The partial sums over whole groups of columns. On its own, so that they stay in registers:
-/// nothing here is indexed by a variable.
+/// The partial sums over whole groups of columns. A function of its own, so that the sums stay in
+/// registers: only loops of constant length index them.
 #[inline(always)]
 fn products<const N: usize>(
     rows: [&[[f32; LANES]]; N],
@@ -54,12 +54,12 @@ fn products<const N: usize>(
     lanes
 }
 
-/// How many rows of a batch of `rows` make one run.
+/// The number of rows in a run, for a batch of `rows` rows.
 pub(super) fn run_length(rows: usize) -> usize {
     rows.div_ceil(RUNS)
 }
 
-/// The rows of run number `run`, as positions in a batch of `rows`; empty if there are none left.
+/// The rows of run number `run`, as positions in a batch of `rows` rows; empty if no rows are left.
 pub(super) fn run_rows(run: usize, rows: usize) -> Range<usize> {
     let length = run_length(rows);
     (run * length).min(rows)..((run + 1) * length).min(rows)
@@ -69,7 +69,7 @@ pub(super) fn run_rows(run: usize, rows: usize) -> Range<usize> {
 mod tests {
     use super::*;
 
-    /// 2^24 + 1 rounds back to 2^24, so the result tells in which order the terms were added.
+    /// 2^24 + 1 rounds back to 2^24, so the result shows in which order the terms were added.
     const BIG: f32 = 16_777_216.0;
 
     #[test]
@@ -78,7 +78,7 @@ mod tests {
         (row[3], row[35], row[4]) = (BIG, -BIG, 1.0);
         let mut parameters = vec![1.0; 41];
         parameters[40] = 0.25;
-        // Column 3 and 35 cancel in lane 3 before anything else is added.
+        // Columns 3 and 35 cancel in lane 3 before anything else is added.
         assert_eq!(predict(&row, &parameters), 1.25);
         // Columns 3 and 4 meet only in the tree, where 1 is lost and 1.25 rounds up to 2.
         (row[35], row[36]) = (0.0, 0.0);

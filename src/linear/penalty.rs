@@ -1,18 +1,21 @@
-//! What keeps weights small.
+//! The penalty on large weights.
 
 use super::errors::{Result, TrainError};
 
-/// `l1 * sum(|w|) + l2 / 2 * sum(w^2)` over the weights, not the bias, is added to what training
-/// minimizes; reported losses leave it out. Where a weight is 0, its share of the gradient is 0 too.
+/// Training minimizes the loss plus `l1 * sum(|w|) + l2 / 2 * sum(w^2)` over the weights without
+/// the bias. Reported losses do not include this penalty. The gradient of the penalty is 0 for a
+/// weight of 0.
 ///
-/// Of sparse rows, a step pulls at the weights of the features that occur in its batch, and at no
-/// others: a feature that occurs in a tenth of the batches feels a tenth of the penalty. L1 enters
-/// by its gradient alone, so that weights come near 0, and rarely stay at exactly 0.
+/// For sparse rows, a step applies the penalty only to the features that occur in its batch: a
+/// feature that occurs in a tenth of the batches gets a tenth of the penalty. L1 acts only through
+/// its gradient, so weights come near 0 but rarely stay at exactly 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Penalty {
-    /// Pulls every weight by the same amount; finite, at least 0. Default 0.
+    /// The L1 coefficient, which shrinks every weight by the same amount: 0, or finite and at least
+    /// 2^-126. Default 0.
     pub l1: f32,
-    /// Pulls a weight by its size; finite, at least 0. Default 0.
+    /// The L2 coefficient, which shrinks a weight in proportion to its size: 0, or finite and at
+    /// least 2^-126. Default 0.
     pub l2: f32,
 }
 
@@ -26,7 +29,7 @@ impl Penalty {
         Ok(())
     }
 
-    /// Adds the penalty's share to the gradient of one weight. WGSL twin:
+    /// Adds the gradient of the penalty to the gradient of one weight. WGSL twin:
     /// `shaders/linear/penalty.wgsl`.
     #[inline(always)]
     pub(super) fn add(self, gradient: f32, weight: f32) -> f32 {
@@ -56,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_penalty_is_refused() {
+    fn invalid_penalties_are_refused() {
         for l1 in [-1.0, f32::NAN, f32::INFINITY, 1e-40] {
             let error = Penalty { l1, l2: 0.0 }.validate().unwrap_err();
             assert!(error.to_string().starts_with("the L1 penalty is"), "{error}");

@@ -1,9 +1,10 @@
-//! What a model makes of rows.
+//! Predictions of a model.
 
 use ndarray::ArrayView2;
 
 use super::errors::{TrainError, check_columns};
 use super::examples::Data;
+use super::memory;
 use super::model::LinearModel;
 use super::trainer::Engine;
 use super::{cpu, gpu};
@@ -11,22 +12,22 @@ use crate::data::{Dataset, SparseDataset};
 use crate::gpu::Wait;
 
 impl LinearModel {
-    /// The model's prediction for each row, by the CPU engine and without a copy of the data, whose
-    /// targets are not looked at. [`predict`] and [`predict_sparse`] take either engine.
+    /// The model's prediction for each row, computed on the CPU without a copy of the data. Targets
+    /// are ignored. [`predict`] and [`predict_sparse`] run on either engine.
     ///
     /// # Errors
-    /// [`TrainError::Columns`] if the columns are not the model's.
+    /// [`TrainError::Columns`] if the number of columns is not the model's.
     pub fn predict<'a>(&self, data: impl Into<Data<'a>>) -> Result<Vec<f32>, TrainError> {
         let data = data.into();
         check_columns(data.feature_count(), self.weights.len())?;
-        Ok(cpu::predictions(data, self))
+        cpu::predictions(data, self)
     }
 }
 
 /// The model's prediction for each row of `features`.
 ///
 /// # Errors
-/// [`TrainError`] if the columns are not the model's, or the device fails.
+/// [`TrainError`] if the number of columns is not the model's, or the device fails.
 pub async fn predict(
     engine: Engine<'_>,
     model: &LinearModel,
@@ -48,7 +49,7 @@ pub fn predict_blocking(
     pollster::block_on(predict_features(engine, model, features, Wait::Block))
 }
 
-/// The model's prediction for each row of sparse features; their targets are not looked at.
+/// The model's prediction for each row of sparse features. Targets are ignored.
 ///
 /// # Errors
 /// As [`predict`].
@@ -83,6 +84,7 @@ async fn predict_features(
     if features.nrows() == 0 {
         return Ok(Vec::new());
     }
+    memory::check::<f32>(features.len() + features.nrows())?;
     let data = Dataset::without_target(features.to_owned())?;
     predict_data(engine, model, Data::Dense(&data), wait).await
 }
@@ -95,7 +97,7 @@ async fn predict_data(
 ) -> Result<Vec<f32>, TrainError> {
     check_columns(data.feature_count(), model.weights.len())?;
     match engine {
-        Engine::Cpu => Ok(cpu::predictions(data, model)),
+        Engine::Cpu => cpu::predictions(data, model),
         Engine::Gpu { gpu, precision } => gpu::predictions(gpu, precision, model, data, wait).await,
     }
 }

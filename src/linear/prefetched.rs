@@ -1,34 +1,34 @@
-//! Prefetching for steps over sparse rows: copies of the rows of the next batches, which a shuffled
-//! order scatters over memory, and the features that occur in each batch. It depends on the data alone,
-//! so that one thread can prefetch while another steps.
+//! Prefetching for steps over sparse rows. It copies the rows of the next batches, which a shuffled
+//! order scatters over memory, and finds the features that occur in each batch. This depends only
+//! on the data, so one thread can prefetch while another steps.
 
 use std::hint::black_box;
 use std::ops::Range;
 
 use crate::data::SparseDataset;
 
-/// Entries that are prefetched at once, or one batch if it has more: they stay in a core's cache, and
-/// take long enough to be worth a thread.
+/// The number of entries that are prefetched at once, or one batch if it has more: few enough to
+/// stay in a core's cache, and enough work to be worth a thread.
 pub(super) const PREFETCHED_ENTRIES: usize = 1 << 15;
-/// Rows whose cache lines are requested together, before they are copied.
+/// The number of rows whose cache lines are requested together, before they are copied.
 const ROWS_AHEAD: usize = 16;
 
 /// Copies of rows in the order of an epoch, batch by batch.
 #[derive(Debug, Default)]
 pub(super) struct PrefetchedBatches {
-    /// The positions in the epoch's order that are here.
+    /// The positions in the epoch's order that are prefetched.
     pub(super) rows: Range<usize>,
-    /// Rows of a batch; the last one may have fewer.
+    /// The number of rows in a batch; the last one may have fewer.
     batch_size: usize,
     /// Where each row's entries end.
     ends: Vec<usize>,
     values: Vec<f32>,
-    /// For each entry, which of its batch's columns it has.
+    /// For each entry, the index of its column among the batch's columns.
     slots: Vec<u32>,
     targets: Vec<f32>,
     /// Where each batch's columns end.
     column_ends: Vec<usize>,
-    /// The columns that occur in each batch, in the order in which they come.
+    /// The columns that occur in each batch, in the order of their first occurrence.
     columns: Vec<u32>,
     finder: Finder,
 }
@@ -37,7 +37,7 @@ pub(super) struct PrefetchedBatches {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Row<'a> {
     pub(super) values: &'a [f32],
-    /// Which of the batch's columns each value stands in.
+    /// For each value, the index of its column among the batch's columns.
     pub(super) slots: &'a [u32],
     pub(super) target: f32,
 }
@@ -81,7 +81,7 @@ impl PrefetchedBatches {
         }
     }
 
-    /// The columns of the batch that begins at a position.
+    /// The columns of the batch that begins at position `first`.
     pub(super) fn columns(&self, first: usize) -> &[u32] {
         let batch = (first - self.rows.start) / self.batch_size;
         let start = if batch == 0 { 0 } else { self.column_ends[batch - 1] };
@@ -102,8 +102,8 @@ impl PrefetchedBatches {
     }
 }
 
-/// Reads a word of every cache line of some rows, and does nothing with it: they are on their way while
-/// others are copied, and many lines at a time, since no read here waits for another.
+/// Reads a word of every cache line of these rows, and discards it. The lines arrive while other
+/// rows are copied, many at a time, because no read here waits for another.
 fn touch(data: &SparseDataset, rows: &[u32]) {
     const LINE: usize = 64 / size_of::<f32>();
     let mut mixed = 0;
@@ -116,19 +116,19 @@ fn touch(data: &SparseDataset, rows: &[u32]) {
     black_box(mixed);
 }
 
-/// Finds the columns that differ: a hash table of a batch's own, so that nothing of the size of all
-/// columns is read.
+/// Finds the distinct columns of a batch with a hash table of the batch's size, so that no memory
+/// of the size of all columns is read.
 #[derive(Debug, Default)]
 struct Finder {
-    /// A column in the upper half and its slot plus 1 in the lower; 0 where there is none.
+    /// A column in the upper half and its index plus 1 in the lower half; 0 in an empty place.
     table: Vec<u64>,
 }
 
 impl Finder {
-    /// Appends the columns of `entries` to `columns` in the order in which they come, and puts in
-    /// place of each entry which of those appended it has.
+    /// Appends the distinct columns of `entries` to `columns`, in the order of their first
+    /// occurrence. Replaces each entry by the index of its column among those appended.
     fn find(&mut self, entries: &mut [u32], columns: &mut Vec<u32>) {
-        // At most half full, so that a place is found in few looks.
+        // At most half full, so that few probes find a place.
         let bits = (2 * entries.len()).next_power_of_two().trailing_zeros().max(1);
         self.table.clear();
         self.table.resize(1 << bits, 0);
@@ -136,7 +136,7 @@ impl Finder {
         let mask = self.table.len() - 1;
         for entry in entries {
             let column = *entry;
-            // Fibonacci hashing: the upper bits of the product depend on all of the column's.
+            // Fibonacci hashing: the upper bits of the product depend on all bits of the column.
             let hash = u64::from(column).wrapping_mul(0x9e37_79b9_7f4a_7c15);
             let mut place = (hash >> (64 - bits)) as usize;
             *entry = loop {
@@ -193,9 +193,9 @@ mod tests {
         assert_eq!(prefetched.row(3), row(&[1.0, 2.0], &[0, 1], 0.0));
     }
 
-    /// Columns whose hashes fill the table's last places: it goes on from the start.
+    /// Columns whose hashes fill the table's last places, so that probing continues at its start.
     #[test]
-    fn columns_that_meet_in_the_table_are_told_apart() {
+    fn colliding_columns_are_distinguished() {
         let columns: Vec<u32> = (0..4096).map(|k| k * 1_048_573).collect();
         let mut entries: Vec<u32> = columns.iter().chain(columns.iter().rev()).copied().collect();
         let mut found = vec![7];
@@ -215,7 +215,7 @@ mod tests {
         let order: Vec<u32> = (0..rows as u32).collect();
         let mut prefetched = PrefetchedBatches::default();
         prefetched.fill(&data, &order, 0, 1000);
-        assert_eq!(prefetched.rows, 0..17_000); // 16,384 rows would do
+        assert_eq!(prefetched.rows, 0..17_000); // 16,384 rows would be enough
         prefetched.fill(&data, &order, 17_000, rows);
         assert_eq!(prefetched.rows, 17_000..rows);
     }

@@ -1,15 +1,16 @@
-//! Linear models of features that are mostly 0, on the CPU: a batch reads and steps the features that
-//! occur in it, and the bias. No cost of a step grows with the number of columns.
+//! Linear models of sparse features on the CPU. A batch reads and steps only the features that
+//! occur in it, and the bias. The cost of a step does not grow with the number of columns.
 //!
 //! # The canonical order of summation
-//! As for dense features (the module above), there is one order, on both engines:
+//! As for dense features (see the parent module), both engines use one order:
 //!
-//! - **A prediction**: entry number `k` of the row, counted from 0, is added to partial sum `k % 4`,
-//!   ascending from +0; then partial sum 2 to 0, 3 to 1, and 1 to 0; then the bias.
-//! - **A gradient** of one feature over a batch: `residual * value` of the rows that have it, in the
-//!   order of the batch, ascending from +0; and a division by the number of rows of the batch. The
-//!   bias's sums the residuals in the same way.
-//! - **A sum of losses** as for dense features.
+//! - **A prediction**: entry number `k` of the row, counted from 0, is added to partial sum
+//!   `k % 4`, in ascending order from +0; then partial sum 2 is added to 0, 3 to 1, and 1 to 0;
+//!   then the bias.
+//! - **A gradient** of one feature over a batch: `residual * value` of the rows that have it, in
+//!   the order of the batch, in ascending order from +0; and a division by the number of rows of
+//!   the batch. The gradient of the bias sums the residuals in the same way.
+//! - **A sum of losses**: as for dense features.
 
 use std::ops::Range;
 use std::sync::mpsc::channel;
@@ -20,6 +21,7 @@ use rayon::prelude::*;
 use super::batches::Batch;
 use super::errors::Result;
 use super::loss::Loss;
+use super::memory::{check, filled, reserve};
 use super::penalty::Penalty;
 use super::prefetched::{PREFETCHED_ENTRIES, PrefetchedBatches, Row};
 use super::training::Training;
@@ -27,39 +29,42 @@ use crate::cpu::Interleaved;
 use crate::data::SparseDataset;
 use crate::rules::Rule;
 
-/// Rows that one thread takes at a time.
+/// The number of rows that one thread takes at a time.
 const ROWS_PER_TASK: usize = 1 << 10;
 
-/// Entries whose batches wait to be stepped together, if nobody asks for the model before: so many that
-/// a thread of their own costs nothing, and an interruption does not wait long.
+/// The number of entries whose batches are collected to be stepped together, unless the model is
+/// requested earlier: so many that the cost of a second thread does not matter, and so few that an
+/// interruption takes effect soon.
 const WAITING: usize = 1 << 22;
-/// Buffers of prefetched batches that go back and forth between the two threads; 2 if each holds one
-/// batch of more than [`PREFETCHED_ENTRIES`] entries, and 1 if it holds the whole epoch.
+/// The number of buffers of prefetched batches that two threads exchange: 2 if each holds one batch
+/// of more than [`PREFETCHED_ENTRIES`] entries, and 1 if one batch is the whole epoch.
 const BUFFERS: usize = 4;
+/// What a buffer, or a step, keeps of each entry of a batch, with the spare room of vectors that grow.
+const BYTES_PER_ENTRY: usize = 40;
 
-/// The rows of a run. Batches wait; then this thread steps through several at a time, while another
-/// prefetches the next ones.
+/// The rows of a run. Batches are collected; then this thread steps through several of them while
+/// another prefetches the next ones.
 pub(super) struct SparseRows<'a, R: Rule> {
     data: &'a SparseDataset,
     batch_size: usize,
     stepper: Stepper<R>,
     buffers: Vec<PrefetchedBatches>,
-    /// The order of the rows in this epoch, and the positions whose batches wait.
+    /// The order of the rows in this epoch, and the positions of the collected batches.
     order: Vec<u32>,
     waiting: Range<usize>,
 }
 
-/// What a step changes.
+/// The model and the memory that a step changes.
 pub(super) struct Stepper<R: Rule> {
     loss: Loss,
     penalty: Penalty,
-    /// The weights and, behind them, the bias.
+    /// The weights, followed by the bias.
     pub(super) parameters: Interleaved<R>,
-    /// The bias's number.
+    /// The index of the bias.
     bias: u32,
-    /// Losses of this epoch's rows before they were learned from; empty if nobody asks.
+    /// The losses of this epoch's rows before they were learned from; empty unless requested.
     pub(super) before: Vec<f32>,
-    /// Scratch memory: what occurs in a batch, its gradient, and the batch's predictions.
+    /// Scratch memory: the elements that occur in a batch, their gradients, and the predictions.
     elements: Vec<u32>,
     sums: Vec<f32>,
     predictions: Vec<f32>,
@@ -77,7 +82,7 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             penalty: training.penalty,
             parameters: Interleaved::new(rule, parameters, training.schedule.clone())?,
             bias: data.feature_count() as u32, // columns are counted in u32
-            before: vec![0.0; if training.progressive { data.rows() } else { 0 }],
+            before: filled(0.0, if training.progressive { data.rows() } else { 0 })?,
             elements: Vec::new(),
             sums: Vec::new(),
             predictions: Vec::new(),
@@ -88,6 +93,9 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             long if entries(data, long) > PREFETCHED_ENTRIES => 2,
             _ => BUFFERS,
         };
+        // What the buffers and the scratch memory grow to, as long as rows are of about one length.
+        let held = entries(data, batch_size).max(PREFETCHED_ENTRIES.min(data.entry_count()));
+        check::<u8>(held.saturating_mul(BYTES_PER_ENTRY * (buffers + 1)))?;
         Ok(Self {
             data,
             batch_size,
@@ -98,31 +106,33 @@ impl<'a, R: Rule> SparseRows<'a, R> {
         })
     }
 
-    /// An epoch begins that visits the rows in this order.
-    pub(super) fn begin_epoch(&mut self, order: &[u32]) {
+    /// Begins an epoch that visits the rows in this order.
+    pub(super) fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         self.work();
         self.order.clear();
+        reserve(&mut self.order, order.len())?;
         self.order.extend_from_slice(order);
         self.waiting = 0..0;
+        Ok(())
     }
 
     /// Trains on a batch, now or later.
     pub(super) fn step(&mut self, batch: &Batch) {
         self.waiting.end = batch.rows.end;
-        // Several batches at least, so that one is brought together while another is stepped.
+        // At least several batches, so that one is prefetched while another is stepped.
         let max_waiting = WAITING.max(8 * entries(self.data, self.batch_size));
         if entries(self.data, self.waiting.len()) >= max_waiting {
             self.work();
         }
     }
 
-    /// What has been stepped by all batches so far.
+    /// The stepper, after the steps of all batches so far.
     pub(super) fn stepped(&mut self) -> &mut Stepper<R> {
         self.work();
         &mut self.stepper
     }
 
-    /// Steps through the batches that wait.
+    /// Steps through the collected batches.
     fn work(&mut self) {
         let rows = self.waiting.clone();
         self.waiting.start = rows.end;
@@ -139,17 +149,18 @@ impl<'a, R: Rule> SparseRows<'a, R> {
         }
     }
 
-    /// Whether there is a thread for it.
+    /// Steps through `rows` while a second thread prefetches. Without a second thread, does nothing
+    /// and returns false.
     fn in_two_threads(&mut self, rows: Range<usize>) -> bool {
         if rayon::current_num_threads() == 1 {
-            return false; // as the user wants it
+            return false; // as the user has requested
         }
         let Self { data, order, stepper, buffers, .. } = self;
         let (order, batch_size) = (&order[..rows.end], self.batch_size);
         let (free, mut empty) = channel();
         let (filled, full) = channel();
         for prefetched in buffers.drain(..) {
-            let _ = free.send(prefetched); // `empty` is there
+            let _ = free.send(prefetched); // `empty` still exists
         }
         let mut first = rows.start;
         let receive = &mut empty;
@@ -170,7 +181,8 @@ impl<'a, R: Rule> SparseRows<'a, R> {
             if thread.spawn_scoped(scope, fill).is_err() {
                 return false;
             }
-            // Dropped with this closure, also by a panic: else the other thread would wait for ever.
+            // Moved here, so that it is dropped with this closure, even by a panic: otherwise the
+            // other thread would wait forever.
             let free = free;
             for prefetched in full {
                 stepper.steps(&prefetched, batch_size);
@@ -231,13 +243,13 @@ impl<R: Rule> Stepper<R> {
     }
 }
 
-/// About how many entries so many rows have, with one each for the bias.
+/// The approximate number of entries in `rows` rows, with one per row for the bias.
 fn entries(data: &SparseDataset, rows: usize) -> usize {
     ((1.0 + data.entry_count() as f64 / data.rows() as f64) * rows as f64) as usize
 }
 
-/// Fills `values` with the predictions of all rows, in the canonical order, or with what the loss makes
-/// of them.
+/// Fills `values` with the predictions of all rows, in the canonical order, or with their loss
+/// terms.
 pub(super) fn all_rows(
     data: &SparseDataset,
     parameters: &[f32],
@@ -252,7 +264,7 @@ pub(super) fn all_rows(
     });
 }
 
-/// The sum of each value times the weight of its number, in the canonical order.
+/// The sum of each value times its weight, in the canonical order.
 #[inline(always)]
 fn product(numbers: &[u32], values: &[f32], weight: impl Fn(usize) -> f32) -> f32 {
     let mut sums = [0.0_f32; 4];
@@ -269,8 +281,8 @@ fn product(numbers: &[u32], values: &[f32], weight: impl Fn(usize) -> f32) -> f3
     (sums[0] + sums[2]) + (sums[1] + sums[3])
 }
 
-/// Fills `values` with what `value` makes of each row from number `first` on; with threads where
-/// there are many.
+/// Fills `values` with `value(row)` for each row from `first` on. Uses threads if there are many
+/// rows.
 fn each_row(first: usize, values: &mut [f32], value: impl Fn(usize) -> f32 + Sync) {
     let fill = |(task, values): (usize, &mut [f32])| {
         for (row, place) in (first + task * ROWS_PER_TASK..).zip(values) {
@@ -295,7 +307,7 @@ mod tests {
     use crate::linear::{Engine, Examples, train_blocking};
     use crate::{Adagrad, CpuOptimizer};
 
-    /// 700 rows of up to 160 of 3000 features: several buffers of several batches each.
+    /// 700 rows with up to 160 of 3000 features: several buffers of several batches each.
     fn data() -> SparseDataset {
         let (mut starts, mut entries) = (vec![0], Vec::new());
         for row in 0..700_u32 {
@@ -317,7 +329,8 @@ mod tests {
         (sums[0] + sums[2]) + (sums[1] + sums[3]) + parameters[3000]
     }
 
-    /// The definition, batch by batch: parameters at the end, and losses before learning.
+    /// Trains by the definition, batch by batch. Returns the final parameters and the losses before
+    /// learning.
     fn trained(data: &SparseDataset, rule: Adagrad, training: &Training) -> (Vec<f32>, Vec<f32>) {
         let loss = training.loss;
         let mut parameters = [initial_weights(3000, training.seed), vec![0.0]].concat();
@@ -345,9 +358,9 @@ mod tests {
         (parameters, before)
     }
 
-    /// Whatever is asked between batches that were prefetched together.
+    /// What is requested between prefetched batches does not change the result.
     #[test]
-    fn prefetched_batches_train_as_batches_alone_do() {
+    fn prefetched_batches_train_like_single_batches() {
         let data = data();
         let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
         for (batch_size, evaluate_every, progressive) in

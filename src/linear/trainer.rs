@@ -10,6 +10,7 @@ use super::examples::{Data, Examples};
 use super::gpu::GpuWorker;
 use super::history::History;
 use super::loss::Loss;
+use super::memory;
 use super::model::LinearModel;
 use super::training::{Progress, Trained, Training};
 use super::validation::Validation;
@@ -22,7 +23,7 @@ use crate::rules::Rule;
 /// Where to train.
 #[derive(Clone, Copy, Debug)]
 pub enum Engine<'a> {
-    /// On the CPU, whose results are those of exact precision.
+    /// On the CPU, with the bits of exact precision.
     Cpu,
     /// On a GPU.
     Gpu {
@@ -33,12 +34,14 @@ pub enum Engine<'a> {
     },
 }
 
-/// Trains `X w + b` on `data`, a [`Dataset`](crate::data::Dataset) or a
-/// [`SparseDataset`](crate::data::SparseDataset), with rows for validation or without, by `rule`, and calls `observe` with each new sample of the loss
-/// and now and then in between; `ControlFlow::Break` stops the run.
+/// Trains `X w + b` with `rule` on `data`: a [`Dataset`](crate::data::Dataset), a
+/// [`SparseDataset`](crate::data::SparseDataset), or [`Examples`] with validation rows. Calls
+/// `observe` after each batch and with each new sample of the loss; `ControlFlow::Break` stops the
+/// run.
 ///
 /// # Errors
-/// [`TrainError`]: a setting outside its domain, a device that fails, a run that diverges.
+/// [`TrainError`] if a setting is outside its domain, the device fails, the run diverges, or
+/// `observe` stops it.
 pub async fn train<'a, R: Rule>(
     engine: Engine<'_>,
     rule: R,
@@ -79,6 +82,7 @@ async fn start<R: Rule>(
     for data in [Some(data), examples.validation].into_iter().flatten() {
         check_classes(data, training.loss)?;
     }
+    memory::check::<f32>(columns)?;
     let weights = initial_weights(columns, training.seed);
     let model = LinearModel { weights, bias: 0.0 };
     match engine {
@@ -93,7 +97,7 @@ async fn start<R: Rule>(
     }
 }
 
-/// Whether all targets are classes, if the loss wants classes.
+/// Checks that all targets are 0 or 1, if the loss is logistic.
 fn check_classes(data: Data<'_>, loss: Loss) -> Result<(), TrainError> {
     let wrong = |&target: &f32| target != 0.0 && target != 1.0;
     match data.target().iter().position(wrong) {
@@ -104,7 +108,7 @@ fn check_classes(data: Data<'_>, loss: Loss) -> Result<(), TrainError> {
     }
 }
 
-/// A run, whatever the engine.
+/// A run on either engine.
 async fn run(
     mut worker: impl Worker,
     rows: usize,
@@ -121,9 +125,10 @@ async fn run(
     let mut epochs = 0;
     let mut stopped = false;
     while epochs < training.epochs && !stopped {
+        memory::check::<u32>(rows)?;
         let order = epoch_order(rows as u32, training.seed, epochs);
         worker.begin_epoch(&order)?;
-        // Rows of this epoch whose losses before learning have been taken.
+        // Rows of this epoch whose losses before learning have been read.
         let mut taken = 0;
         for batch in training.batches(rows, epochs) {
             worker.step(&batch, &order, wait).await?;
@@ -142,7 +147,7 @@ async fn run(
         }
         epochs += 1;
         if let Some(validation) = &mut validation {
-            stopped = validation.add(worker.model(wait).await?, epochs);
+            stopped = validation.add(worker.model(wait).await?, epochs)?;
         }
     }
     let best = validation.as_ref().and_then(|validation| validation.best(epochs));

@@ -11,35 +11,37 @@ use crate::step::Schedule;
 pub struct Training {
     /// What is minimized. Default [`Loss::Squared`].
     pub loss: Loss,
-    /// What keeps the weights small. Default: nothing.
+    /// The penalty on large weights. Default: none.
     pub penalty: Penalty,
-    /// What the rule's learning rate is multiplied by in each step. Default: 1.
+    /// The factor that multiplies the rule's learning rate in each step. Default: 1.
     pub schedule: Schedule,
-    /// How often every row is visited; at least 1. Default 2.
+    /// The number of passes over all rows, at least 1. Default 2.
     pub epochs: u32,
-    /// Rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
+    /// The number of rows in a minibatch, at least 1; all rows if there are fewer. Default 10.
     pub batch_size: usize,
-    /// Decides initial weights and the order of rows. Default 0.
+    /// The seed of the initial weights and of the order of rows. Default 0.
     pub seed: u64,
-    /// Examples between two samples of the loss over all rows; with 0, the loss is sampled when
-    /// an epoch ends. Default 100.
+    /// The number of examples between two samples of the loss over all rows; with 0, the loss is
+    /// sampled when an epoch ends. Default 100.
     pub evaluate_every: usize,
-    /// The maximum number of bytes of the table to keep on a GPU. A larger one stays on the host and is
-    /// streamed through a buffer of at most 32 MiB, and of at least one row, by two staging buffers of
-    /// that size. Default: none, so that only a table for which the device has no room is streamed.
+    /// The maximum size of a table kept on a GPU, in bytes. A larger table stays on the host and is
+    /// streamed through a buffer of at most 32 MiB, but at least one row, with two staging buffers
+    /// of that size. Default: none, so that only a table that does not fit the device's memory is
+    /// streamed.
     pub gpu_memory: Option<u64>,
-    /// Ends the run when the loss of the validation rows gets no better. Default: none.
+    /// Ends the run when the loss of the validation rows stops improving. Default: none.
     pub early_stop: Option<EarlyStop>,
-    /// Whether the loss of each row is taken before it is learned from. Default: no.
+    /// Whether the loss of each row is measured before the row is learned from. Default: no.
     pub progressive: bool,
 }
 
-/// When a run ends before its time; its model is then that of its best epoch.
+/// When a run stops early. Its result is the model of its best epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EarlyStop {
-    /// Epochs in a row that may pass without improvement; at least 1. Default 3.
+    /// The number of consecutive epochs without improvement after which the run stops, at least 1.
+    /// Default 3.
     pub patience: u32,
-    /// By how much the loss has to fall below the best one before to count as improvement.
+    /// The loss must fall below the best one so far by more than this to count as an improvement.
     /// Default 0.
     pub least_improvement: f64,
 }
@@ -68,7 +70,7 @@ impl Default for Training {
 }
 
 impl Training {
-    /// These settings for `rows` rows: a batch larger than the data is all of the data.
+    /// Checks these settings, and limits the batch size to `rows` rows.
     pub(super) fn checked(&self, rows: usize) -> Result<Self> {
         let patience = self.early_stop.map_or(1, |stop| stop.patience);
         for (setting, value) in [
@@ -85,7 +87,8 @@ impl Training {
     }
 }
 
-/// A sample of the loss: its mean over all rows, for the squared loss half the mean squared error.
+/// A sample of the loss: its mean over all rows. For the squared loss this is half the mean squared
+/// error.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LossPoint {
     /// Epochs trained so far; 0 before the first step.
@@ -94,19 +97,19 @@ pub struct LossPoint {
     pub loss: f64,
 }
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Progress {
-    /// Examples trained so far, over all epochs; on a GPU, handed to the device.
+    /// Examples trained so far, over all epochs; on a GPU, examples passed to the device.
     pub examples: u64,
     /// Examples of the whole run.
     pub total: u64,
     /// The epochs trained when `loss` was sampled.
     pub epoch: f64,
-    /// The newest loss that is known.
+    /// The latest known loss.
     pub loss: f64,
-    /// With [`Training::progressive`], the newest of the means that [`Trained::progressive`] has; each
-    /// is reported as soon as it is known, `examples` then being the rows that it is over.
+    /// With [`Training::progressive`], the latest mean of [`Trained::progressive`]. Each mean is
+    /// reported as soon as it is known; `examples` is then its number of rows.
     pub progressive: Option<LossPoint>,
 }
 
@@ -119,14 +122,14 @@ pub struct Trained {
     pub loss: f64,
     /// All samples of the loss, the first before the first step and the last at the end.
     pub history: Vec<LossPoint>,
-    /// Epochs trained; fewer than asked for if the run was stopped early.
+    /// Epochs trained; fewer than requested if the run was stopped early.
     pub epochs: u32,
     /// The loss over the validation rows at the end of each epoch.
     pub validation: Vec<LossPoint>,
-    /// With [`Training::progressive`], the mean of the losses that rows had before they were learned
-    /// from, over all rows so far: after 1, 2, 4, 8, ... of them, and at the end.
+    /// With [`Training::progressive`], the mean of the losses that all rows so far had before they
+    /// were learned from: after 1, 2, 4, 8, ... rows, and at the end.
     pub progressive: Vec<LossPoint>,
-    /// Wall-clock seconds an epoch, sampling of the loss included, compilation and upload not.
+    /// Wall-clock seconds per epoch, with sampling of the loss, but without compilation and upload.
     pub seconds_per_epoch: f64,
 }
 

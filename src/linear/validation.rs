@@ -1,4 +1,4 @@
-//! Rows that are not learned from, and when their loss says to stop.
+//! Validation rows, and early stopping by their loss.
 
 use super::cpu::predictions;
 use super::errors::{Result, TrainError, check_columns};
@@ -6,12 +6,12 @@ use super::examples::Data;
 use super::model::LinearModel;
 use super::training::{EarlyStop, LossPoint, Training};
 
-/// The validation rows of a run, and what they have said.
+/// The validation rows of a run, and their losses so far.
 pub(super) struct Validation<'a> {
     data: Data<'a>,
     training: &'a Training,
     pub(super) losses: Vec<LossPoint>,
-    /// The model of the least loss, which that was, and in which epoch.
+    /// The best model so far, its loss and its epoch.
     best: Option<(LinearModel, f64, u32)>,
 }
 
@@ -31,19 +31,18 @@ impl<'a> Validation<'a> {
         Ok(Some(Self { data, training, losses: Vec::new(), best: None }))
     }
 
-    /// Takes the loss of the model that has been trained for `epochs` epochs, on the CPU; says
-    /// whether to stop.
-    pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> bool {
+    /// Measures, on the CPU, the loss of the model after `epochs` epochs. Returns whether to stop.
+    pub(super) fn add(&mut self, model: LinearModel, epochs: u32) -> Result<bool> {
         let kind = self.training.loss;
         let term = |(p, &y): (f32, &f32)| f64::from(kind.term(p, y));
-        let sum =
-            predictions(self.data, &model).into_iter().zip(self.data.target()).map(term).sum();
+        let predicted = predictions(self.data, &model)?;
+        let sum = predicted.into_iter().zip(self.data.target()).map(term).sum();
         let loss = kind.mean(sum, self.data.rows() as f64);
         self.losses.push(LossPoint { epoch: f64::from(epochs), loss });
         let Some(EarlyStop { patience, least_improvement }) = self.training.early_stop else {
-            return false;
+            return Ok(false);
         };
-        match &self.best {
+        Ok(match &self.best {
             Some((_, best, since)) if loss.is_nan() || loss >= best - least_improvement => {
                 epochs - since >= patience
             }
@@ -51,10 +50,10 @@ impl<'a> Validation<'a> {
                 self.best = Some((model, loss, epochs));
                 false
             }
-        }
+        })
     }
 
-    /// The best model, if it is not that of the last epoch, and early stopping asks for it.
+    /// The best model, if early stopping is on and the model is not that of the last epoch.
     pub(super) fn best(&self, epochs: u32) -> Option<&LinearModel> {
         self.best.as_ref().filter(|(_, _, epoch)| *epoch != epochs).map(|(model, _, _)| model)
     }
@@ -66,7 +65,7 @@ mod tests {
     use crate::data::Dataset;
     use ndarray::array;
 
-    /// One row with target 0 and no feature that counts: the loss is half the bias squared.
+    /// One row with target 0 and a feature of 0: the loss is half the bias squared.
     #[test]
     fn patience_is_counted_from_the_best_epoch() {
         let data = Dataset::new(array![[0.0]], array![0.0]).unwrap();
@@ -74,8 +73,9 @@ mod tests {
         let training = Training { early_stop: Some(stop), ..Training::default() };
         let mut validation =
             Validation::new(Some(Data::Dense(&data)), 1, &training).unwrap().unwrap();
-        let mut add =
-            |bias: f32, epoch| validation.add(LinearModel { weights: vec![0.0], bias }, epoch);
+        let mut add = |bias: f32, epoch| {
+            validation.add(LinearModel { weights: vec![0.0], bias }, epoch).unwrap()
+        };
         // 2.0, then 0.5; 0.5 - 0.405 is less than 0.1, so epochs 3 and 4 bring no improvement.
         let stops = [(2.0, 1), (1.0, 2), (0.9, 3), (1.5, 4)].map(|(bias, epoch)| add(bias, epoch));
         assert_eq!(stops, [false, false, false, true]);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_validated_is_refused() {
+    fn validation_without_matching_rows_is_refused() {
         let data = Dataset::new(array![[0.0]], array![0.0]).unwrap();
         let refused = |data, columns, early_stop| {
             let training = Training { early_stop, ..Training::default() };

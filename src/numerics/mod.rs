@@ -1,7 +1,7 @@
-//! Accuracy: what an optimizer promises ([`Precision`]), how far native results may be from the exact
-//! ones ([`Running`]), and distances between numbers ([`ulp_distance`]).
+//! Accuracy: the precision of an optimizer ([`Precision`]), bounds on the error of native results
+//! ([`Running`]), and distances between numbers ([`ulp_distance`]).
 //!
-//! A rule's update is written against [`Real`]. Run on [`Running`] numbers, it gives its own error
+//! A rule's update is generic over [`Real`]. On [`Running`] numbers, it computes its own error
 //! bound:
 //!
 //! ```
@@ -32,12 +32,12 @@ pub use ulp::{canonical, ulp, ulp_distance};
 /// How the arithmetic of a step rounds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// The device's own f32 arithmetic: fastest, and within what the rule's update gives on
-    /// [`Running`] numbers of the exact result.
+    /// The device's own f32 arithmetic: the fastest. The rule's update on [`Running`] numbers
+    /// bounds its error.
     #[default]
     Native,
-    /// Every operation rounded once, to nearest even, subnormals kept, every NaN the one
-    /// canonical `0x7fc00000`: the same bits on every device.
+    /// The same bits on every device. Every operation is rounded once, to nearest, ties to even;
+    /// subnormals are kept, and every NaN is `0x7fc00000`.
     Exact,
 }
 

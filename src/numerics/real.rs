@@ -1,10 +1,10 @@
-//! The scalar that a rule's update is written against.
+//! The scalar type of a rule's update.
 
 use std::fmt::Debug;
 use std::ops::{Add, Div, Mul, Neg, Sub};
 
-/// What a rule may do with its numbers: f32 for the CPU engine, f64 for references and for tracing
-/// a textbook example by hand, [`Running`](super::Running) for error bounds.
+/// The operations that a rule may use. Implemented for f32, which the CPU engine uses, f64 for
+/// reference results, and [`Running`](super::Running) for error bounds.
 pub trait Real:
     Copy
     + Debug
@@ -25,7 +25,7 @@ pub trait Real:
     #[must_use]
     fn sqrt(self) -> Self;
 
-    /// The larger of the two: NaN if either is, and +0 rather than -0.
+    /// The larger of the two. NaN if either is NaN; +0 is larger than -0.
     #[must_use]
     fn maximum(self, other: Self) -> Self;
 }

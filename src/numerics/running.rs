@@ -1,7 +1,7 @@
-//! Running error analysis: a number that carries how far it may be from the exact one.
+//! Running error analysis: numbers that carry a bound on their error.
 //!
-//! A rule's update, run on [`Running`] numbers, is its own error bound: docs/numerics.md has the
-//! propagation of each operation.
+//! A rule's update on [`Running`] numbers computes its own error bound. docs/numerics.md derives
+//! how each operation propagates errors.
 
 use std::fmt::Debug;
 use std::marker::PhantomData;
@@ -9,39 +9,40 @@ use std::ops::{Add, Div, Mul, Neg, Sub};
 
 use super::Real;
 
-/// WGSL's unit of error: the largest ratio of an ulp to its number.
+/// WGSL's unit of error: the largest ratio of a number's ULP to the number.
 const UNIT: f64 = f32::EPSILON as f64;
 
-/// The smallest normal number, below which a device may flush to zero.
+/// The smallest normal number. A device may flush smaller ones to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-/// Nothing may exceed this; it leaves room for every rounding below f32::MAX.
+/// The largest value that is bounded. It leaves room below f32::MAX for every rounding.
 const HUGE: f64 = (1u128 << 126) as f64;
 
-/// What double precision itself, here and in the exact value, may lose of a rounding in f32.
+/// Covers the rounding errors of double precision, in the value and in its bound.
 const SLACK: f64 = 1.0 + 1.0 / (1 << 20) as f64;
 
-/// How an arithmetic rounds: the most by which each operation may be off.
+/// How an arithmetic rounds: the maximum error of each operation.
 pub trait Rounding: Copy + Debug + Default + Send + Sync + 'static {
-    /// A sum or difference, in ULP.
+    /// The error of a sum or difference, in ULP.
     const SUM: f64;
-    /// A product, in ULP.
+    /// The error of a product, in ULP.
     const PRODUCT: f64;
-    /// A quotient, in ULP.
+    /// The error of a quotient, in ULP.
     const QUOTIENT: f64;
-    /// A square root, in units of 2^-23 of it.
+    /// The error of a square root, relative to the root, in units of 2^-23.
     const ROOT: f64;
-    /// Whether subnormal operands and results may be taken for 0.
+    /// Whether subnormal operands and results may be flushed to 0.
     const FLUSHES: bool;
 
-    /// A hyper-parameter, in units of 2^-23 of it: none where both sides are given the same.
+    /// The relative error of a hyper-parameter, in units of 2^-23. The default, 0, is for an
+    /// arithmetic that gets the same hyper-parameter as the exact computation.
     #[must_use]
     fn scalar() -> f64 {
         0.0
     }
 }
 
-/// What WGSL's accuracy table allows a device.
+/// The maximum errors that WGSL's accuracy table allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Wgsl;
 
@@ -49,12 +50,12 @@ impl Rounding for Wgsl {
     const SUM: f64 = 1.0;
     const PRODUCT: f64 = 1.0;
     const QUOTIENT: f64 = 2.5;
-    // 1 / inverseSqrt: 2 and 2.5, and their product.
+    // A square root is 1 / inverseSqrt: errors of 2 and 2.5, and their product.
     const ROOT: f64 = 4.5 + 64.0 * UNIT;
     const FLUSHES: bool = true;
 }
 
-/// Every operation rounded once, to nearest: the CPU engine, and exact precision anywhere.
+/// Every operation rounded once, to nearest: the CPU engine, and exact precision on any device.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Nearest;
 
@@ -66,8 +67,8 @@ impl Rounding for Nearest {
     const FLUSHES: bool = false;
 }
 
-/// A number in double precision, and how far an arithmetic that rounds as `A` may have come from
-/// it.
+/// A number in double precision, and a bound on the error of the same computation in an arithmetic
+/// that rounds as `A`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Running<A> {
     value: f64,
@@ -76,7 +77,7 @@ pub struct Running<A> {
 }
 
 impl<A: Rounding> Running<A> {
-    /// The number that both sides start from.
+    /// A number from which both computations start.
     #[must_use]
     pub fn input(value: f32) -> Self {
         let flushed = A::FLUSHES && value.is_subnormal();
@@ -89,7 +90,7 @@ impl<A: Rounding> Running<A> {
         self.value
     }
 
-    /// The most that the other side may be away from it; `None` where nothing is promised.
+    /// The maximum error of the other computation; `None` if it is not bounded.
     #[must_use]
     pub fn error(self) -> Option<f64> {
         (self.value.is_finite() && self.error.is_finite()).then_some(self.error)
@@ -103,29 +104,29 @@ impl<A: Rounding> Running<A> {
         self.value == value && self.error == 0.0
     }
 
-    /// The largest magnitude that it may have.
-    fn most(self) -> f64 {
+    /// The largest magnitude within the error.
+    fn max_magnitude(self) -> f64 {
         self.value.abs() + self.error
     }
 
-    /// The least.
-    fn least(self) -> f64 {
+    /// The smallest magnitude within the error.
+    fn min_magnitude(self) -> f64 {
         (self.value.abs() - self.error).max(0.0)
     }
 
-    /// A result whose operands make it `error` wide, rounded by `ulps`.
+    /// A result with `error` from its operands and `ulps` from its own rounding.
     fn rounded(value: f64, error: f64, ulps: f64) -> Self {
         let power_of_two = f64::from_bits((value.abs() + error).to_bits() & (0x7ff << 52));
         Self::flushed(value, (error + ulps * UNIT * power_of_two.max(TINY)) * SLACK)
     }
 
-    /// A result that may have been flushed, or have overflowed.
+    /// A result with the effects of flushing and overflow.
     fn flushed(value: f64, error: f64) -> Self {
         let result = Self::new(value, error);
-        let promised = result.most() <= HUGE; // false for NaN
+        let bounded = result.max_magnitude() <= HUGE; // false for NaN
         match result {
-            _ if !promised => Self::new(value, f64::INFINITY),
-            _ if A::FLUSHES && result.least() < TINY => Self::new(value, error + TINY),
+            _ if !bounded => Self::new(value, f64::INFINITY),
+            _ if A::FLUSHES && result.min_magnitude() < TINY => Self::new(value, error + TINY),
             _ => result,
         }
     }
@@ -135,7 +136,7 @@ impl<A: Rounding> Add for Running<A> {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        // A sum with 0 is in f32, hence exact.
+        // A sum with 0 is an f32, so it is exact.
         if self.is_exactly(0.0) {
             return other;
         }
@@ -159,7 +160,7 @@ impl<A: Rounding> Mul for Running<A> {
 
     fn mul(self, other: Self) -> Self {
         for (factor, rest) in [(self, other), (other, self)] {
-            // Products with 0 and 1 are in f32, hence exact.
+            // A product with 0 or 1 is an f32, so it is exact.
             if factor.is_exactly(0.0) && rest.error.is_finite() {
                 return factor;
             }
@@ -167,7 +168,7 @@ impl<A: Rounding> Mul for Running<A> {
                 return rest;
             }
         }
-        let error = self.value.abs() * other.error + other.most() * self.error;
+        let error = self.value.abs() * other.error + other.max_magnitude() * self.error;
         Self::rounded(self.value * other.value, error, A::PRODUCT)
     }
 }
@@ -176,15 +177,15 @@ impl<A: Rounding> Div for Running<A> {
     type Output = Self;
 
     fn div(self, other: Self) -> Self {
-        let (value, least) = (self.value / other.value, other.least());
-        // Nothing is promised for smaller divisors.
-        if least < TINY || other.most() > HUGE {
+        let (value, low) = (self.value / other.value, other.min_magnitude());
+        // WGSL bounds the error only for divisors from 2^-126 to 2^126.
+        if low < TINY || other.max_magnitude() > HUGE {
             return Self::new(value, f64::INFINITY);
         }
         if self.is_exactly(0.0) {
             return self;
         }
-        Self::rounded(value, (self.error + value.abs() * other.error) / least, A::QUOTIENT)
+        Self::rounded(value, (self.error + value.abs() * other.error) / low, A::QUOTIENT)
     }
 }
 
@@ -207,20 +208,20 @@ impl<A: Rounding> Real for Running<A> {
             return self;
         }
         let root = self.value.sqrt(); // NaN below 0
-        let most = (self.value + self.error).sqrt();
-        let least = (self.value - self.error).max(0.0).sqrt();
-        let error = (most - root).max(root - least);
-        Self::flushed(root, (error + A::ROOT * UNIT * most) * SLACK)
+        let high = (self.value + self.error).sqrt();
+        let low = (self.value - self.error).max(0.0).sqrt();
+        let error = (high - root).max(root - low);
+        Self::flushed(root, (error + A::ROOT * UNIT * high) * SLACK)
     }
 
     fn maximum(self, other: Self) -> Self {
         let value = Real::maximum(self.value, other.value);
-        let most = (self.value + self.error).max(other.value + other.error);
-        let least = (self.value - self.error).max(other.value - other.error);
+        let high = (self.value + self.error).max(other.value + other.error);
+        let low = (self.value - self.error).max(other.value - other.error);
         if self.error == 0.0 && other.error == 0.0 {
             return Self::new(value, 0.0);
         }
-        Self::flushed(value, (most - value).max(value - least) * SLACK)
+        Self::flushed(value, (high - value).max(value - low) * SLACK)
     }
 }
 
@@ -238,7 +239,7 @@ mod tests {
         assert!((found / expected - 1.0).abs() < 1e-5, "{found} for {expected}");
     }
 
-    /// All in the binade of 1, whose ulp is one unit.
+    /// All results are in [1, 2), where an ULP is one unit.
     #[test]
     fn each_operation_has_the_error_of_the_table() {
         let [a, b] = [1.25, 0.25].map(Number::input);
@@ -251,21 +252,22 @@ mod tests {
         assert_eq!(a.maximum(b), a);
     }
 
-    /// (1.25 + 0.25) * (1.25 + 0.25): 1.5 and 1.5 from the factors, and an ulp of 2.25.
+    /// (1.25 + 0.25) * (1.25 + 0.25) has errors of 1.5 and 1.5 from the factors, and an ULP of
+    /// 2.25.
     #[test]
-    fn errors_are_carried_on() {
+    fn errors_propagate() {
         let sum = Number::input(1.25) + Number::input(0.25);
         about(units(sum * sum), 1.5 + 1.5 + 2.0);
         about(units(sum / sum), (1.0 + 1.0) / 1.5 + 2.5);
         about(units((sum * sum).sqrt()), 5.0 / 3.0 + 4.5 * 1.5);
-        // What cancels leaves the error alone.
+        // Cancellation leaves the error unchanged.
         let difference = sum - Number::input(1.5);
         assert_eq!(difference.value(), 0.0);
         about(difference.error().unwrap(), UNIT + TINY + UNIT * UNIT / 2.0);
     }
 
     #[test]
-    fn what_an_f32_holds_is_exact() {
+    fn results_that_an_f32_holds_are_exact() {
         let [zero, one, x] = [0.0, 1.0, 0.3].map(Number::input);
         for result in [zero + x, x + zero, x - zero, one * x, x * one] {
             assert_eq!(result, x);
@@ -274,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_promise_there_is_no_error() {
+    fn unbounded_results_have_no_error() {
         let number = Number::input;
         let sum = number(1.0) + number(1e-30);
         for result in [
@@ -287,7 +289,7 @@ mod tests {
         ] {
             assert_eq!(result.error(), None, "{result:?}");
         }
-        // Flushed or not.
+        // A product that may be flushed, and an input that is not.
         assert!((number(1e-25) * number(1e-25)).error() >= Some(TINY));
         assert_eq!((Running::<Nearest>::input(1e-40)).error(), Some(0.0));
     }

@@ -1,30 +1,30 @@
 //! Sums in the canonical order, on the CPU.
 //!
 //! # The canonical order
-//! Sums of floating-point numbers depend on their order. Every engine adds in this one, so that its
-//! bits depend neither on threads nor on dispatches, buffers or limits:
+//! The bits of a floating-point sum depend on the order of its terms. All engines add in the order
+//! below, so threads, dispatches, buffers and limits do not change the bits.
 //!
-//! - **A vector** is cut into blocks of 4096 values, counted from its first; the last may be shorter.
-//!   Value i of a block belongs to partial sum i % 256, to which values are added in ascending order,
-//!   starting from +0. The upper half of the partial sums is then added to the lower half, until one
+//! - **A vector** is split into blocks of 4096 values; the last block may be shorter. Value i of a
+//!   block belongs to partial sum i % 256. Each partial sum starts at +0 and adds its values in
+//!   ascending order. Then the upper half of the partial sums is added to the lower half, until one
 //!   is left: the block's sum.
-//! - **The sums of blocks** are a list in the order of the blocks, which is summed by the same rule,
-//!   again and again until one is left. The sum of nothing is +0.
-//! - **Several vectors**, such as the gradients of many tensors, are each cut into blocks of its own.
-//!   The block sums of all of them, vector after vector, are one list, which is summed as above. For
-//!   one vector this is its own sum. A vector of no elements has no blocks and changes nothing.
+//! - **The block sums**, in the order of the blocks, are summed by the same rule, again and again
+//!   until one is left. The sum of nothing is +0.
+//! - **Several vectors**, such as the gradients of many tensors, are each split into their own
+//!   blocks. The block sums of all vectors, in order, are summed as above. For a single vector,
+//!   this is its own sum. A vector without elements has no blocks and does not change the sum.
 //!
-//! The gradients of a step are such vectors, as [`crate::GradientGuard`] has it; element numbers in a
-//! [`crate::GuardReport`] count over them, side by side.
+//! A [`crate::GradientGuard`] sums the gradients of a step in this order. A [`crate::GuardReport`]
+//! counts elements in the same order, over all vectors.
 //!
-//! A row's mean of squares has an order of its own, for its 32 partial sums: [`mean_square`].
+//! The mean square of a row has another order, with 32 partial sums: [`mean_square`].
 
 /// Values in a block of a sum.
 pub(crate) const BLOCK: usize = 4096;
 /// Partial sums of a block.
 const LANES: usize = 256;
 
-/// A tree over partial sums; their number is a power of two.
+/// Adds partial sums, whose number is a power of two, as a tree.
 #[inline(always)]
 pub(crate) fn tree<const N: usize>(mut sums: [f32; N]) -> f32 {
     let mut half = N / 2;
@@ -45,7 +45,7 @@ pub(crate) fn sum(values: &[f32]) -> f32 {
     sum_of_blocks(&mut sums)
 }
 
-/// The sum of what blocks came to; what is left in `sums` is of no use.
+/// The sum of block sums. Overwrites `sums`.
 pub(crate) fn sum_of_blocks(sums: &mut Vec<f32>) -> f32 {
     while sums.len() > 1 {
         let blocks = sums.len().div_ceil(BLOCK);
@@ -58,7 +58,7 @@ pub(crate) fn sum_of_blocks(sums: &mut Vec<f32>) -> f32 {
     sums.first().copied().unwrap_or(0.0)
 }
 
-/// The sum of the terms of at most [`BLOCK`] values.
+/// The sum of one block: of `term` of each of at most [`BLOCK`] values.
 #[inline(always)]
 pub(crate) fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
@@ -77,8 +77,8 @@ pub(crate) fn block_sum(block: &[f32], term: impl Fn(f32) -> f32) -> f32 {
 /// Partial sums of a row's squares.
 const ROW_LANES: usize = 32;
 
-/// The mean of the squares of a row that is not empty, `square` giving each: that of element j
-/// belongs to partial sum j % 32; then a tree over them, and a division by the row's length.
+/// The mean of `square` of each element of a row, which is not empty. Element j belongs to partial
+/// sum j % 32. A tree adds the partial sums, and the total is divided by the row's length.
 #[inline(always)]
 pub(crate) fn mean_square(row: &[f32], square: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; ROW_LANES];
@@ -105,7 +105,7 @@ mod tests {
     #[test]
     fn squares_32_apart_share_a_partial_sum() {
         assert_eq!(mean_square(&[3.0, -4.0]), 12.5);
-        // The 1 beside 2^24 is lost in lane 3, and would not be in lane 4.
+        // Added to 2^24, the 1 is lost: both are in lane 3. Two ones in lane 4 are not lost.
         let mut row = vec![0.0; 64];
         (row[3], row[35]) = (4096.0, 1.0);
         assert_eq!(mean_square(&row), BIG / 64.0);
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(mean_square(&row), (BIG + 2.0) / 64.0);
     }
 
-    /// 2^24 + 1 rounds back to 2^24, so the result tells in which order the terms were added.
+    /// 2^24 + 1 rounds to 2^24, so the result shows the order in which the terms were added.
     const BIG: f32 = 16_777_216.0;
 
     #[test]
@@ -126,10 +126,11 @@ mod tests {
 
     #[test]
     fn values_are_summed_block_by_block() {
-        // 5000 values: lane 0 of block 0 holds values 0, 256, ...; the second block has its own.
+        // 5000 values. Lane 0 of block 0 holds values 0, 256 and so on; the second block has its
+        // own lanes.
         let mut values = vec![0.0; 5000];
         (values[0], values[256], values[4096]) = (BIG, 1.0, 1.0);
-        // In block 0, BIG swallows the 1; the other 1 is in block 1, and swallowed too.
+        // BIG absorbs the 1 in its lane, and then the 1 of block 1.
         assert_eq!(sum(&values), BIG);
         values[1] = 1.0;
         values[256] = 0.0;
@@ -138,11 +139,11 @@ mod tests {
         assert_eq!(sum(&[]), 0.0);
     }
 
-    /// 4097 blocks: block 4096 is the first of the second level's second block.
+    /// 4097 block sums: on the second level, sum 4096 is the first of the second block.
     #[test]
     fn blocks_are_summed_by_the_same_rule() {
         let mut sums = vec![0.0; 4097];
-        // Lane 0 of block 0 holds sums 0 and 256; sum 4096 stands alone.
+        // Lane 0 of block 0 holds sums 0 and 256; sum 4096 is alone in its block.
         (sums[0], sums[256], sums[4096]) = (BIG, 1.0, 1.0);
         assert_eq!(sum_of_blocks(&mut sums.clone()), BIG);
         (sums[256], sums[1]) = (-BIG, 1.0);

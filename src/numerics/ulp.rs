@@ -3,35 +3,34 @@
 /// The bit pattern of every NaN in exact precision.
 const CANONICAL_NAN: u32 = 0x7fc0_0000;
 
-/// The value itself, with every NaN replaced by the one positive quiet NaN `0x7fc00000`.
+/// The value, with every NaN replaced by the quiet NaN `0x7fc00000`.
 ///
-/// IEEE 754 leaves sign and payload of a NaN result open, and processors differ.
+/// IEEE 754 does not specify the sign and payload of a NaN result, and processors differ.
 #[must_use]
 #[inline(always)]
 pub fn canonical(value: f32) -> f32 {
-    // By its bits: the compiler may take which NaN a value is for irrelevant, and drop a select
-    // between two of them.
+    // Compares bits, because the compiler treats all NaNs alike and may remove a select between
+    // two.
     let is_nan = value.to_bits() & 0x7fff_ffff > 0x7f80_0000;
     f32::from_bits(if is_nan { CANONICAL_NAN } else { value.to_bits() })
 }
 
-/// The distance between `value` and the next larger magnitude, in the units of `value`.
+/// The unit in the last place: the distance from `value` to the next larger magnitude.
 ///
-/// For zero and the subnormals this is the smallest subnormal, 2^-149; for infinities and NaN
-/// it is NaN.
+/// For zero and subnormals it is the smallest subnormal, 2^-149; for infinities and NaN, NaN.
 #[must_use]
 pub fn ulp(value: f32) -> f32 {
     if !value.is_finite() {
         return f32::NAN;
     }
     let exponent = (value.to_bits() >> 23) & 0xff;
-    // The spacing in the binade 2^(e-127) is 2^(e-150); below 2^-126 it stays 2^-149.
+    // The spacing from 2^(e-127) on is 2^(e-150); below 2^-126 it stays 2^-149.
     let spacing_exponent = i32::try_from(exponent.max(1)).unwrap_or(1) - 150;
     (f64::from(spacing_exponent)).exp2() as f32
 }
 
-/// How many representable numbers lie between `a` and `b`, plus one if they differ; 0 for equal
-/// bit patterns, for +0 and -0, and for two NaNs. `u32::MAX` if exactly one is NaN.
+/// The distance from `a` to `b` in representable numbers: 1 for neighbours; 0 for equal numbers,
+/// for +0 and -0, and for two NaNs; `u32::MAX` if exactly one is NaN.
 #[must_use]
 pub fn ulp_distance(a: f32, b: f32) -> u32 {
     if a.is_nan() || b.is_nan() {
@@ -40,7 +39,7 @@ pub fn ulp_distance(a: f32, b: f32) -> u32 {
     ordered(a).abs_diff(ordered(b))
 }
 
-/// Maps the floats to integers so that neighbours stay neighbours and both zeros become 0.
+/// Maps floats to integers so that neighbours stay neighbours and both zeros become 0.
 fn ordered(value: f32) -> i32 {
     let magnitude = (value.to_bits() & 0x7fff_ffff).cast_signed();
     if value.is_sign_negative() { -magnitude } else { magnitude }

@@ -1,5 +1,6 @@
-//! AdaDelta: steps as large as the last ones were, relative to the gradient (Zeiler, "ADADELTA: An
-//! Adaptive Learning Rate Method", arXiv:1212.5701, 2012). WGSL twin: `shaders/rules/adadelta.wgsl`.
+//! AdaDelta: scales the gradient by the ratio of the running root mean squares of past updates and
+//! of past gradients (Zeiler, "ADADELTA: An Adaptive Learning Rate Method", arXiv:1212.5701, 2012).
+//! WGSL twin: `shaders/rules/adadelta.wgsl`.
 
 use super::options::{constants, specialize};
 use super::setting::hyper_parameters;
@@ -7,9 +8,9 @@ use super::{Preset, Rule, RulePass, Setting, SettingKind, Square, WeightDecay};
 use crate::numerics::Real;
 
 hyper_parameters! {
-    /// AdaDelta's hyper-parameters.
+    /// AdaDelta.
     ///
-    /// For each parameter `x` with gradient `g` and averages `v`, `u`:
+    /// For each parameter `x` with gradient `g` and averages `v` and `u`:
     ///
     /// ```text
     /// v <- rho * v + (1 - rho) * g * g
@@ -18,16 +19,16 @@ hyper_parameters! {
     /// x <- x - learning_rate * d
     /// ```
     ///
-    /// as `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta` have it.
+    /// This is `torch.optim.Adadelta`, `optax.adadelta` and `keras.optimizers.Adadelta`.
     AdaDelta {
-        /// What the step is multiplied by; finite, at least 0, not subnormal. Default 1.
-        learning_rate: f32 = 1.0, "what each step is multiplied by", Normal;
-        /// How much of the averages stays; at least 0 and below 1. In double precision, since 1 minus
-        /// it is needed. Default 0.9.
-        rho: f64 = 0.9, "how much of the running averages stays at each step", BelowOne;
-        /// Where the steps begin, and what keeps the quotient finite; finite, at least 0, not
-        /// subnormal. Default 1e-6. With 0 nothing ever moves.
-        epsilon: f32 = 1e-6, "where the steps begin: the larger, the larger the first ones", Normal;
+        /// A factor of each update; finite, at least 0, not subnormal. Default 1.
+        learning_rate: f32 = 1.0, "factor of each update", Normal;
+        /// The decay rate of the running averages; at least 0 and below 1. An f64, so that 1 minus
+        /// it is accurate. Default 0.9.
+        rho: f64 = 0.9, "decay rate of the running averages", BelowOne;
+        /// Sets the size of the first updates and keeps the denominator above 0; finite, at least
+        /// 0, not subnormal. Default 1e-6. With epsilon 0, parameters never move.
+        epsilon: f32 = 1e-6, "a larger epsilon makes the first updates larger", Normal;
     }
 }
 
@@ -37,7 +38,7 @@ hyper_parameters! {
 pub struct AdaDeltaUniforms {
     /// The learning rate.
     pub learning_rate: f32,
-    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    /// The coefficient of L2 decay, or the learning rate times the coefficient of decoupled decay.
     pub weight_decay: f32,
     /// Rho.
     pub rho: f32,
@@ -45,22 +46,22 @@ pub struct AdaDeltaUniforms {
     pub share: f32,
     /// Epsilon.
     pub epsilon: f32,
-    /// Fills the struct to 32 bytes.
+    /// Pads the struct to 32 bytes.
     pub padding_a: f32,
-    /// The same.
+    /// As above.
     pub padding_b: f32,
-    /// The same.
+    /// As above.
     pub padding_c: f32,
 }
 
 impl AdaDelta {
-    /// The defaults of `torch.optim.Adadelta`, which are ours.
+    /// The defaults of `torch.optim.Adadelta`: the same as `AdaDelta::default()`.
     #[must_use]
     pub fn pytorch() -> Self {
         Self::default()
     }
 
-    /// The defaults of `optax.adadelta`, which has none for the learning rate: as PyTorch.
+    /// The defaults of `optax.adadelta`, which are PyTorch's. optax has no default learning rate.
     #[must_use]
     pub fn optax(learning_rate: f32) -> Self {
         Self { learning_rate, ..Self::default() }
@@ -82,7 +83,7 @@ impl Rule for AdaDelta {
     type Uniforms = AdaDeltaUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset::defaults("steps as large as the last ones, without a learning rate to choose")]
+        vec![Preset::defaults("step sizes from a running average of past updates")]
     }
 
     fn examples() -> Vec<Self> {

@@ -1,4 +1,4 @@
-//! Adagrad: every parameter its own learning rate, divided by the root of the sum of its squared
+//! Adagrad: divides the learning rate of each parameter by the root of the sum of its squared
 //! gradients (Duchi, Hazan and Singer, "Adaptive Subgradient Methods for Online Learning and
 //! Stochastic Optimization", JMLR 12, 2011). WGSL twin: `shaders/rules/adagrad.wgsl`.
 
@@ -8,7 +8,7 @@ use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, SettingKind, Squa
 use crate::numerics::Real;
 
 hyper_parameters! {
-    /// Adagrad's hyper-parameters.
+    /// Adagrad.
     ///
     /// For each parameter `x` with gradient `g` and accumulator `s`:
     ///
@@ -17,21 +17,21 @@ hyper_parameters! {
     /// x <- x - learning_rate * g / sqrt(s + epsilon)
     /// ```
     Adagrad {
-        /// The step size before it is divided by the root; finite, at least 0, and, as all that follow,
-        /// not subnormal, since some devices take such numbers for 0. Default 0.01.
-        learning_rate: f32 = 0.01, "the step size before it is divided by the root", Normal;
-        /// Keeps the quotient finite where no gradient has been seen; finite, at least 0.
-        /// Default 1e-6. With 0, a parameter whose accumulator and gradient are both 0
-        /// becomes NaN, as 0 / 0 does.
-        epsilon: f32 = 1e-6, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// The step size before the division by the root; finite, at least 0, not subnormal.
+        /// Default 0.01.
+        learning_rate: f32 = 0.01, "the step size, before the division by the root", Normal;
+        /// Keeps the denominator above 0; finite, at least 0, not subnormal. Default 1e-6. With
+        /// epsilon 0, a parameter whose accumulator and gradient are both 0 becomes NaN (0 / 0).
+        epsilon: f32 = 1e-6, "keeps the denominator above 0", Normal;
         /// Where epsilon is added. Default [`EpsilonPlacement::InsideRoot`].
         epsilon_placement: EpsilonPlacement = EpsilonPlacement::InsideRoot,
-            "where epsilon is added";
-        /// The accumulator before the first step; finite, at least 0. Default 0.
+            "add epsilon inside or outside the root";
+        /// The accumulator before the first step; finite, at least 0, not subnormal. Default 0.
         initial_accumulator: f32 = 0.0, "the accumulator before the first step", Normal;
         /// Step `t`, counted from 1, uses `learning_rate / (1 + (t - 1) * learning_rate_decay)`;
         /// finite, at least 0. Default 0.
-        learning_rate_decay: f32 = 0.0, "step t uses rate / (1 + (t - 1) * this)", AtLeastZero;
+        learning_rate_decay: f32 = 0.0,
+            "step t uses learning_rate / (1 + (t - 1) * learning_rate_decay)", AtLeastZero;
     }
 }
 
@@ -43,36 +43,36 @@ pub struct AdagradUniforms {
     pub learning_rate: f32,
     /// Epsilon.
     pub epsilon: f32,
-    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    /// The coefficient of L2 decay, or the learning rate times the coefficient of decoupled decay.
     pub weight_decay: f32,
-    /// Fills the struct to 16 bytes.
+    /// Pads the struct to 16 bytes.
     pub padding: f32,
 }
 
 impl Adagrad {
     /// The defaults of `torch.optim.Adagrad`: learning rate 0.01, epsilon 1e-10 outside the root,
-    /// accumulator from 0.
+    /// initial accumulator 0.
     #[must_use]
     pub fn pytorch() -> Self {
         Self { epsilon: 1e-10, epsilon_placement: EpsilonPlacement::OutsideRoot, ..Self::default() }
     }
 
-    /// The defaults of `optax.adagrad`, which has none for the learning rate: epsilon 1e-7 inside
-    /// the root, accumulator from 0.1.
+    /// The defaults of `optax.adagrad`: epsilon 1e-7 inside the root, initial accumulator 0.1.
+    /// optax has no default learning rate.
     #[must_use]
     pub fn optax(learning_rate: f32) -> Self {
         Self { learning_rate, epsilon: 1e-7, initial_accumulator: 0.1, ..Self::default() }
     }
 
     /// The defaults of `keras.optimizers.Adagrad`: learning rate 0.001, epsilon 1e-7 inside the
-    /// root, accumulator from 0.1.
+    /// root, initial accumulator 0.1.
     #[must_use]
     pub fn keras() -> Self {
         Self::optax(0.001)
     }
 
     /// The defaults of `mxnet.optimizer.AdaGrad` (version 2): learning rate 0.01, epsilon 1e-6
-    /// outside the root, accumulator from 0.
+    /// outside the root, initial accumulator 0.
     #[must_use]
     pub fn mxnet() -> Self {
         Self { epsilon_placement: EpsilonPlacement::OutsideRoot, ..Self::default() }
@@ -88,7 +88,7 @@ impl Rule for Adagrad {
     type Uniforms = AdagradUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset::defaults("learning rates of their own, by the sum of squared gradients")]
+        vec![Preset::defaults("a learning rate per parameter, from its sum of squared gradients")]
     }
 
     fn examples() -> Vec<Self> {
@@ -180,7 +180,7 @@ mod tests {
         assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]), (0.625, [9.0]));
     }
 
-    /// The first step is not decayed: 0.5, then 0.5 / 1.25, then 0.5 / 1.5.
+    /// Decay starts in the second step: 0.5, then 0.5 / 1.25, then 0.5 / 1.5.
     #[test]
     fn decay_counts_from_the_first_step() {
         let rule = Adagrad { learning_rate: 0.5, learning_rate_decay: 0.25, ..Adagrad::default() };

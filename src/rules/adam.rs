@@ -9,38 +9,39 @@ use super::{EpsilonScale, Preset, Rule, RulePass, Setting, SettingKind, Square, 
 use crate::numerics::Real;
 
 hyper_parameters! {
-    /// Adam's hyper-parameters; with decoupled weight decay it is AdamW.
+    /// Adam; AdamW with decoupled weight decay.
     ///
-    /// For each parameter `x` with gradient `g` and averages `m`, `v`, in step `t`, counted from 1:
+    /// For each parameter `x` with gradient `g` and averages `m` and `v`, in step `t` (from 1 on):
     ///
     /// ```text
     /// m <- beta1 * m + (1 - beta1) * g
     /// v <- beta2 * v + (1 - beta2) * g * g
-    /// w <- max(w, v)                               with amsgrad; else w = v
+    /// w <- max(w, v)                               with amsgrad; otherwise w = v
     /// x <- x - learning_rate * mhat / (sqrt(what) + epsilon)
     ///      mhat = m / (1 - beta1^t),  what = w / (1 - beta2^t)
     /// ```
     ///
-    /// The corrections are the same for all elements, so that what is computed is
+    /// The bias corrections are the same for all elements, so the kernel computes
     /// `x - rate * m / (sqrt(w) + epsilon_t)` with `rate = learning_rate * c / (1 - beta1^t)`,
-    /// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`, all in double precision until the last.
-    /// PyTorch, optax and Keras differ from each other in the order of these operations; optax's
-    /// AMSGrad also takes the maximum of the corrected averages, and is another rule.
+    /// `epsilon_t = epsilon * c` and `c = sqrt(1 - beta2^t)`. `rate` and `epsilon_t` are computed
+    /// in double precision and rounded once. PyTorch, optax and Keras differ from each other in the
+    /// order of these operations. optax's AMSGrad is another rule: it takes the maximum of the
+    /// corrected averages.
     Adam {
         /// The step size; finite, at least 0, not subnormal. Default 0.001.
         learning_rate: f32 = 0.001, "the step size", Normal;
-        /// How much of the gradient's average stays; at least 0 and below 1. In double precision,
-        /// since 1 minus it is needed. Default 0.9.
-        beta1: f64 = 0.9, "how much of the gradient's running average stays", BelowOne;
-        /// The same for the average of squares. Default 0.999.
-        beta2: f64 = 0.999, "how much of the running average of its square stays", BelowOne;
-        /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
-        epsilon: f32 = 1e-8, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// The decay rate of the gradient's running average; at least 0 and below 1. An f64, so
+        /// that 1 minus it is accurate. Default 0.9.
+        beta1: f64 = 0.9, "decay rate of the gradient's running average", BelowOne;
+        /// The decay rate of the running mean square; as `beta1`. Default 0.999.
+        beta2: f64 = 0.999, "decay rate of the gradient's running mean square", BelowOne;
+        /// Keeps the denominator above 0; finite, at least 0, not subnormal. Default 1e-8.
+        epsilon: f32 = 1e-8, "keeps the denominator above 0", Normal;
         /// What epsilon is added to. Default [`EpsilonScale::Corrected`].
         epsilon_scale: EpsilonScale = EpsilonScale::Corrected,
-            "what epsilon is added to: the root of the corrected average, or not";
-        /// Divide by the largest average of squares so far. Default false.
-        amsgrad: bool = false, "divide by the largest average of squares so far";
+            "add epsilon to the root of the corrected or the uncorrected mean square";
+        /// Divide by the root of the largest mean square so far. Default false.
+        amsgrad: bool = false, "divide by the root of the largest mean square so far";
     }
 }
 
@@ -48,9 +49,9 @@ hyper_parameters! {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub struct AdamUniforms {
-    /// The learning rate with both corrections.
+    /// The learning rate, with both bias corrections.
     pub learning_rate: f32,
-    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    /// The coefficient of L2 decay, or the learning rate times the coefficient of decoupled decay.
     pub weight_decay: f32,
     /// Beta 1.
     pub beta1: f32,
@@ -60,45 +61,46 @@ pub struct AdamUniforms {
     pub beta2: f32,
     /// 1 minus beta 2.
     pub share2: f32,
-    /// Epsilon, with its correction.
+    /// Epsilon, with its bias correction.
     pub epsilon: f32,
-    /// Fills the struct to 32 bytes.
+    /// Pads the struct to 32 bytes.
     pub padding: f32,
 }
 
 impl Adam {
-    /// AdamW with the defaults of `torch.optim.AdamW`: Adam's, and decoupled decay of 0.01.
+    /// The defaults of `torch.optim.AdamW`: those of Adam, with decoupled decay of 0.01.
     #[must_use]
     pub fn adamw() -> Self {
         Self { weight_decay: WeightDecay::Decoupled(0.01), ..Self::default() }
     }
 
-    /// The defaults of `torch.optim.Adam`, which are ours.
+    /// The defaults of `torch.optim.Adam`: the same as `Adam::default()`.
     #[must_use]
     pub fn pytorch() -> Self {
         Self::default()
     }
 
-    /// The defaults of `optax.adam`, which has none for the learning rate: as PyTorch.
+    /// The defaults of `optax.adam`, which are PyTorch's. optax has no default learning rate.
     #[must_use]
     pub fn optax(learning_rate: f32) -> Self {
         Self { learning_rate, ..Self::default() }
     }
 
-    /// The defaults of `optax.adamw`, which has none for the learning rate: decoupled decay of
-    /// 0.0001.
+    /// The defaults of `optax.adamw`: decoupled decay of 0.0001. optax has no default learning
+    /// rate.
     #[must_use]
     pub fn optax_adamw(learning_rate: f32) -> Self {
         Self { weight_decay: WeightDecay::Decoupled(1e-4), ..Self::optax(learning_rate) }
     }
 
-    /// The defaults of `keras.optimizers.Adam`: epsilon 1e-7 beside the uncorrected average.
+    /// The defaults of `keras.optimizers.Adam`: epsilon 1e-7, added to the root of the uncorrected
+    /// mean square.
     #[must_use]
     pub fn keras() -> Self {
         Self { epsilon: 1e-7, epsilon_scale: EpsilonScale::Uncorrected, ..Self::default() }
     }
 
-    /// The defaults of `keras.optimizers.AdamW`: those of Adam, and decoupled decay of 0.004.
+    /// The defaults of `keras.optimizers.AdamW`: those of Adam, with decoupled decay of 0.004.
     #[must_use]
     pub fn keras_adamw() -> Self {
         Self { weight_decay: WeightDecay::Decoupled(0.004), ..Self::keras() }
@@ -116,7 +118,7 @@ impl Rule for Adam {
 
     fn presets() -> Vec<Preset<Self>> {
         let about =
-            "momentum over the root of a running average of squares, corrected for its start";
+            "running mean of gradients divided by their running root mean square, bias-corrected";
         let adamw = "Adam with decoupled weight decay";
         vec![
             Preset::defaults(about),
@@ -181,7 +183,7 @@ impl Rule for Adam {
                 [maximize: false, weight_decay: None],
                 [maximize: false, weight_decay: L2(0.0)],
                 [maximize: false, weight_decay: Decoupled(0.0)],
-                // Weight decay is a choice between values where it is not literal.
+                // Here weight decay is not a literal, and compiles to selects.
                 [maximize: true]
             ]
         );
@@ -210,7 +212,7 @@ impl Rule for Adam {
     }
 }
 
-/// `base^exponent` by repeated squaring: the same on every platform.
+/// `base^exponent` by repeated squaring, which gives the same bits on every platform.
 fn power(base: f64, exponent: u64) -> f64 {
     let (mut result, mut square, mut rest) = (1.0, base, exponent);
     while rest > 0 {
@@ -232,8 +234,8 @@ mod tests {
         Adam { learning_rate: 0.5, beta1: 0.5, beta2: 0.75, epsilon: 1.0, ..Adam::default() }
     }
 
-    /// m = 0.5 * 4 = 2, v = 0.25 * 16 = 4; corrected 4 and 16, so x = 1 - 0.5 * 4 / (4 + 1); with
-    /// epsilon uncorrected, by hand: 0.5 * 0.5 / 0.5 * 2 / (2 + 1).
+    /// m = 0.5 * 4 = 2, v = 0.25 * 16 = 4; corrected 4 and 16, so x = 1 - 0.5 * 4 / (4 + 1). With
+    /// epsilon uncorrected, the update is 0.5 * 0.5 / 0.5 * 2 / (2 + 1).
     #[test]
     fn the_first_step_is_corrected() {
         let (x, state) = step(&rule(), 1, 1.0, 4.0, [0.0; 3]);
@@ -250,14 +252,15 @@ mod tests {
         let uniforms = rule().uniforms(3);
         assert_eq!(uniforms.learning_rate, (0.5 * root / 0.875) as f32);
         assert_eq!(uniforms.epsilon, root as f32);
-        // What PyTorch computes in double precision, rounded: not 1 minus the rounded beta.
+        // As in PyTorch: 1 minus beta in double precision, then rounded; not 1 minus the rounded
+        // beta.
         assert_eq!(Adam::default().uniforms(1).share2, 0.001);
         assert_eq!([power(0.5, 0), power(0.5, 3), power(3.0, 13)], [1.0, 0.125, 1_594_323.0]);
     }
 
-    /// A smaller average leaves the largest as it is, and the denominator with it.
+    /// A smaller mean square leaves the largest, and so the denominator, unchanged.
     #[test]
-    fn amsgrad_keeps_the_largest_average() {
+    fn amsgrad_keeps_the_largest_mean_square() {
         let rule = Adam { amsgrad: true, ..rule() };
         assert_eq!(rule.state_names().len(), 3);
         let (x, state) = step(&rule, 1, 1.0, 4.0, [0.0, 0.0, 16.0]);

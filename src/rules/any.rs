@@ -7,47 +7,47 @@ use super::{AnyRule, Preset, Rule, RuleError, Setting, SettingError, SettingKind
 pub struct RuleOption {
     /// The name of the field.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// A description, in one line.
     pub help: &'static str,
-    /// What values there are.
+    /// Which values it takes.
     pub kind: SettingKind,
-    /// Its value: a number, 0 or 1 for a flag, the index of a choice.
+    /// Its value: a number, 0 or 1 for a flag, or the index of a choice.
     pub value: f64,
 }
 
 impl RuleOption {
-    /// The value as [`AnyRule::set`] takes it.
+    /// The value as text for [`AnyRule::set`].
     #[must_use]
     pub fn text(&self) -> String {
         self.kind.format(self.value)
     }
 }
 
-/// There is no rule of this name.
+/// No rule has this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no rule {name:?}: there are {known}")]
+#[error("there is no rule {name:?}: use one of {known}")]
 pub struct UnknownRule {
-    /// What was asked for.
+    /// The name that was given.
     pub name: String,
-    /// The names that there are, separated by commas.
+    /// The known names, separated by commas.
     pub known: String,
 }
 
-/// Declares the modules of the rules, re-exports what is in them, and makes `AnyRule` and
-/// `with_rule!` of them. `$d` is the token `$`, which the inner macro needs.
+/// Declares and re-exports the modules of the rules, and defines `AnyRule` and `with_rule!`. `$d`
+/// is the token `$`, which the inner macro needs.
 macro_rules! rules {
     ($d:tt $($module:ident: $Rule:ident,)+) => {
         $(mod $module;)+
         $(pub use $module::*;)+
 
-        /// The rules alone, for the crate's root.
+        /// Only the rules, for the crate's root.
         pub(crate) mod all {
             $(pub use super::$Rule;)+
         }
 
-        /// Any one of the rules, for programs that let a user choose. A later version may have more.
+        /// One of the rules, for programs that let a user choose. Later versions may add variants.
         ///
-        /// An optimizer is generic over its rule. [`with_rule!`](crate::with_rule) runs an
+        /// An optimizer is generic over its rule. [`with_rule!`](crate::with_rule) evaluates an
         /// expression with the concrete rule:
         ///
         /// ```
@@ -85,8 +85,8 @@ macro_rules! rules {
         /// `with_rule!(any, |rule| expression)`.
         ///
         /// The expression is compiled once for each rule, with `rule` of that rule's type, and must
-        /// have one type for all of them. A reference to an `AnyRule` gives one to the rule. There is an
-        /// example at [`AnyRule`].
+        /// have the same type for all rules. For a reference to an `AnyRule`, `rule` is a
+        /// reference. [`AnyRule`] has an example.
         #[macro_export]
         macro_rules! with_rule {
             ($d any:expr, |$d rule:ident| $d body:expr) => {
@@ -97,7 +97,7 @@ macro_rules! rules {
         }
 
         impl AnyRule {
-            /// All rules under the names that users know.
+            /// All rules, under the names that users know.
             #[must_use]
             pub fn presets() -> Vec<Preset<Self>> {
                 let mut all = Vec::new();
@@ -119,17 +119,17 @@ macro_rules! rules {
 
 pub(crate) use rules;
 
-/// A preset of a rule as one of any rule.
+/// A preset of one rule as a preset of [`AnyRule`].
 pub(crate) fn erased<R: Rule + Into<AnyRule>>(preset: Preset<R>) -> Preset<AnyRule> {
     let Preset { name, about, rule } = preset;
     Preset { name, about, rule: rule.into() }
 }
 
 impl AnyRule {
-    /// The rule of this name, with the hyper-parameters of its preset.
+    /// The preset of this name.
     ///
     /// # Errors
-    /// [`UnknownRule`] has the names that there are.
+    /// [`UnknownRule`] lists the known names.
     pub fn named(name: &str) -> Result<Self, UnknownRule> {
         let presets = Self::presets();
         match presets.iter().find(|preset| preset.name == name) {
@@ -176,19 +176,19 @@ impl AnyRule {
         with_rule!(self, |rule| options(rule))
     }
 
-    /// Sets a hyper-parameter by name from text; `-` stands for `_` too. Whether the rule is then
-    /// valid is for [`AnyRule::validate`].
+    /// Sets a hyper-parameter by name, from text. In the name, `-` is the same as `_`. Only
+    /// [`AnyRule::validate`] checks whether the rule is then valid.
     ///
     /// # Errors
-    /// [`SettingError`]: there is no such name, or no such value.
+    /// [`SettingError`] if there is no such hyper-parameter, or the text is not a value of it.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), SettingError> {
         with_rule!(self, |rule| set(rule, name, text))
     }
 
-    /// Whether all hyper-parameters are within their domain, and go together.
+    /// Checks that all hyper-parameters are within their domains and compatible with each other.
     ///
     /// # Errors
-    /// [`RuleError`] names the first that is not.
+    /// [`RuleError`] for the first that is not.
     pub fn validate(self) -> Result<(), RuleError> {
         with_rule!(self, |rule| rule.validate())
     }

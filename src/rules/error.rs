@@ -1,6 +1,6 @@
-//! What is wrong with a hyper-parameter.
+//! Errors of hyper-parameters.
 
-/// A hyper-parameter outside its domain.
+/// Why hyper-parameters are refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RuleError {
@@ -9,7 +9,7 @@ pub enum RuleError {
     NotFiniteOrNegative {
         /// The field's name.
         parameter: &'static str,
-        /// What it was set to.
+        /// The value.
         value: f32,
     },
     /// NaN, infinite, negative or zero.
@@ -17,10 +17,10 @@ pub enum RuleError {
     NotFiniteOrNotPositive {
         /// The field's name.
         parameter: &'static str,
-        /// What it was set to.
+        /// The value.
         value: f32,
     },
-    /// Positive, but subnormal, so that some devices would round it to zero.
+    /// Subnormal: some devices would flush it to zero.
     #[error(
         "{parameter} is {value:e}, which some devices flush to zero: \
          give 0 or at least {smallest:e}",
@@ -29,7 +29,7 @@ pub enum RuleError {
     Subnormal {
         /// The field's name.
         parameter: &'static str,
-        /// What it was set to.
+        /// The value.
         value: f32,
     },
     /// NaN, negative, or 1 and above.
@@ -37,20 +37,19 @@ pub enum RuleError {
     NotBelowOne {
         /// The field's name.
         parameter: &'static str,
-        /// What it was set to.
+        /// The value.
         value: f64,
     },
-    /// A rule that keeps nothing that a row could share.
+    /// A rule that has no state that a row can share.
     #[error(
-        "{rule}, with these options, keeps nothing of squared gradients that a row could share: take a \
-         rule that does, such as adagrad, without L2 weight decay and not centered; or keep the \
-         state of every parameter"
+        "{rule} with these options has no state that a row can share: use adagrad, adadelta, adam \
+         or rmsprop, without L2 weight decay and not centered, or create the optimizer with `new`"
     )]
     NotRowWise {
         /// [`super::Rule::NAME`].
         rule: &'static str,
     },
-    /// Two hyper-parameters that do not go together.
+    /// Two hyper-parameters that are not compatible.
     #[error("{parameter} {needs}")]
     Conflict {
         /// The field's name.
@@ -72,12 +71,12 @@ pub(crate) fn above_zero(parameter: &'static str, value: f32) -> Result<(), Rule
     fits.then_some(()).ok_or(RuleError::NotFiniteOrNotPositive { parameter, value })
 }
 
-/// Checks that `value` is not one of the numbers between 0 and the smallest normal one.
+/// Checks that `value` is not subnormal.
 pub(crate) fn not_subnormal(parameter: &'static str, value: f32) -> Result<(), RuleError> {
     (!value.is_subnormal()).then_some(()).ok_or(RuleError::Subnormal { parameter, value })
 }
 
-/// Checks that `value` is at least 0 and below 1, as an f32 too.
+/// Checks that `value` is at least 0, and below 1 even when rounded to f32.
 pub(crate) fn below_one(parameter: &'static str, value: f64) -> Result<(), RuleError> {
     let fits = value >= 0.0 && (value as f32) < 1.0;
     fits.then_some(()).ok_or(RuleError::NotBelowOne { parameter, value })

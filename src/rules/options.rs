@@ -6,15 +6,15 @@ use crate::numerics::Real;
 /// Where epsilon enters the denominator.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum EpsilonPlacement {
-    /// `sqrt(s + epsilon)`, as the textbook form, optax and Keras have it.
+    /// `sqrt(s + epsilon)`, as in textbooks, optax and Keras.
     #[default]
     InsideRoot,
-    /// `sqrt(s) + epsilon`, as PyTorch and MXNet have it.
+    /// `sqrt(s) + epsilon`, as in PyTorch and MXNet.
     OutsideRoot,
 }
 
 impl EpsilonPlacement {
-    /// The root of `sum`, with epsilon in its place.
+    /// The square root of `sum`, with `epsilon` inside or outside.
     #[inline(always)]
     pub(crate) fn root<T: Real>(self, sum: T, epsilon: T) -> T {
         match self {
@@ -27,23 +27,23 @@ impl EpsilonPlacement {
 /// What Adam's epsilon is added to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum EpsilonScale {
-    /// The root of the corrected average, as the paper's algorithm, PyTorch and optax have it.
+    /// The root of the bias-corrected average, as in the paper's algorithm, PyTorch and optax.
     #[default]
     Corrected,
-    /// The root of the average itself, "epsilon hat" in the paper's section 2, as Keras has it.
+    /// The root of the uncorrected average: "epsilon hat" in section 2 of the paper, as in Keras.
     Uncorrected,
 }
 
-/// How parameters are pulled towards zero. The coefficients are finite, at least 0, and not
-/// subnormal.
+/// How parameters decay towards zero. The coefficients are finite, at least 0, and not subnormal.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum WeightDecay {
-    /// Not at all.
+    /// No decay.
     #[default]
     None,
-    /// Adds `coefficient * x` to the gradient, so that all that comes of the gradient knows it.
+    /// Adds `coefficient * x` to the gradient, so that it also enters the state.
     L2(f32),
-    /// Shrinks `x` by `learning_rate * coefficient * x` before the update, past the state.
+    /// Subtracts `learning_rate * coefficient * x` from `x` before the update, so that the state
+    /// does not see it.
     Decoupled(f32),
 }
 
@@ -51,7 +51,7 @@ impl WeightDecay {
     /// For tests: every kind.
     pub(crate) const EXAMPLES: [Self; 3] = [Self::None, Self::L2(0.03), Self::Decoupled(0.3)];
 
-    /// The coefficient; 0 if there is none.
+    /// The coefficient; 0 for [`WeightDecay::None`].
     #[must_use]
     pub fn coefficient(self) -> f32 {
         match self {
@@ -60,20 +60,20 @@ impl WeightDecay {
         }
     }
 
-    /// Whether it shrinks the parameter itself.
+    /// Whether this is [`WeightDecay::Decoupled`].
     #[must_use]
     #[inline(always)]
     pub fn is_decoupled(self) -> bool {
         matches!(self, Self::Decoupled(_))
     }
 
-    /// Whether it adds to the gradient.
+    /// Whether this is [`WeightDecay::L2`].
     #[inline(always)]
     pub(crate) fn is_l2(self) -> bool {
         matches!(self, Self::L2(_))
     }
 
-    /// The same kind with another coefficient; L2 where there was none.
+    /// The same kind with another coefficient; L2 if there was no decay.
     #[must_use]
     pub fn with_coefficient(self, coefficient: f32) -> Self {
         match self {
@@ -92,7 +92,7 @@ impl WeightDecay {
         }
     }
 
-    /// The uniform: the coefficient, times the learning rate if it is decoupled.
+    /// The uniform: the coefficient, multiplied by the learning rate if decoupled.
     pub(crate) fn uniform(self, learning_rate: f64) -> f32 {
         match self {
             Self::Decoupled(coefficient) => (learning_rate * f64::from(coefficient)) as f32,
@@ -100,32 +100,32 @@ impl WeightDecay {
         }
     }
 
-    /// Parameter and gradient as the rule is to see them: the gradient turned if `maximize`, then
-    /// the decay.
+    /// The parameter and gradient that the rule uses: negates the gradient if `maximize`, then
+    /// applies the decay.
     #[inline(always)]
     pub(crate) fn apply<T: Real>(self, maximize: bool, uniform: f32, x: T, gradient: T) -> (T, T) {
         let w = T::of(uniform);
         let g = if maximize { -gradient } else { gradient };
-        // Choices between values, and not between ways: so a loop in which the rule's are not literal
-        // has no branch, and is compiled to vector instructions all the same.
+        // These choices compile to selects, not branches. A loop in which they are not literals is
+        // therefore still vectorized.
         let decayed = if self.is_l2() { g + w * x } else { g };
         let shrunk = if self.is_decoupled() { x - w * x } else { x };
         (shrunk, decayed)
     }
 }
 
-/// A field whose value chooses a formula.
+/// A field whose value selects a formula.
 pub(crate) trait Choice: Copy {
-    /// The same number for all values that choose the same formula.
+    /// The same number for all values that select the same formula.
     fn number(self) -> u8;
 }
 
 /// A choice of two values.
 pub(crate) trait Either: Choice {
-    /// What a user calls them.
+    /// The names of the two values.
     const KIND: SettingKind;
 
-    /// The value of number 0 or 1.
+    /// The second value if `second`, else the first.
     fn of(second: bool) -> Self;
 }
 
@@ -159,8 +159,8 @@ choices! {
     WeightDecay: |decay| 2 * u8::from(decay.is_decoupled()) + u8::from(decay.is_l2());
 }
 
-/// The overrides of a rule's WGSL, which takes booleans as 0 or 1: its own choices of formula, and
-/// those that all rules have.
+/// The overrides of a rule's WGSL: its own choices of formula, and those that all rules have. WGSL
+/// takes booleans as 0 or 1.
 pub(crate) fn constants<const N: usize>(
     own: [(&'static str, u8); N],
     maximize: bool,
@@ -174,9 +174,9 @@ pub(crate) fn constants<const N: usize>(
     own.into_iter().chain(common).map(|(name, value)| (name, value.into())).collect()
 }
 
-/// The body of [`Rule::specialize`](super::Rule::specialize): one loop for each combination of rows,
-/// one row of every list. Runs `pass` with the choices of the first row of each list that `rule`
-/// agrees with, or of its last row, as literals.
+/// The body of [`Rule::specialize`](super::Rule::specialize). It compiles one loop for each
+/// combination of one row from every list. At run time it takes from each list the first row that
+/// matches `rule`, else the last row, and runs `pass` with the choices of these rows as literals.
 macro_rules! specialize {
     ($rule:expr, $pass:ident) => {
         $pass.run($rule)
@@ -216,15 +216,15 @@ mod tests {
         assert_eq!(WeightDecay::L2(0.5).with_coefficient(0.0), none);
     }
 
-    /// What a step from `x` with gradient `g` gives, and the uniform of its weight decay.
+    /// The parameter and state after one step from `x` with gradient `g`.
     fn stepped<R: Rule>(rule: &R, x: f64, g: f64) -> (f64, Vec<f64>) {
         let mut state = R::State::<f64>::from_fn(|_| 0.5);
         let x = rule.update(&rule.uniforms(1), x, g, OwnSquare, &mut state);
         (x, state.as_ref().to_vec())
     }
 
-    /// A rule with decay or maximization, against the same one without them that is given what they
-    /// make of parameter and gradient.
+    /// Compares a rule with decay or maximization to the same rule without them, which takes the
+    /// parameter and gradient after decay and negation as input.
     fn passes_on<R: Rule>(rule: R) {
         let mut plain = rule;
         for (name, value) in
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn decay_and_maximization_change_what_a_rule_sees_and_nothing_else() {
+    fn decay_and_maximization_change_only_the_inputs_of_a_rule() {
         for rule in AnyRule::examples() {
             with_rule!(rule, |rule| passes_on(rule));
         }

@@ -1,7 +1,7 @@
-//! RMSProp: the gradient divided by the root of a running average of its square (Tieleman and
-//! Hinton, "Lecture 6.5 - rmsprop", COURSERA: Neural Networks for Machine Learning, 2012), centred
-//! and with momentum as Graves, "Generating Sequences With Recurrent Neural Networks",
-//! arXiv:1308.0850, has it. WGSL twin: `shaders/rules/rmsprop.wgsl`.
+//! RMSProp: divides the gradient by the root of a running average of its square (Tieleman and
+//! Hinton, "Lecture 6.5 - rmsprop", COURSERA: Neural Networks for Machine Learning, 2012).
+//! Centering and momentum are those of Graves, "Generating Sequences With Recurrent Neural
+//! Networks", arXiv:1308.0850. WGSL twin: `shaders/rules/rmsprop.wgsl`.
 
 use super::options::{constants, specialize};
 use super::setting::hyper_parameters;
@@ -9,42 +9,46 @@ use super::{EpsilonPlacement, Preset, Rule, RulePass, Setting, SettingKind, Squa
 use crate::numerics::Real;
 
 hyper_parameters! {
-    /// RMSProp's hyper-parameters.
+    /// RMSProp.
     ///
-    /// For each parameter `x` with gradient `g` and averages `v` and, if centred, `a`:
+    /// For each parameter `x` with gradient `g` and averages `v` and, if centered, `a`:
     ///
     /// ```text
     /// v <- smoothing * v + (1 - smoothing) * g * g
-    /// a <- smoothing * a + (1 - smoothing) * g             if centred
-    /// d  = max(v - a * a, 0)                               v if not centred
+    /// a <- smoothing * a + (1 - smoothing) * g             if centered
+    /// d  = max(v - a * a, 0)                               v if not centered
     /// x <- x - learning_rate * g / (sqrt(d) + epsilon)     or sqrt(d + epsilon)
     /// ```
     ///
-    /// With momentum, buffer `b`:
+    /// With momentum buffer `b`:
     ///
     /// ```text
     /// b <- momentum * b + g / (sqrt(d) + epsilon)
     /// x <- x - learning_rate * b
     /// ```
     ///
-    /// This is `torch.optim.RMSprop`, but for `max`: rounding may leave `v - a * a` below 0, which is
-    /// NaN there. optax and Keras keep the learning rate in the buffer, which is the same as long as
-    /// the rate does not change.
+    /// This is `torch.optim.RMSprop`, except for `max`: rounding may make `v - a * a` negative,
+    /// which gives NaN in PyTorch. optax and Keras multiply the learning rate into the buffer,
+    /// which gives the same steps while the rate is constant.
     RmsProp {
-        /// The step size before it is divided; finite, at least 0, not subnormal. Default 0.01.
-        learning_rate: f32 = 0.01, "the step size before it is divided by the root", Normal;
-        /// How much of the averages stays: PyTorch's `alpha`, optax's `decay`, Keras' `rho`; at least
-        /// 0 and below 1. In double precision, since 1 minus it is needed. Default 0.99.
-        smoothing: f64 = 0.99, "how much of the running averages stays at each step", BelowOne;
-        /// Keeps the quotient finite; finite, at least 0, not subnormal. Default 1e-8.
-        epsilon: f32 = 1e-8, "keeps the quotient finite where no gradient has been seen", Normal;
+        /// The step size before the division by the root; finite, at least 0, not subnormal.
+        /// Default 0.01.
+        learning_rate: f32 = 0.01, "the step size, before the division by the root", Normal;
+        /// The decay rate of the running averages: PyTorch's `alpha`, optax's `decay`, Keras's
+        /// `rho`; at least 0 and below 1. An f64, so that 1 minus it is accurate. Default 0.99.
+        smoothing: f64 = 0.99, "decay rate of the running averages", BelowOne;
+        /// Keeps the denominator above 0; finite, at least 0, not subnormal. Default 1e-8.
+        epsilon: f32 = 1e-8, "keeps the denominator above 0", Normal;
         /// Where epsilon is added. Default [`EpsilonPlacement::OutsideRoot`].
         epsilon_placement: EpsilonPlacement = EpsilonPlacement::OutsideRoot,
-            "where epsilon is added";
-        /// Divide by an estimate of the gradient's deviation rather than of its size. Default false.
-        centered: bool = false, "divide by the gradient's deviation rather than by its size";
-        /// How much of the buffer stays; finite, at least 0, not subnormal. Default 0: no buffer.
-        momentum: f32 = 0.0, "how much of the last steps' direction stays", Normal;
+            "add epsilon inside or outside the root";
+        /// Divide by the estimated standard deviation of the gradient, not by its root mean square.
+        /// Default false.
+        centered: bool = false,
+            "divide by the gradient's standard deviation, not by its root mean square";
+        /// The factor of the buffer in each step; finite, at least 0, not subnormal. Default 0: no
+        /// buffer.
+        momentum: f32 = 0.0, "factor of the momentum buffer in each step; 0: no buffer", Normal;
     }
 }
 
@@ -54,7 +58,7 @@ hyper_parameters! {
 pub struct RmsPropUniforms {
     /// The learning rate.
     pub learning_rate: f32,
-    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    /// The coefficient of L2 decay, or the learning rate times the coefficient of decoupled decay.
     pub weight_decay: f32,
     /// Smoothing.
     pub smoothing: f32,
@@ -64,21 +68,21 @@ pub struct RmsPropUniforms {
     pub epsilon: f32,
     /// Momentum.
     pub momentum: f32,
-    /// Fills the struct to 32 bytes.
+    /// Pads the struct to 32 bytes.
     pub padding_a: f32,
-    /// The same.
+    /// As above.
     pub padding_b: f32,
 }
 
 impl RmsProp {
-    /// The defaults of `torch.optim.RMSprop`, which are ours.
+    /// The defaults of `torch.optim.RMSprop`: the same as `RmsProp::default()`.
     #[must_use]
     pub fn pytorch() -> Self {
         Self::default()
     }
 
-    /// The defaults of `optax.rmsprop`, which has none for the learning rate: smoothing 0.9,
-    /// epsilon 1e-8 inside the root.
+    /// The defaults of `optax.rmsprop`: smoothing 0.9, epsilon 1e-8 inside the root. optax has no
+    /// default learning rate.
     #[must_use]
     pub fn optax(learning_rate: f32) -> Self {
         let epsilon_placement = EpsilonPlacement::InsideRoot;
@@ -107,7 +111,7 @@ impl Rule for RmsProp {
     type Uniforms = RmsPropUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset::defaults("the gradient over a running average of its size")]
+        vec![Preset::defaults("the gradient divided by the root of its running mean square")]
     }
 
     fn examples() -> Vec<Self> {
@@ -138,7 +142,7 @@ impl Rule for RmsProp {
 
     #[inline(always)]
     fn can_share(&self, index: usize) -> bool {
-        // A mean less the square of a gradient's own average is no variance.
+        // A row's mean square minus the square of one gradient's average is not a variance.
         index == 0 && !self.centered && !self.weight_decay.is_l2()
     }
 
@@ -173,7 +177,7 @@ impl Rule for RmsProp {
             [[epsilon_placement: InsideRoot], [epsilon_placement: OutsideRoot]],
             [[centered: false], [centered: true]],
             [[momentum: 0.0], [momentum: 1.0]],
-            // Otherwise decay and maximization are choices between values, which cost little.
+            // Otherwise decay and maximization are selects, which cost little.
             [[weight_decay: WeightDecay::None, maximize: false], []]
         );
     }
@@ -217,19 +221,21 @@ mod tests {
         RmsProp { learning_rate: 0.5, smoothing: 0.75, epsilon: 1.0, ..RmsProp::default() }
     }
 
-    /// v = 0.75 * 4 + 0.25 * 2^2 = 4, x = 1 - 0.5 * 2 / (2 + 1), or over sqrt(4 + 5).
+    /// v = 0.75 * 4 + 0.25 * 2^2 = 4, x = 1 - 0.5 * 2 / (2 + 1); inside, the divisor is
+    /// sqrt(4 + 5).
     #[test]
     fn epsilon_outside_and_inside_the_root() {
         let (x, state) = step(&rule(), 1, 1.0, 2.0, [4.0, 0.0, 0.0]);
         assert_eq!((x, state), (1.0 - 1.0 / 3.0, [4.0, 0.0, 0.0]));
-        let inside = RmsProp { epsilon_placement: EpsilonPlacement::InsideRoot, epsilon: 5.0, ..rule() };
+        let epsilon_placement = EpsilonPlacement::InsideRoot;
+        let inside = RmsProp { epsilon_placement, epsilon: 5.0, ..rule() };
         assert_eq!(step(&inside, 1, 1.0, 2.0, [4.0, 0.0, 0.0]).0, 1.0 - 1.0 / 3.0);
         assert_eq!(inside.state_names(), ["square_average"]);
     }
 
-    /// v = 3 + 1 = 4, a = 0.75 * 0 + 0.25 * 2 = 0.5, so d = 3.75; below 0, d is 0.
+    /// v = 3 + 1 = 4, a = 0.75 * 0 + 0.25 * 2 = 0.5, so d = 3.75. A negative d becomes 0.
     #[test]
-    fn centred() {
+    fn centered() {
         let rule = RmsProp { centered: true, ..rule() };
         assert_eq!(rule.state_names(), ["square_average", "gradient_average"]);
         let (x, state) = step(&rule, 1, 1.0, 2.0, [4.0, 0.0, 0.0]);

@@ -1,29 +1,29 @@
-//! Hyper-parameters by name: what a rule says of them once, for programs that take them from a
-//! user, for their validation, and for tests that draw them at random.
+//! Hyper-parameters by name. A rule describes each of them once, for programs that take them from a
+//! user, for validation, and for tests that draw them at random.
 
 use super::error::{at_least_zero, below_one, not_subnormal};
 use super::options::Either;
 use super::{Rule, RuleError};
 
-/// A hyper-parameter of rule `R`, or a part of one, by name.
+/// A hyper-parameter of rule `R`, or a part of one.
 #[derive(Clone, Copy, Debug)]
 pub struct Setting<R> {
     /// The name of the field.
     pub name: &'static str,
-    /// What it does, in one line.
+    /// A description, in one line.
     pub help: &'static str,
-    /// What values there are.
+    /// Which values it takes.
     pub kind: SettingKind,
-    /// Reads it: a number, 0 or 1 for a flag, the index of a choice.
+    /// Reads it: a number, 0 or 1 for a flag, or the index of a choice.
     pub get: fn(&R) -> f64,
-    /// Writes it, in the same form; whether the rule is then valid is for [`Rule::validate`].
+    /// Writes it, in the same form. Only [`Rule::validate`] checks whether the rule is then valid.
     pub set: fn(&mut R, f64),
 }
 
-/// What values a setting takes.
+/// Which values a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SettingKind {
-    /// A number of this domain.
+    /// A number in this domain.
     Number(Domain),
     /// True or false.
     Flag,
@@ -34,12 +34,12 @@ pub enum SettingKind {
 /// Which numbers a setting takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Domain {
-    /// Finite and at least 0; used in double precision, on the host.
+    /// Finite and at least 0. The host uses it in double precision.
     AtLeastZero,
-    /// Finite, at least 0, and not subnormal as an f32: kernels read it, and some devices take
-    /// subnormal numbers for 0.
+    /// Finite, at least 0, and not subnormal as an f32. Kernels read it, and some devices flush
+    /// subnormal numbers to 0.
     Normal,
-    /// At least 0 and below 1, as an f32 too.
+    /// At least 0, below 1 even when rounded to f32, and not subnormal as an f32.
     BelowOne,
 }
 
@@ -59,37 +59,37 @@ impl Domain {
     }
 }
 
-/// Why a setting could not be made.
+/// Why a setting could not be changed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SettingError {
     /// The rule has no setting of this name.
-    #[error("{rule} has no option {name}: it has {known}")]
+    #[error("{rule} has no option {name}: its options are {known}")]
     Unknown {
         /// The rule's name.
         rule: &'static str,
-        /// What was asked for.
+        /// The name that was given.
         name: String,
-        /// The names that there are, separated by commas.
+        /// The names of the rule's settings, separated by commas.
         known: String,
     },
-    /// The text is no value of this setting.
+    /// The text is not a value of this setting.
     #[error("{name} is {text:?}: give {expected}")]
     Value {
         /// The setting's name.
         name: &'static str,
-        /// What was given.
+        /// The text that was given.
         text: String,
-        /// What can be given.
+        /// What the setting takes.
         expected: String,
     },
 }
 
 impl SettingKind {
-    /// The value that `text` stands for.
+    /// Parses a value.
     ///
     /// # Errors
-    /// What can be given instead.
+    /// What the setting takes instead.
     pub fn parse(self, text: &str) -> Result<f64, String> {
         match self {
             Self::Number(_) => text.parse().map_err(|_| "a number".to_owned()),
@@ -105,7 +105,7 @@ impl SettingKind {
         }
     }
 
-    /// `value` as [`SettingKind::parse`] takes it.
+    /// `value` as text for [`SettingKind::parse`].
     #[must_use]
     pub fn format(self, value: f64) -> String {
         match self {
@@ -116,7 +116,7 @@ impl SettingKind {
     }
 }
 
-/// A number in its shortest form, that of the f32 where one was meant.
+/// A number in its shortest form: that of an f32 if the value is one.
 fn number_text(value: f64) -> String {
     let single = f64::from(value as f32) == value;
     match (value == 0.0 || (1e-4..1e7).contains(&value), single) {
@@ -127,10 +127,10 @@ fn number_text(value: f64) -> String {
     }
 }
 
-/// The setting of this name; `-` stands for `_` too.
+/// The setting of this name. In the name, `-` is the same as `_`.
 ///
 /// # Errors
-/// [`SettingError::Unknown`] names those that there are.
+/// [`SettingError::Unknown`] lists the rule's settings.
 pub fn setting<R: Rule>(name: &str) -> Result<&'static Setting<R>, SettingError> {
     let wanted = name.replace('-', "_");
     R::SETTINGS.iter().find(|setting| setting.name == wanted).ok_or_else(|| {
@@ -139,11 +139,11 @@ pub fn setting<R: Rule>(name: &str) -> Result<&'static Setting<R>, SettingError>
     })
 }
 
-/// Sets the hyper-parameter of this name from text; whether the rule is then valid is for
-/// [`Rule::validate`].
+/// Sets the hyper-parameter of this name, from text. Only [`Rule::validate`] checks whether the
+/// rule is then valid.
 ///
 /// # Errors
-/// [`SettingError`]: there is no such name, or no such value.
+/// [`SettingError`] if there is no such hyper-parameter, or the text is not a value of it.
 pub fn set<R: Rule>(rule: &mut R, name: &str, text: &str) -> Result<(), SettingError> {
     let setting = setting::<R>(name)?;
     let value = setting.kind.parse(text).map_err(|expected| SettingError::Value {
@@ -165,13 +165,14 @@ pub(crate) fn check_domains<R: Rule>(rule: &R) -> Result<(), RuleError> {
     Ok(())
 }
 
-/// What a user calls the values of a field.
+/// The setting kind of a field that selects a formula.
 pub(crate) const fn kind<R, T: Either>(_: fn(&R) -> T) -> SettingKind {
     T::KIND
 }
 
-/// Declares a rule's struct, whose hyper-parameters stand once each: `field: type = default, help`, then
-/// the domain of one that is a number. Every rule has weight decay and maximization besides.
+/// Declares a rule's struct and its settings from one line for each hyper-parameter:
+/// `field: type = default, help`, then the domain if it is a number. Adds weight decay and
+/// maximization, which every rule has.
 macro_rules! hyper_parameters {
     (@setting $field:ident $help:literal $domain:ident) => {
         Setting {
@@ -198,9 +199,9 @@ macro_rules! hyper_parameters {
         #[derive(Clone, Copy, Debug, PartialEq)]
         pub struct $Rule {
             $($(#[$doc])* pub $field: $Type,)+
-            /// Pulls the parameters towards zero. Default [`WeightDecay::None`].
+            /// Decay of the parameters towards zero. Default [`WeightDecay::None`].
             pub weight_decay: WeightDecay,
-            /// Climb the gradient instead of descending it. Default false.
+            /// Maximize instead of minimize. Default false.
             pub maximize: bool,
         }
 
@@ -215,7 +216,7 @@ macro_rules! hyper_parameters {
                 $($crate::rules::setting::hyper_parameters!(@setting $field $help $($domain)?),)+
                 Setting {
                     name: "weight_decay",
-                    help: "pull towards zero: the coefficient",
+                    help: "decay of the parameters towards zero: the coefficient",
                     kind: SettingKind::Number($crate::rules::Domain::Normal),
                     get: |rule| f64::from(rule.weight_decay.coefficient()),
                     set: |rule, value| {
@@ -224,7 +225,7 @@ macro_rules! hyper_parameters {
                 },
                 Setting {
                     name: "decoupled_weight_decay",
-                    help: "shrink the parameter itself instead of adding to the gradient",
+                    help: "apply weight decay to the parameter, not to the gradient",
                     kind: SettingKind::Flag,
                     get: |rule| f64::from(u8::from(rule.weight_decay.is_decoupled())),
                     set: |rule, value| {
@@ -232,7 +233,7 @@ macro_rules! hyper_parameters {
                     },
                 },
                 $crate::rules::setting::hyper_parameters!(
-                    @setting maximize "climb the gradient instead of descending it"
+                    @setting maximize "maximize instead of minimize"
                 ),
             ];
         }
@@ -247,7 +248,7 @@ mod tests {
     use crate::rules::with_rule;
     use crate::{AnyRule, EpsilonPlacement, Rule, Sgd};
 
-    /// Whatever can be read can be written, and comes out the same.
+    /// Each setting that is read can be written, with the same value.
     #[test]
     fn every_setting_of_every_rule_is_read_back() {
         for rule in AnyRule::examples() {
@@ -291,11 +292,12 @@ mod tests {
     }
 
     #[test]
-    fn wrong_names_and_values_say_what_there_is() {
+    fn errors_of_wrong_names_and_values_list_the_valid_ones() {
         let mut rule = AnyRule::named("adagrad").unwrap();
         let text = |error: Result<(), super::SettingError>| error.unwrap_err().to_string();
         let message = text(rule.set("momentum", "0.9"));
-        assert!(message.starts_with("adagrad has no option momentum: it has learning_rate, "));
+        let expected = "adagrad has no option momentum: its options are learning_rate, ";
+        assert!(message.starts_with(expected), "{message}");
         assert!(text(rule.set("maximize", "1")).ends_with("give true or false"));
         assert!(text(rule.set("epsilon", "x")).ends_with("give a number"));
         assert!(text(rule.set("epsilon_placement", "x")).ends_with("give inside or outside"));
@@ -304,7 +306,7 @@ mod tests {
         let AnyRule::Adagrad(adagrad) = rule else { panic!("{rule:?}") };
         assert_eq!(adagrad.epsilon_placement, EpsilonPlacement::OutsideRoot);
         let message = AnyRule::named("adagard").unwrap_err().to_string();
-        assert!(message.ends_with("there are sgd, adagrad, rmsprop, adadelta, adam, adamw"));
+        assert!(message.ends_with("use one of sgd, adagrad, rmsprop, adadelta, adam, adamw"));
     }
 
     #[test]

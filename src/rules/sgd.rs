@@ -1,5 +1,5 @@
 //! Stochastic gradient descent, with momentum (Polyak, "Some methods of speeding up the convergence
-//! of iteration methods", 1964) and Nesterov's variant in the form of Sutskever, Martens, Dahl and
+//! of iteration methods", 1964) and Nesterov momentum in the form of Sutskever, Martens, Dahl and
 //! Hinton, "On the importance of initialization and momentum in deep learning", ICML 2013. WGSL
 //! twin: `shaders/rules/sgd.wgsl`.
 
@@ -9,29 +9,30 @@ use super::{Preset, Rule, RuleError, RulePass, Setting, SettingKind, Square, Wei
 use crate::numerics::Real;
 
 hyper_parameters! {
-    /// Stochastic gradient descent's hyper-parameters.
+    /// Stochastic gradient descent.
     ///
-    /// For each parameter `x` with gradient `g`, and, if momentum is not 0, buffer `b`:
+    /// For each parameter `x` with gradient `g` and, if momentum is not 0, momentum buffer `b`:
     ///
     /// ```text
-    /// b <- momentum * b + (1 - dampening) * g        without dampening in the first step
-    /// x <- x - learning_rate * b                     with nesterov: g + momentum * b
+    /// b <- momentum * b + (1 - dampening) * g        first step: no dampening
+    /// x <- x - learning_rate * b                     with nesterov: g + momentum * b instead of b
     /// ```
     ///
-    /// Without momentum `x <- x - learning_rate * g`, and there is no state. This is
-    /// `torch.optim.SGD`, and, with dampening 0, `optax.sgd`. `keras.optimizers.SGD` keeps the learning
-    /// rate in its buffer, which is the same as long as the rate does not change.
+    /// Without momentum, `x <- x - learning_rate * g`, and there is no state. This is
+    /// `torch.optim.SGD` and, with dampening 0, `optax.sgd`. `keras.optimizers.SGD` multiplies the
+    /// learning rate into its buffer, which gives the same steps while the rate is constant.
     Sgd {
-        /// The step size; finite, at least 0, and, as all that follow, not subnormal, since some
-        /// devices take such numbers for 0. Default 0.001, as PyTorch has it.
+        /// The step size; finite, at least 0, not subnormal. Default 0.001, as in PyTorch.
         learning_rate: f32 = 0.001, "the step size", Normal;
-        /// How much of the buffer stays; finite, at least 0. Default 0: no buffer.
-        momentum: f32 = 0.0, "how much of the last steps' direction stays", Normal;
-        /// How much of the gradient is kept from the buffer; finite, at least 0. Default 0.
-        dampening: f32 = 0.0, "how much of the gradient is kept from the buffer", Normal;
-        /// Look ahead: step along the gradient plus momentum times the new buffer. Needs momentum, and
-        /// no dampening. Default false.
-        nesterov: bool = false, "look ahead by the momentum";
+        /// The factor of the buffer in each step; finite, at least 0, not subnormal. Default 0: no
+        /// buffer.
+        momentum: f32 = 0.0, "factor of the momentum buffer in each step; 0: no buffer", Normal;
+        /// The gradient enters the buffer with factor `1 - dampening`; finite, at least 0, not
+        /// subnormal. Default 0.
+        dampening: f32 = 0.0, "the gradient enters the buffer with factor 1 - dampening", Normal;
+        /// Nesterov momentum: step along the gradient plus momentum times the new buffer. Needs
+        /// momentum, and no dampening. Default false.
+        nesterov: bool = false, "Nesterov momentum";
     }
 }
 
@@ -41,11 +42,11 @@ hyper_parameters! {
 pub struct SgdUniforms {
     /// The learning rate.
     pub learning_rate: f32,
-    /// The coefficient of L2, or the learning rate times that of decoupled decay.
+    /// The coefficient of L2 decay, or the learning rate times the coefficient of decoupled decay.
     pub weight_decay: f32,
     /// Momentum.
     pub momentum: f32,
-    /// What the gradient is multiplied by in the buffer.
+    /// The factor of the gradient in the buffer: 1, or 1 minus dampening after the first step.
     pub gradient_share: f32,
 }
 
@@ -56,7 +57,7 @@ impl Sgd {
         Self::default()
     }
 
-    /// The defaults of `optax.sgd`, which has none for the learning rate: no momentum.
+    /// The defaults of `optax.sgd`: no momentum. optax has no default learning rate.
     #[must_use]
     pub fn optax(learning_rate: f32) -> Self {
         Self { learning_rate, ..Self::default() }
@@ -82,7 +83,7 @@ impl Rule for Sgd {
     type Uniforms = SgdUniforms;
 
     fn presets() -> Vec<Preset<Self>> {
-        vec![Preset::defaults("gradient descent, with momentum if asked for")]
+        vec![Preset::defaults("gradient descent, optionally with momentum")]
     }
 
     fn examples() -> Vec<Self> {
@@ -102,7 +103,7 @@ impl Rule for Sgd {
     fn validate(&self) -> Result<(), RuleError> {
         check_domains(self)?;
         if self.nesterov && (!self.has_momentum() || self.dampening != 0.0) {
-            let needs = "needs a momentum above 0 and a dampening of 0: set both, or leave it out";
+            let needs = "needs a momentum above 0 and a dampening of 0: set both, or do not use it";
             return Err(RuleError::Conflict { parameter: "nesterov", needs });
         }
         Ok(())
@@ -114,7 +115,7 @@ impl Rule for Sgd {
     }
 
     fn uniforms_at(&self, step: u64, learning_rate: f64) -> SgdUniforms {
-        // The buffer begins as the first gradient.
+        // The first step sets the buffer to the gradient.
         let dampening = if step <= 1 { 0.0 } else { f64::from(self.dampening) };
         SgdUniforms {
             learning_rate: learning_rate as f32,
@@ -183,15 +184,16 @@ mod tests {
         assert_eq!(step(&rule, 1, 1.0, 3.0, [0.0]).0, 2.5);
     }
 
-    /// b = 0.5 * 2 + 3 = 4, x = 1 - 0.5 * 4; looking ahead, x = 1 - 0.5 * (3 + 0.5 * 4).
+    /// b = 0.5 * 2 + 3 = 4, x = 1 - 0.5 * 4; with Nesterov, x = 1 - 0.5 * (3 + 0.5 * 4).
     #[test]
-    fn momentum_and_looking_ahead() {
+    fn momentum_and_nesterov_momentum() {
         assert_eq!(rule().state_names(), ["momentum_buffer"]);
         assert_eq!(step(&rule(), 2, 1.0, 3.0, [2.0]), (-1.0, [4.0]));
         assert_eq!(step(&Sgd { nesterov: true, ..rule() }, 2, 1.0, 3.0, [2.0]), (-1.5, [4.0]));
     }
 
-    /// Dampening of 0.25 takes three quarters of the gradient, from the second step on.
+    /// With dampening 0.25, three quarters of the gradient enter the buffer from the second step
+    /// on.
     #[test]
     fn the_first_step_is_not_dampened() {
         let rule = Sgd { dampening: 0.25, ..rule() };
@@ -200,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn looking_ahead_needs_momentum_and_no_dampening() {
+    fn nesterov_needs_momentum_and_no_dampening() {
         let wrong = [Sgd { momentum: 0.0, ..rule() }, Sgd { dampening: 0.5, ..rule() }];
         for rule in wrong.map(|rule| Sgd { nesterov: true, ..rule }) {
             assert!(rule.validate().unwrap_err().to_string().starts_with("nesterov needs"));

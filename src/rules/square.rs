@@ -1,14 +1,15 @@
-//! What stands for a gradient's square in an update.
+//! What an update uses as the square of a gradient.
 
 use crate::numerics::Real;
 
-/// What an update takes for the square of a gradient.
+/// What an update uses as the square of a gradient.
 pub trait Square<T>: Copy {
-    /// The square, for this gradient.
+    /// The square for this gradient.
     fn of(self, gradient: T) -> T;
 }
 
-/// The gradient's own: every parameter has its own accumulator. WGSL twin: `shaders/square/own.wgsl`.
+/// The gradient's own square: each parameter has its own accumulator. WGSL twin:
+/// `shaders/square/own.wgsl`.
 #[derive(Clone, Copy, Debug)]
 pub struct OwnSquare;
 
@@ -19,7 +20,7 @@ impl<T: Real> Square<T> for OwnSquare {
     }
 }
 
-/// The mean of the squares of a row's gradients: the row has one accumulator. WGSL twin:
+/// The mean square of a row's gradients: the row has one accumulator. WGSL twin:
 /// `shaders/square/mean.wgsl`.
 #[derive(Clone, Copy, Debug)]
 pub struct MeanSquare<T>(
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
     use crate::rules::{AnyRule, Rule, StateElement, with_rule};
 
-    /// The state that rows can share, after step 3 from `x`, `g` and other state `own`.
+    /// The shared state after step 3 from parameter `x`, gradient `g` and other state `own`.
     fn stepped<R: Rule>(
         rule: &R,
         (x, g, own): (f64, f64, f64),
@@ -52,8 +53,9 @@ mod tests {
         values.filter(|(_, shared)| *shared).map(|(&value, _)| value).collect()
     }
 
-    /// What rows can share comes out the same whatever else differs: with a mean square, gradients
-    /// and other state; with squares of their own, parameters. False if they can share nothing.
+    /// Checks that shared state depends on squares only. With a mean square, neither the parameter,
+    /// the gradient nor other state changes it; with the gradient's own square, neither the
+    /// parameter nor other state does. Returns false if the rule has no state to share.
     fn follows_from_squares<R: Rule>(rule: R) -> bool {
         let mean = MeanSquare(2.0);
         let first = stepped(&rule, (1.0, 0.5, 0.25), mean);

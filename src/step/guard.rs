@@ -1,104 +1,105 @@
-//! What an optimizer does before the rule sees the gradients: what becomes of NaN and infinity,
-//! and clipping by the global norm. Both engines decide here or, on a GPU, by the WGSL twin
+//! Gradient guards: what happens to NaN and infinity before the rule sees the gradients, and
+//! clipping by the global norm. The CPU engine decides here, the GPU in the WGSL twin
 //! `shaders/guard/decide.wgsl`.
 
 use crate::numerics::canonical;
 use crate::rules::{RuleError, above_zero, not_subnormal};
 
-/// What an optimizer does about gradients that are not finite or too long. The default does
-/// nothing, and costs nothing.
+/// What an optimizer does about gradients that are not finite or whose norm is too large. The
+/// default does nothing and costs nothing.
 ///
 /// # Clipping
-/// The norm is the root of the sum of the squares of all gradients of a step, in the arithmetic of the
-/// optimizer's precision. Unless the norm is at most `max_norm`, every gradient is multiplied by
-/// `max_norm / norm` before the rule sees it; weight decay, which the rule adds, is not clipped. PyTorch
-/// divides by `norm + 1e-6`; this does not.
+/// The norm is the square root of the sum of the squares of all gradients of a step, computed in
+/// the optimizer's precision. If the norm is above `max_norm` or NaN, every gradient is multiplied
+/// by `max_norm / norm` before the rule sees it. Weight decay, which the rule adds, is not clipped.
+/// PyTorch divides by `norm + 1e-6`; this does not.
 ///
-/// The order of the sum is fixed, whatever buffers, dispatches and threads there are. Each tensor is cut
-/// into blocks of 4096 elements. Element i of a block belongs to partial sum i mod 256, and partial sums
-/// are added by a tree: the upper half to the lower half until one is left. The sums of the blocks of all
-/// tensors, tensor after tensor, are summed by the same rule. Where rows of a table are stepped, the
-/// tensor is the sums of their gradients: each row named once, in ascending order.
+/// The order of the sum is fixed: buffers, dispatches and threads do not affect it. Each tensor is
+/// split into blocks of 4096 elements. Element i of a block belongs to partial sum i mod 256. A
+/// tree adds the partial sums, the upper half to the lower half, until one is left. The block sums
+/// of all tensors, in order, are summed by the same rule. In a step over rows of a table, the
+/// tensor consists of the summed gradients of the named rows, each row once, in ascending order.
 ///
-/// The sum of squares overflows from a norm of about 1.8e19 on: the norm is then infinite though
-/// every gradient is finite. What a norm that is not finite does is the policy's choice:
+/// From a norm of about 1.8e19 on, the sum of squares overflows, and the norm is infinite even if
+/// every gradient is finite. [`NonFinite`] sets what a norm that is not finite does:
 ///
-/// - [`NonFinite::Propagate`]: as the formula has it. An infinite norm scales by 0, which leaves 0
-///   of the finite gradients and NaN of the infinite ones; a NaN norm makes every gradient NaN.
-/// - [`NonFinite::SkipElement`]: bad elements count as 0 in the norm, which is that of the finite
-///   gradients alone. If those overflow it, they are scaled by 0.
+/// - [`NonFinite::Propagate`]: the formula applies. An infinite norm scales by 0: finite gradients
+///   become 0, and infinite ones NaN. A NaN norm makes every gradient NaN.
+/// - [`NonFinite::SkipElement`]: elements that are not finite count as 0, so the norm is that of
+///   the finite gradients. If their sum of squares overflows, they are scaled by 0.
 /// - [`NonFinite::SkipStep`], [`NonFinite::Report`]: the step is skipped.
 ///
 /// # Cost
-/// A guard other than the default reads the gradients once more before the step: 4 bytes an
-/// element beside the step's 20. README.md has figures.
+/// A guard other than the default reads the gradients once more before the step: for Adagrad, 4
+/// bytes per element in addition to the step's 20.
 ///
 /// # Native precision
-/// What is not finite among the gradients is found by its bits, on every device. The norm is
-/// computed in the optimizer's arithmetic: in native precision a device need not notice that its
-/// sum overflows, and no bound is stated for a step whose gradients were scaled.
+/// Gradients that are not finite are found by their bits, on every device. The norm is computed in
+/// the device's own arithmetic, in which an overflow of the sum may go unnoticed. No error bound is
+/// stated for a step whose gradients were scaled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GradientGuard {
-    /// What becomes of NaN and infinity. Default [`NonFinite::Propagate`].
+    /// What to do with NaN and infinity. Default [`NonFinite::Propagate`].
     pub non_finite: NonFinite,
-    /// The largest norm that is let through unscaled; finite, above 0, and not subnormal.
-    /// Default none.
+    /// Larger norms are clipped to this one; finite, above 0, and not subnormal. Default `None`: no
+    /// clipping.
     pub max_norm: Option<f32>,
 }
 
-/// What an optimizer does about gradients that are NaN or infinite.
+/// What an optimizer does with gradients that are NaN or infinite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum NonFinite {
-    /// Computes with them, as IEEE 754 has it.
+    /// Computes with them, by the rules of IEEE 754.
     #[default]
     Propagate,
     /// An element whose gradient is not finite keeps its parameter and state.
     SkipElement,
-    /// No parameter and no state changes in a step of which any gradient is not finite. The step
-    /// counts in the optimizer's number of steps: a GPU's host does not know that it was skipped.
+    /// If any gradient is not finite, or the norm overflows, the step changes no parameter and no
+    /// state. It still increments the optimizer's step count, because on a GPU the host does not
+    /// know that it was skipped.
     SkipStep,
-    /// As `SkipStep`, and an error. On the CPU the step itself returns it, and leaves the number of steps
-    /// alone too. On a GPU, where no step reads anything back,
-    /// [`crate::GpuOptimizer::check_gradients`] does.
+    /// As `SkipStep`, and reports an error. On the CPU, the step itself returns the error and does
+    /// not increment the step count. On a GPU, where no step reads anything back,
+    /// [`crate::GpuOptimizer::check_gradients`] returns it.
     Report,
 }
 
-/// What the guard has seen since it was set or its report was cleared.
+/// What the guard has found since it was set or its report was cleared.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GuardReport {
     /// How many gradients were not finite, over all steps.
     pub non_finite: u64,
-    /// The index of the first of them in the first step that had any.
+    /// The index of the first such gradient, in the first step that had any.
     pub first: Option<u64>,
     /// How many steps were skipped.
     pub skipped_steps: u64,
-    /// The norm of the last step, before clipping; `None` before the first and without
+    /// The norm of the last step, before clipping. `None` before the first step and without
     /// `max_norm`.
     pub norm: Option<f32>,
 }
 
-/// What was wrong with the gradients.
+/// Errors of the gradients themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum GradientError {
     /// Some are NaN or infinite.
     #[error(
         "{count} gradients are NaN or infinite, the first at index {first}: \
-         look at what computes them, or lower the learning rate"
+         check the code that computes them, or lower the learning rate"
     )]
     NonFinite {
-        /// How many.
+        /// How many gradients.
         count: u64,
         /// The index of the first, counted over the whole vector.
         first: u64,
     },
-    /// All are finite, but the sum of their squares is past the largest f32.
-    #[error("the norm of the gradients overflows f32, though each is finite: scale the loss down")]
+    /// All are finite, but the sum of their squares overflows f32.
+    #[error("the norm of the gradients overflows f32, though each is finite: scale down the loss")]
     NormOverflow,
 }
 
 impl GuardReport {
-    /// Whether all has been well: no gradient that was not finite, and no step skipped.
+    /// Checks that every gradient was finite and no step was skipped.
     ///
     /// # Errors
     /// [`GradientError`] otherwise.
@@ -111,27 +112,27 @@ impl GuardReport {
     }
 }
 
-/// What a pass over the gradients has found.
+/// The result of a pass over the gradients.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Scan {
     /// How many gradients are not finite.
     pub(crate) count: u64,
-    /// The first of them.
+    /// The index of the first of them.
     pub(crate) first: Option<u64>,
     /// The canonical sum of squares; unused without `max_norm`.
     pub(crate) sum: f32,
 }
 
-/// What becomes of a step.
+/// Whether a step is skipped or scaled.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Decision {
     pub(crate) skip: bool,
-    /// What every gradient is multiplied by, if anything.
+    /// The factor of every gradient, if any.
     pub(crate) scale: Option<f32>,
 }
 
 impl GradientGuard {
-    /// Whether all fields are within their domain.
+    /// Checks that all fields are within their domains.
     pub(crate) fn validate(&self) -> Result<(), RuleError> {
         let Some(max_norm) = self.max_norm else { return Ok(()) };
         above_zero("max_norm", max_norm)?;
@@ -143,17 +144,17 @@ impl GradientGuard {
         self.max_norm.is_some() || self.non_finite != NonFinite::Propagate
     }
 
-    /// Whether a step is skipped if anything is not finite.
+    /// Whether a gradient or norm that is not finite skips the step.
     pub(crate) fn skips_steps(&self) -> bool {
         matches!(self.non_finite, NonFinite::SkipStep | NonFinite::Report)
     }
 
-    /// Whether single elements are skipped, and left out of the norm.
+    /// Whether single elements are skipped and left out of the norm.
     pub(crate) fn skips_elements(&self) -> bool {
         self.non_finite == NonFinite::SkipElement
     }
 
-    /// What becomes of a step with these gradients. Twin: `decide` of
+    /// Decides about a step with these gradients, and updates the report. WGSL twin: `decide` in
     /// `shaders/guard/decide.wgsl`.
     pub(crate) fn decide(&self, scan: &Scan, report: &mut GuardReport) -> Decision {
         report.non_finite += scan.count;
@@ -186,10 +187,10 @@ mod tests {
         (guard.decide(&scan, &mut report), report)
     }
 
-    /// A norm of 5 = sqrt(25) against 2.5, 5 and the next number below 5, 5 - 2^-21: their
+    /// A norm of 5 = sqrt(25) and maxima of 2.5, 5 and 5 - 2^-21, the next number below 5. The last
     /// quotient is 1 - 1.6 * 2^-24, which rounds to 1 - 2 * 2^-24.
     #[test]
-    fn a_norm_is_clipped_only_above_the_largest() {
+    fn a_norm_is_clipped_only_above_the_maximum() {
         let scan = Scan { sum: 25.0, ..Scan::default() };
         let cases =
             [(2.5, Some(0.5)), (5.0, None), (5.0_f32.next_down(), Some(1.0 - f32::EPSILON))];

@@ -1,5 +1,5 @@
-//! What both engines agree on before the rule runs: the learning-rate schedule, what the guard makes
-//! of the gradients, and the rows that a sparse step names.
+//! What both engines share before the rule runs: learning-rate schedules, gradient guards, the rows
+//! that a sparse step names, and groups of tensors.
 
 mod guard;
 mod rows;
@@ -17,7 +17,7 @@ pub(crate) use tensors::Tensors;
 
 use crate::rules::Rule;
 
-/// The uniforms of step number `step` of a schedule.
+/// The uniforms of step `step`, with the learning rate that the schedule gives.
 pub(crate) fn scheduled<R: Rule>(rule: &R, schedule: &Schedule, step: u64) -> R::Uniforms {
     rule.uniforms_at(step, f64::from(rule.learning_rate()) * schedule.factor(step))
 }

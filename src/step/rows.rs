@@ -1,12 +1,12 @@
 //! The rows of a table that a step names: checked, sorted, each once, with its occurrences in their
-//! order. The same for every engine, so that duplicates are summed in one order everywhere.
+//! order. Both engines use this list, so that they sum duplicates in the same order.
 
-/// Why the rows that a step names are refused.
+/// Why a step refuses the rows that it was given.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowsError {
-    /// Row gradients are not as many whole rows as there are indices, or the table's length is not a
-    /// number of such rows.
+    /// The row gradients are not one whole row for each index, or the table's length is not a
+    /// multiple of the row's.
     #[error(
         "{gradients} gradients for {indices} rows of a table of {len} elements: \
          give one row of gradients for each index"
@@ -14,7 +14,7 @@ pub enum RowsError {
     Width {
         /// Elements of the row gradients.
         gradients: usize,
-        /// Row indices.
+        /// How many row indices.
         indices: usize,
         /// The table's length, in elements.
         len: usize,
@@ -22,40 +22,38 @@ pub enum RowsError {
     /// A row index past the end of the table.
     #[error("row index {row} at position {at}: the table has {rows} rows, counted from 0")]
     Index {
-        /// Where among the indices.
+        /// The position in the list of indices.
         at: usize,
         /// The index.
         row: u32,
         /// Rows of the table.
         rows: usize,
     },
-    /// More rows or row gradients than an engine can count.
+    /// More rows or row gradients than one step can take.
     #[error("{gradients} gradients for {indices} rows in one step: give at most {max} gradients")]
     Count {
         /// Elements of the row gradients.
         gradients: usize,
-        /// Row indices.
+        /// How many row indices.
         indices: usize,
         /// The maximum of either.
         max: usize,
     },
-    /// A row-wise optimizer was given rows of another length than its own.
-    #[error(
-        "rows of {found} elements, but the optimizer has one accumulator for each row of {width}"
-    )]
+    /// The rows given to a row-wise optimizer have a length that is not the optimizer's.
+    #[error("rows of {found} elements, but the optimizer was made for rows of {width} elements")]
     OtherWidth {
         /// Elements of a row of gradients.
         found: usize,
-        /// The optimizer's length of a row, in elements.
+        /// The optimizer's row length, in elements.
         width: usize,
     },
-    /// A row-wise optimizer was to have rows without parameters.
+    /// The rows of a row-wise optimizer have no parameters.
     #[error("rows of 0 parameters have nothing to share: give a width of at least 1")]
     Empty,
-    /// The rows of a row-wise optimizer are too long for the sum of their squares.
+    /// The rows of a row-wise optimizer are longer than a GPU kernel can sum.
     #[error(
-        "rows of {width} that share an accumulator are too long: a GPU sums the squares of at most \
-         {max}; use shorter rows, or the CPU engine"
+        "rows of {width} parameters with a shared accumulator: a GPU sums at most {max} squares; \
+         use shorter rows, or the CPU engine"
     )]
     TooLong {
         /// Parameters of a row.
@@ -71,17 +69,17 @@ pub(crate) struct NamedRows {
     /// Elements of a row.
     pub(crate) width: usize,
     pub(crate) rows: Vec<u32>,
-    /// Where the occurrences of each row begin among all, and the end of the last one's.
+    /// Where each row's part of `occurrences` begins, then the end of the last part.
     pub(crate) begins: Vec<u32>,
-    /// Positions among the indices: row after row, and those of a row in ascending order.
+    /// Positions in the list of indices, grouped by row and ascending within a row.
     pub(crate) occurrences: Vec<u32>,
-    /// Scratch: row and position of each index.
+    /// Scratch memory: row and position of each index.
     keys: Vec<u64>,
 }
 
 impl NamedRows {
-    /// Names the rows of `indices` in a table of `len` elements, of whose gradients there are
-    /// `gradients`. What was named before is lost, even with an error.
+    /// Replaces the list by the rows of `indices`, in a table of `len` elements with `gradients`
+    /// row gradients. The old list may be lost even if this fails.
     pub(crate) fn name(
         &mut self,
         len: usize,
@@ -100,7 +98,7 @@ impl NamedRows {
         }
         self.keys.clear();
         self.keys.extend((0..).zip(indices).map(|(at, &row)| u64::from(row) << 32 | at));
-        // All keys differ, so that this sort is as good as a stable one.
+        // All keys differ, so the unstable sort gives the same order as a stable one.
         self.keys.sort_unstable();
         self.rows.clear();
         self.begins.clear();
@@ -117,7 +115,7 @@ impl NamedRows {
         Ok(())
     }
 
-    /// Checks that rows, if any are named, are as long as those of a row-wise optimizer.
+    /// Checks that the named rows, if any, have the row length of a row-wise optimizer.
     pub(crate) fn check_width(&self, width: usize) -> Result<(), RowsError> {
         match self.rows.is_empty() || self.width == width {
             true => Ok(()),
@@ -126,7 +124,7 @@ impl NamedRows {
     }
 }
 
-/// How long a row is; 0 if there are neither rows nor gradients.
+/// The length of a row; 0 if there are neither rows nor gradients.
 fn row_width(len: usize, gradients: usize, indices: usize) -> Result<usize, RowsError> {
     let refused = RowsError::Width { gradients, indices, len };
     match (gradients.checked_div(indices), gradients.checked_rem(indices)) {
@@ -154,7 +152,7 @@ mod tests {
             (&*found.begins, &*found.occurrences),
             (&[0, 1, 2, 5][..], &[1, 4, 0, 2, 3][..])
         );
-        // Again, with nothing left of what was there before.
+        // A second list leaves nothing of the first.
         found.name(15, 10, &[2, 2])?;
         assert_eq!((found.width, &*found.rows), (5, &[2][..]));
         assert_eq!((&*found.begins, &*found.occurrences), (&[0, 2][..], &[0, 1][..]));
@@ -164,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_the_table_is_refused() {
+    fn rows_that_do_not_fit_the_table_are_refused() {
         let index = RowsError::Index { at: 1, row: 4, rows: 4 };
         assert_eq!(named(12, 9, &[3, 4, u32::MAX]).err(), Some(index));
         for (gradients, count) in [(5, 2), (10, 2), (3, 0), (0, 1), (13, 1)] {

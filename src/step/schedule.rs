@@ -1,10 +1,10 @@
-//! Learning-rate schedules: a factor of the base learning rate, a pure function of the step.
+//! Learning-rate schedules: a factor of the base learning rate, as a pure function of the step.
 
 use std::f64::consts::PI;
 
-/// What the base learning rate is multiplied by in each step.
+/// A factor of the base learning rate for each step.
 ///
-/// With `n` the number of steps taken before, 0 in the first step, as PyTorch and optax count:
+/// `n` is the number of steps taken before: 0 in the first step, as in PyTorch and optax.
 ///
 /// | schedule | factor | in PyTorch (`torch.optim.lr_scheduler`), optax |
 /// |---|---|---|
@@ -14,17 +14,18 @@ use std::f64::consts::PI;
 /// | `Cosine` | floor + (1 - floor) (1 + cos(pi n / steps)) / 2; `floor` from `steps` on | `CosineAnnealingLR` until then, `cosine_decay_schedule` |
 /// | `Warmup` | from + (1 - from) n / steps; 1 from `steps` on | `LinearLR`, `linear_schedule` |
 /// | `InverseSquareRoot` | 1 until `after`, then sqrt(after / n) | |
-/// | `Sequence` | one after another, each counting from its own beginning | `SequentialLR`, `join_schedules` |
-/// | `Product` | all multiplied | `ChainedScheduler` |
+/// | `Sequence` | one schedule after another; each counts its own steps | `SequentialLR`, `join_schedules` |
+/// | `Product` | the product of all | `ChainedScheduler` |
 ///
 /// Cosine: Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts",
 /// arXiv:1608.03983, without restarts. Inverse square root: Vaswani and others, "Attention Is All
-/// You Need", arXiv:1706.03762, section 5.3, which is `Product` of a warm-up from 0 and it.
+/// You Need", arXiv:1706.03762, section 5.3; their schedule is its `Product` with a warm-up from 0.
 ///
-/// In text, for [`str::parse`]: `constant`, `step:EVERY:FACTOR`, `exponential:FACTOR`,
-/// `cosine:STEPS`, `cosine:STEPS:FLOOR`, `warmup:STEPS`, `warmup:STEPS:FROM`, `rsqrt:AFTER`;
-/// multiplied by `*`; one after another with a comma, where `@STEPS` says how long one lasts, and
-/// may be left out behind `warmup` and `cosine`, which have an end: `warmup:100,cosine:900`.
+/// # Text
+/// [`str::parse`] takes `constant`, `step:EVERY:FACTOR`, `exponential:FACTOR`, `cosine:STEPS`,
+/// `cosine:STEPS:FLOOR`, `warmup:STEPS`, `warmup:STEPS:FROM` and `rsqrt:AFTER`. `*` multiplies
+/// schedules. A comma makes a sequence, in which `@STEPS` after a schedule says how long it lasts.
+/// `warmup` and `cosine` have an end and need no `@STEPS`: `warmup:100,cosine:900`.
 ///
 /// ```
 /// use wgpu_optim::Schedule;
@@ -39,19 +40,19 @@ pub enum Schedule {
     /// The base learning rate throughout.
     #[default]
     Constant,
-    /// Falls by a factor now and then.
+    /// Multiplies by a factor every few steps.
     Step {
         /// Steps between two changes; at least 1.
         every: u64,
-        /// What each change multiplies by; finite, at least 0.
+        /// The factor of each change; finite, at least 0.
         factor: f64,
     },
-    /// Falls by a factor at each step.
+    /// Multiplies by a factor at each step.
     Exponential {
-        /// What each step multiplies by; finite, at least 0.
+        /// The factor of each step; finite, at least 0.
         factor: f64,
     },
-    /// Falls along half a wave of the cosine.
+    /// Goes from 1 to `floor`, along half a period of the cosine.
     Cosine {
         /// Steps until the floor is reached; at least 1.
         steps: u64,
@@ -65,23 +66,23 @@ pub enum Schedule {
         /// The factor of the first step; finite, at least 0.
         from: f64,
     },
-    /// Falls with the root of the step's number.
+    /// Falls with the inverse square root of the number of steps.
     InverseSquareRoot {
         /// Steps before it begins to fall; at least 1.
         after: u64,
     },
-    /// One after another.
+    /// One schedule after another.
     Sequence {
-        /// Each schedule with the steps that it lasts.
-        parts: Vec<(Schedule, u64)>,
-        /// What comes behind them.
-        last: Box<Schedule>,
+        /// Each schedule with its number of steps.
+        parts: Vec<(Self, u64)>,
+        /// The schedule after these.
+        last: Box<Self>,
     },
-    /// All multiplied; 1 if there is none.
-    Product(Vec<Schedule>),
+    /// The product of all; 1 if there is none.
+    Product(Vec<Self>),
 }
 
-/// What is wrong with a schedule.
+/// Why a schedule is refused.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScheduleError {
@@ -90,7 +91,7 @@ pub enum ScheduleError {
     Zero {
         /// Which schedule.
         schedule: &'static str,
-        /// Which number of it.
+        /// The name of the number.
         parameter: &'static str,
     },
     /// A factor is NaN, infinite or negative.
@@ -98,17 +99,17 @@ pub enum ScheduleError {
     NotFiniteOrNegative {
         /// Which schedule.
         schedule: &'static str,
-        /// Which number of it.
+        /// The name of the number.
         parameter: &'static str,
-        /// What it was set to.
+        /// The value.
         value: f64,
     },
-    /// A text that is no schedule.
-    #[error("{text:?} is no schedule: {reason}")]
+    /// The text is not a schedule.
+    #[error("{text:?} is not a schedule: {reason}")]
     Text {
         /// The part that is not understood.
         text: String,
-        /// What is wrong with it, and what to give.
+        /// What is wrong with it, and what to give instead.
         reason: String,
     },
 }
@@ -123,12 +124,12 @@ enum Number {
 }
 
 impl Schedule {
-    /// What the base learning rate is multiplied by in step number `step`, counted from 1.
+    /// The factor of the base learning rate in step `step`, counted from 1.
     #[must_use]
     pub fn factor(&self, step: u64) -> f64 {
         let before = step.saturating_sub(1);
         let n = before as f64;
-        // With `libm` rather than the platform's own functions, which round in different ways.
+        // `libm` gives the same bits on every platform; the functions of std do not.
         match self {
             Self::Constant => 1.0,
             Self::Step { every, factor } => libm::pow(*factor, (before / every.max(&1)) as f64),
@@ -157,10 +158,10 @@ impl Schedule {
         }
     }
 
-    /// Whether all numbers are within their domain.
+    /// Checks that all numbers are within their domains.
     ///
     /// # Errors
-    /// [`ScheduleError`] names the first that is not.
+    /// [`ScheduleError`] for the first that is not.
     pub fn validate(&self) -> Result<(), ScheduleError> {
         match self {
             Self::Sequence { parts, last } => {
@@ -183,8 +184,8 @@ impl Schedule {
         Ok(())
     }
 
-    /// The name and the numbers, in the order in which text has them; neither where others are its
-    /// parts.
+    /// The name and the numbers, in the order of the text. Both are empty for sequences and
+    /// products.
     fn numbers(&self) -> (&'static str, Vec<(&'static str, Number)>) {
         use Number::{Factor, Steps};
         match *self {
@@ -204,11 +205,11 @@ impl Schedule {
         }
     }
 
-    /// The steps after which it stays as it is, if it says so itself.
+    /// The number of steps after which the factor is constant, for schedules that have an end.
     fn end(&self) -> Option<u64> {
         match self {
             Self::Cosine { steps, .. } | Self::Warmup { steps, .. } => Some(*steps),
-            // One factor that goes on changes the product too.
+            // A product has an end only if all its factors have one.
             Self::Product(parts) => {
                 let ends: Option<Vec<_>> = parts.iter().map(Self::end).collect();
                 ends?.into_iter().max()
@@ -230,7 +231,7 @@ impl std::str::FromStr for Schedule {
                 Self::Sequence { parts, last: Box::new(schedule) }
             }
             (Some(Timed { text, .. }), _) => {
-                return Err(wrong(text, "the last one goes on for ever: leave out @STEPS"));
+                return Err(wrong(text, "the last schedule has no end: leave out @STEPS"));
             }
             (None, _) => return Err(wrong(text, KINDS)),
         };
@@ -240,13 +241,13 @@ impl std::str::FromStr for Schedule {
 }
 
 const KINDS: &str = "give constant, step:EVERY:FACTOR, exponential:FACTOR, cosine:STEPS[:FLOOR], \
-     warmup:STEPS[:FROM] or rsqrt:AFTER, multiplied by *, one after another with a comma";
+     warmup:STEPS[:FROM] or rsqrt:AFTER; * multiplies schedules, a comma makes a sequence";
 
 fn wrong(text: &str, reason: &str) -> ScheduleError {
     ScheduleError::Text { text: text.to_owned(), reason: reason.to_owned() }
 }
 
-/// One of a sequence, in text.
+/// One schedule of a sequence, with its text and its `@STEPS`.
 struct Timed<'a> {
     text: &'a str,
     schedule: Schedule,
@@ -271,7 +272,7 @@ impl<'a> Timed<'a> {
         Ok(Self { text, schedule, steps })
     }
 
-    /// The schedule, and how long it lasts.
+    /// The schedule and its number of steps.
     fn lasting(self) -> Result<(Schedule, u64), ScheduleError> {
         match self.steps.or(self.schedule.end()) {
             Some(steps) => Ok((self.schedule, steps)),
@@ -281,11 +282,11 @@ impl<'a> Timed<'a> {
 }
 
 fn parsed<T: std::str::FromStr>(text: &str, number: &str) -> Result<T, ScheduleError> {
-    let reason = || format!("{number:?} is not the number that belongs there");
+    let reason = || format!("{number:?} is not a valid number here");
     number.trim().parse().map_err(|_| wrong(text, &reason()))
 }
 
-/// One schedule, by its name and numbers.
+/// Parses one schedule, without `@STEPS`, `*` and commas.
 fn single(text: &str) -> Result<Schedule, ScheduleError> {
     let text = text.trim();
     let words: Vec<_> = text.split(':').collect();
@@ -309,7 +310,7 @@ fn single(text: &str) -> Result<Schedule, ScheduleError> {
 }
 
 impl std::fmt::Display for Schedule {
-    /// As [`str::parse`] takes it; a sequence within another schedule has no such text.
+    /// Writes text for [`str::parse`]. A sequence inside another schedule has no such text.
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Sequence { parts, last } => {

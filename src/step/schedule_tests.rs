@@ -12,9 +12,9 @@ fn close(found: &[f64], expected: &[f64]) {
     }
 }
 
-/// By hand, from the formulas.
+/// Expected values worked by hand from the formulas.
 #[test]
-fn each_schedule_has_its_formula() {
+fn each_schedule_follows_its_formula() {
     assert_eq!(factors("constant", 1..=3), [1.0; 3]);
     assert_eq!(factors("step:2:0.5", 1..=5), [1.0, 1.0, 0.5, 0.5, 0.25]);
     assert_eq!(factors("exponential:0.5", 1..=4), [1.0, 0.5, 0.25, 0.125]);
@@ -30,12 +30,13 @@ fn each_schedule_has_its_formula() {
     assert_eq!(factors("rsqrt:4", 17..=17), [0.5]);
 }
 
-/// What PyTorch 2.15 prints for
-/// `ExponentialLR(gamma=0.9)`, `StepLR(3, gamma=0.1)`, `CosineAnnealingLR(10, eta_min=0.1)`,
-/// `LinearLR(start_factor=0.25, total_iters=4)` and `SequentialLR([LinearLR(0.1, total_iters=5),
-/// CosineAnnealingLR(20)], [5])` at a base rate of 1, in steps 8; 8; 8; 3; 9.
+/// What PyTorch 2.15 prints at a base learning rate of 1 for `ExponentialLR(gamma=0.9)`,
+/// `StepLR(3, gamma=0.1)`, `CosineAnnealingLR(10, eta_min=0.1)`,
+/// `LinearLR(start_factor=0.25, total_iters=4)` and
+/// `SequentialLR([LinearLR(0.1, total_iters=5), CosineAnnealingLR(20)], [5])`, in steps 8, 8, 8, 3
+/// and 9.
 #[test]
-fn pytorch_has_the_same() {
+fn pytorch_gives_the_same_factors() {
     for (text, step, expected) in PYTORCH {
         let schedule: Schedule = text.parse().unwrap();
         let found = schedule.factor(step);
@@ -51,18 +52,19 @@ const PYTORCH: [(&str, u64, f64); 5] = [
     ("warmup:5:0.1,cosine:20", 9, 0.9455032620941839),
 ];
 
-/// The warm-up lasts 4 steps, the constant 2, the exponential counts from its own beginning.
+/// The warm-up lasts 4 steps and the constant 2. The exponential counts its own steps.
 #[test]
-fn a_sequence_begins_each_part_anew() {
+fn each_part_of_a_sequence_counts_its_own_steps() {
     let expected = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 0.5, 0.25];
     assert_eq!(factors("warmup:4,constant@2,exponential:0.5", 1..=9), expected);
-    // A product ends with the last of its factors, if all of them end.
+    // A product ends when the last of its factors ends.
     assert_eq!(factors("warmup:2*cosine:4,constant", 5..=6), [1.0, 1.0]);
-    // A part may be cut short.
+    // `@STEPS` may end a part early.
     assert_eq!(factors("warmup:4@2,constant", 1..=4), [0.0, 0.25, 1.0, 1.0]);
 }
 
-/// The schedule of "Attention Is All You Need", over its largest rate: min(n / 4, sqrt(4 / n)).
+/// The schedule of "Attention Is All You Need", divided by its largest rate: min(n / 4,
+/// sqrt(4 / n)).
 #[test]
 fn a_product_multiplies() {
     close(&factors("warmup:4 * rsqrt:4", 1..=6), &[0.0, 0.25, 0.5, 0.75, 1.0, 0.8_f64.sqrt()]);
@@ -70,13 +72,13 @@ fn a_product_multiplies() {
 }
 
 #[test]
-fn text_that_is_no_schedule_says_what_to_give() {
+fn errors_of_text_say_what_to_give() {
     for (text, expected) in [
         ("", "give constant"),
         ("cosinus:3", "warmup:STEPS"),
         ("cosine", "cosine:STEPS"),
-        ("cosine:x", "\"x\" is not the number"),
-        ("cosine:-3", "\"-3\" is not the number"),
+        ("cosine:x", "\"x\" is not a valid number"),
+        ("cosine:-3", "\"-3\" is not a valid number"),
         ("step:0:0.5", "every 0"),
         ("exponential:-1", "factor -1"),
         ("exponential:inf", "factor inf"),
@@ -98,7 +100,7 @@ fn text_is_read_back() {
     }
 }
 
-/// Past the last step that a double can count, nothing breaks.
+/// Factors stay in range even for steps too large for f64 to represent exactly.
 #[test]
 fn every_step_has_a_factor() {
     for text in ["step:1:0.5", "cosine:3", "warmup:3,rsqrt:2", "constant@5,exponential:0.9"] {

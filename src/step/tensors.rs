@@ -1,4 +1,5 @@
-//! Tensors in groups: what the optimizers over many tensors of both engines check, and share.
+//! Tensors in groups: what the optimizers over many tensors share on both engines, and their
+//! checks.
 
 use super::rows::RowsError;
 use crate::rules::{Rule, RuleError};
@@ -12,21 +13,20 @@ pub struct ParamGroup<R> {
     pub lens: Vec<usize>,
 }
 
-/// The gradient of one tensor of a list; `V` is a vector of the engine's: `[f32]` or
-/// [`crate::GpuVec`].
+/// The gradient of one tensor. `V` is the engine's vector type: `[f32]` or [`crate::GpuVec`].
 #[derive(Debug)]
 pub enum TensorGradient<'a, V: ?Sized> {
     /// One gradient for each parameter.
     Dense(&'a V),
-    /// Gradients of some rows of the tensor, which is a table of them: one row of gradients for each
-    /// index. The gradients of a row that is named several times are summed first.
+    /// Gradients of some rows of a table: one row of gradients for each index. The gradients of a
+    /// row that is named several times are summed first.
     Rows {
         /// The row gradients.
         gradients: &'a V,
-        /// The row of each.
+        /// The row index of each.
         indices: &'a [u32],
     },
-    /// None: the step leaves the tensor and its state alone.
+    /// No gradient: the step does not change the tensor and its state.
     Missing,
 }
 
@@ -38,12 +38,12 @@ impl<V: ?Sized> Clone for TensorGradient<'_, V> {
 
 impl<V: ?Sized> Copy for TensorGradient<'_, V> {}
 
-/// One vector of the lists that a step was given.
+/// One vector in the lists that a step takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TensorName {
     /// "params" or "grads".
     pub list: &'static str,
-    /// Its place in the list, counted from 0.
+    /// Its index in the list, counted from 0.
     pub index: usize,
 }
 
@@ -57,13 +57,13 @@ impl std::fmt::Display for TensorName {
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TensorsError {
-    /// No tensor in any group.
+    /// No group has a tensor.
     #[error("there are no tensors: give at least one group with the length of at least one tensor")]
     Empty,
-    /// A tensor of no elements.
+    /// A tensor has no elements.
     #[error("tensor {tensor} has no elements: leave it out")]
     EmptyTensor {
-        /// Its place in the list of all tensors, counted from 0.
+        /// Its index in the list of all tensors, counted from 0.
         tensor: usize,
     },
     /// A hyper-parameter of a group is outside its domain.
@@ -71,43 +71,44 @@ pub enum TensorsError {
     Rule {
         /// The group, counted from 0.
         group: usize,
-        /// What is wrong with it.
+        /// The error.
         #[source]
         error: RuleError,
     },
-    /// Gradients of rows for state that the caller holds.
+    /// Row gradients, while the caller holds the state.
     #[error(
-        "rows are stepped over state of the optimizer's own only: make it by `new`, and write the state"
+        "steps over rows need state that the optimizer owns: create it with `new`, and write the \
+         state into it"
     )]
     HeldRows,
-    /// A tensor was given another number of state vectors than the rules have.
-    #[error("tensor {tensor} was given {found} state vectors, but its rule has {expected}")]
+    /// A tensor has a number of state vectors that is not its rule's.
+    #[error("tensor {tensor} has {found} state vectors, but its rule needs {expected}")]
     State {
-        /// The tensor's place in the list of all, counted from 0.
+        /// The tensor's index in the list of all, counted from 0.
         tensor: usize,
-        /// How many there are.
+        /// How many were given.
         found: usize,
-        /// How many the rules have.
+        /// How many the rule needs.
         expected: usize,
     },
     /// The rows that a step names do not fit their tensor.
     #[error("tensor {tensor}: {error}")]
     Rows {
-        /// The tensor's place in the list of all, counted from 0.
+        /// The tensor's index in the list of all, counted from 0.
         tensor: usize,
-        /// What is wrong with them.
+        /// The error.
         #[source]
         error: RowsError,
     },
-    /// There is no such group.
-    #[error("there is no group {group}: there are {groups}, counted from 0")]
+    /// No group has this number.
+    #[error("there is no group {group}: there are {groups} groups, counted from 0")]
     NoGroup {
-        /// The group asked for.
+        /// The number that was given.
         group: usize,
         /// How many there are.
         groups: usize,
     },
-    /// A list has another length than the optimizer was made for.
+    /// A list does not have one vector for each tensor of the optimizer.
     #[error("{list} has {found} tensors, but the optimizer was made for {expected}")]
     Count {
         /// Which list.
@@ -117,10 +118,10 @@ pub enum TensorsError {
         /// How many tensors the optimizer has.
         expected: usize,
     },
-    /// A tensor has another length than the optimizer was made for.
-    #[error("{tensor} has {found} elements, but the optimizer was made for {expected} there")]
+    /// A vector does not have the length of its tensor.
+    #[error("{tensor} has {found} elements, but the optimizer was made for {expected}")]
     Length {
-        /// Which tensor.
+        /// Which vector.
         tensor: TensorName,
         /// Its length, in elements.
         found: usize,
@@ -129,10 +130,10 @@ pub enum TensorsError {
     },
 }
 
-/// The tensors of an optimizer, group after group, and the rule of each group.
+/// The tensors of an optimizer, in the order of their groups, and the rule of each group.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tensors<R> {
-    /// One for each group.
+    /// The rule of each group.
     pub(crate) rules: Vec<R>,
     /// The group of each tensor.
     pub(crate) group_of: Vec<u32>,
@@ -158,12 +159,12 @@ impl<R: Rule> Tensors<R> {
         Ok(Self { rules, group_of: group_of.collect(), lens })
     }
 
-    /// One tensor of a rule that is known to be valid.
+    /// One tensor, whose rule the caller has validated.
     pub(crate) fn one(rule: R, len: usize) -> Self {
         Self { rules: vec![rule], group_of: vec![0], lens: vec![len] }
     }
 
-    /// Sets the base learning rate of a group; an error leaves the old one.
+    /// Sets the base learning rate of a group. After an error, the old one remains.
     pub(crate) fn set_learning_rate(
         &mut self,
         group: usize,
@@ -178,13 +179,13 @@ impl<R: Rule> Tensors<R> {
         Ok(())
     }
 
-    /// Checks how many vectors a list has.
+    /// Checks that a list has one vector for each tensor.
     pub(crate) fn check_count(&self, list: &'static str, found: usize) -> Result<(), TensorsError> {
         let expected = self.lens.len();
         if found == expected { Ok(()) } else { Err(TensorsError::Count { list, found, expected }) }
     }
 
-    /// Checks the length of vector number `index` of a list.
+    /// Checks the length of vector `index` of a list.
     pub(crate) fn check_length(
         &self,
         list: &'static str,
@@ -199,7 +200,7 @@ impl<R: Rule> Tensors<R> {
         }
     }
 
-    /// The numbers in [`Rule::STATE`] of the state vectors that the rule of some group has.
+    /// The indices in [`Rule::STATE`] of the state vectors that the rule of any group uses.
     pub(crate) fn used_state(&self) -> Vec<usize> {
         let used = |index: &usize| self.rules.iter().any(|rule| rule.uses_state(*index));
         (0..R::STATE.len()).filter(used).collect()

@@ -1,4 +1,4 @@
-//! Lengths on both sides of every limit, offsets of every kind, guard zones around them.
+//! Lengths on both sides of every limit, and every kind of offset, with guard zones around them.
 
 use wgpu_optim::{
     Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, KernelShape, Precision, Rule, with_rule,
@@ -9,19 +9,19 @@ use crate::driver::{Driver, POISON, USAGES, placed};
 use crate::reference::{Reference, by_state, patterns, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("every rule's every choice of formula at every small length", small_lengths),
-    ("every rule's every choice of formula where vectors are not aligned", unaligned),
+    ("every choice of formula of every rule at small lengths", small_lengths),
+    ("every choice of formula of every rule with unaligned vectors", unaligned),
     ("exact precision over all bit patterns", all_patterns),
-    ("every shape of the kernel, the same bits", shapes),
+    ("every kernel shape gives the same bits", shapes),
     ("around 65535 workgroups of 256", workgroup_limit),
     ("around the binding limit", binding_limit),
     ("every element offset modulo 64 within guard zones", offsets),
-    ("all vectors in one arena", arena),
+    ("parameters and gradients in one buffer", arena),
     ("a vector of several buffers", several_buffers),
     ("limits lowered to WebGPU's defaults and below", lowered_limits),
 ];
 
-/// Steps a rule on a device and on the reference, and compares.
+/// Steps a rule on a device and on the reference, and compares them.
 pub(crate) fn agree_in<R: Rule>(
     precision: Precision,
     driver: &Driver,
@@ -47,7 +47,7 @@ pub(crate) fn agree_in<R: Rule>(
     driver.check(&what, &reference, &params, &optimizer, gpu);
 }
 
-/// Steps `rule` natively on `gpu`, and compares.
+/// Steps `rule` natively on `gpu`, and compares it with the reference.
 pub(crate) fn agree(driver: &Driver, gpu: &Gpu, rule: impl Into<AnyRule>, len: usize, steps: u32) {
     let rule = rule.into();
     with_rule!(rule, |rule| agree_in(Precision::Native, driver, gpu, len, steps, rule));
@@ -65,8 +65,8 @@ fn small_lengths(driver: &Driver) {
     }
 }
 
-/// Natively, and exactly with one formula for each set of state vectors: the gathering of elements
-/// knows nothing of the formula, and exact kernels take long to compile.
+/// All formulas natively, and one formula for each set of state vectors in exact precision: loading
+/// elements does not depend on the formula, and exact kernels take long to compile.
 fn unaligned(driver: &Driver) {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| step_at(driver, Precision::Native, 1, rule));
@@ -76,7 +76,7 @@ fn unaligned(driver: &Driver) {
     }
 }
 
-/// Parameters, gradients and state of random patterns, one exact step.
+/// One exact step over parameters, gradients and state of random patterns.
 fn step_patterns<R: Rule>(driver: &Driver, len: usize, rule: R) {
     let gpu = driver.gpu();
     let (host, gradient) = (patterns(len, 1), patterns(len, 2));
@@ -95,7 +95,7 @@ fn step_patterns<R: Rule>(driver: &Driver, len: usize, rule: R) {
     driver.check_exactly(&what, &reference, &params, &optimizer, gpu);
 }
 
-/// Subnormals, infinities and NaN included, and epsilon 0 where there is one.
+/// Includes subnormals, infinities and NaN, and an epsilon of 0 for rules that have an epsilon.
 fn all_patterns(driver: &Driver) {
     for rule in AnyRule::examples() {
         let len = if rule.name() == "adagrad" { 1 << 20 } else { 1 << 17 };
@@ -113,11 +113,11 @@ fn shapes(driver: &Driver) {
     }
 }
 
-/// Lengths on both sides of a workgroup's share, and of several; aligned views and others.
+/// Lengths around the share of one workgroup and of two, in aligned and unaligned views.
 fn shapes_of<R: Rule>(driver: &Driver, rule: R) {
     let gpu = driver.gpu();
     let all = [(64, 3), (1, 1), (32, 1), (64, 2), (256, 4), (1024, 8), (96, 64)];
-    // All shapes with one rule, one with the others: each is a kernel to compile.
+    // All shapes with one rule, one shape with the others: each shape compiles a kernel.
     let count = if R::NAME == "adagrad" { all.len() } else { 1 };
     for (size, quads) in all.into_iter().take(count) {
         let shape = KernelShape::new(size, quads);
@@ -141,38 +141,37 @@ fn shapes_of<R: Rule>(driver: &Driver, rule: R) {
     }
 }
 
-/// With one rule: what others have cut at full size is the same plan of as many vectors as under
-/// lowered limits, where all are.
+/// With one rule only: the plan does not depend on the rule, and lowered limits cover all rules.
 fn workgroup_limit(driver: &Driver) {
     for len in [65535 * 256 - 1, 65535 * 256, 65535 * 256 + 1] {
         agree(driver, driver.gpu(), Adagrad::default(), len, 1);
     }
 }
 
-/// With one rule, as above.
+/// With one rule only, as above.
 fn binding_limit(driver: &Driver) {
     for len in [33_554_431, 33_554_432, 33_554_433, 33_554_433 + 5] {
         agree(driver, driver.gpu(), Adagrad::default(), len, 1);
     }
 }
 
-/// Elements before and behind a view.
+/// Elements before and after a view.
 pub(crate) const GUARD: usize = 96;
 
-/// `content` at element `offset` of a caller's buffer, within zones that [`unguarded`] checks.
+/// `content` at element `offset` of a caller's buffer, between zones that [`unguarded`] checks.
 pub(crate) fn guarded(gpu: &Gpu, content: &[f32], offset: usize) -> GpuVec {
     placed(gpu, content, offset, GUARD, USAGES)
 }
 
-/// The view's content, once the guard zones have been found untouched.
+/// The content of a view. Asserts that its guard zones are unchanged.
 pub(crate) fn unguarded(gpu: &Gpu, vector: &GpuVec) -> Vec<f32> {
     let (buffer, bytes) = vector.buffers().next().unwrap();
     let (offset, len) = (bytes.start as usize / 4, vector.len());
     let whole = GpuVec::from_buffer(buffer, 0, (buffer.size() / 4) as usize).unwrap();
     let host = whole.download_blocking(gpu).unwrap();
     let untouched = |values: &[f32]| values.iter().all(|v| v.to_bits() == POISON.to_bits());
-    assert!(untouched(&host[..offset]), "the zone before element {offset} was touched");
-    assert!(untouched(&host[offset + len..]), "the zone behind {offset} + {len} was touched");
+    assert!(untouched(&host[..offset]), "the zone before element {offset} was overwritten");
+    assert!(untouched(&host[offset + len..]), "the zone after {offset} + {len} was overwritten");
     host[offset..offset + len].to_vec()
 }
 
@@ -187,10 +186,10 @@ fn offsets(driver: &Driver) {
     }
 }
 
-/// Vectors at an offset of the caller's buffers.
+/// A step over vectors at an offset in the caller's buffers.
 fn step_at<R: Rule>(driver: &Driver, precision: Precision, offset: usize, rule: R) {
     let gpu = driver.gpu();
-    // The gradients at an offset of their own, so that the two differ in every way modulo 4.
+    // The gradients have another offset, so all differences modulo 4 occur.
     let (params_at, grads_at) = (GUARD + offset, GUARD + (offset / 4 * 5 + 3) % 64);
     for len in [1, 6, 131] {
         let (host, gradient) = (values(len, 5, 10), values(len, 6, 10));
@@ -208,7 +207,7 @@ fn step_at<R: Rule>(driver: &Driver, precision: Precision, offset: usize, rule: 
     }
 }
 
-/// Parameters and gradients of one buffer: the kernel whose gradients are bound read_write.
+/// Parameters and gradients in one buffer need the kernel that binds gradients as read_write.
 fn arena(driver: &Driver) {
     for rule in by_state() {
         with_rule!(rule, |rule| arena_of(driver, rule));
@@ -256,7 +255,7 @@ fn several_buffers_of<R: Rule>(driver: &Driver, rule: R) {
         });
         GpuVec::concatenate(parts.collect::<Vec<_>>()).unwrap()
     };
-    // Cut at different places, one of them unaligned.
+    // Split at different places, one of them unaligned.
     let params = split(&host, &[1000, 1024]);
     let grads = split(&gradient, &[7, 2048]);
     let mut optimizer = GpuOptimizer::new(gpu, rule, len).unwrap();

@@ -1,4 +1,4 @@
-//! The drivers that there are, each with its one device.
+//! The drivers under test, each with one device, and comparisons of devices with the reference.
 
 use std::sync::OnceLock;
 
@@ -17,10 +17,10 @@ pub(crate) struct Driver {
     pub(crate) gpu: Result<Gpu, RequestError>,
 }
 
-/// The software drivers that are always listed, and how their adapters call themselves.
+/// The software drivers that are always listed, with the names of their adapters.
 const SOFTWARE: [(&str, &str); 2] = [("lavapipe", "llvmpipe"), ("swiftshader", "swiftshader")];
 
-/// All drivers, opened once in the life of the process.
+/// All drivers, opened once in a process.
 pub(crate) fn drivers() -> &'static [Driver] {
     static DRIVERS: OnceLock<Vec<Driver>> = OnceLock::new();
     DRIVERS.get_or_init(|| {
@@ -43,7 +43,7 @@ pub(crate) fn drivers() -> &'static [Driver] {
 }
 
 impl Driver {
-    /// The device; the trial has made sure that there is one.
+    /// The device. The trial has checked that there is one.
     pub(crate) fn gpu(&self) -> &Gpu {
         self.gpu.as_ref().expect("present")
     }
@@ -53,15 +53,15 @@ impl Driver {
         SOFTWARE.iter().any(|(name, _)| *name == self.name)
     }
 
-    /// The precisions whose bits are the CPU engine's; the one whose kernels are the shortest last.
+    /// The precisions that have the bits of the CPU engine. The last has the shortest kernels.
     pub(crate) fn precisions(&self) -> &'static [Precision] {
         let all = &[Precision::Exact, Precision::Native];
         if self.rounds_correctly() { all } else { &all[..1] }
     }
 
-    /// Asserts that a native optimizer has come to the reference's parameters and state: to equal
-    /// bits on the drivers known to round correctly, and elsewhere within the derived bound of the
-    /// exact trajectory.
+    /// Asserts that a native optimizer has the reference's parameters and state: with equal bits on
+    /// drivers that round correctly, and elsewhere within the derived bound of the exact
+    /// trajectory.
     pub(crate) fn check_native<R: Rule>(
         &self,
         what: &str,
@@ -89,11 +89,11 @@ impl Driver {
                 );
             }
         }
-        // What cancels, as RMSProp centred without smoothing, leaves parameters without a bound.
+        // Where terms cancel, as in centred RMSProp without smoothing, parameters have no bound.
         assert!(3 * bounded > actual.len() * params.len(), "{what}: {bounded} have a bound");
     }
 
-    /// Asserts that a device's parameters and state have the reference's bits.
+    /// Asserts that parameters and state have the reference's bits.
     pub(crate) fn check_vectors<R: Rule>(
         &self,
         what: &str,
@@ -107,7 +107,8 @@ impl Driver {
         }
     }
 
-    /// [`Driver::check_native`] or [`Driver::check_exactly`], as the optimizer's precision is.
+    /// [`Driver::check_native`] or [`Driver::check_exactly`], depending on the optimizer's
+    /// precision.
     pub(crate) fn check<R: Rule>(
         &self,
         what: &str,
@@ -122,7 +123,7 @@ impl Driver {
         }
     }
 
-    /// The same of an exact optimizer, on any driver.
+    /// Asserts that an exact optimizer has the reference's bits, on any driver.
     pub(crate) fn check_exactly<R: Rule>(
         &self,
         what: &str,
@@ -143,7 +144,7 @@ impl Driver {
         }
     }
 
-    /// A device with limits so low that vectors of some thousand elements come in parts.
+    /// A device with limits so low that vectors of a few thousand elements are split.
     pub(crate) fn with_low_limits(&self) -> Gpu {
         self.with_limits(|limits| {
             limits.max_storage_buffer_binding_size = 4096;
@@ -155,10 +156,10 @@ impl Driver {
         })
     }
 
-    /// The limits of this driver's device with `change` made to them, on a device of their own.
+    /// Another device with WebGPU's default limits, changed by `change`.
     ///
-    /// One for each set of limits, kept for the life of the process: these drivers are known to
-    /// fail when many devices come and go.
+    /// There is one for each set of limits, kept until the process ends: these drivers are known to
+    /// fail when many devices are created and destroyed.
     pub(crate) fn with_limits(&self, change: impl FnOnce(&mut wgpu::Limits)) -> Gpu {
         static OPENED: std::sync::Mutex<Vec<(String, wgpu::Limits, Gpu)>> =
             std::sync::Mutex::new(Vec::new());
@@ -185,7 +186,7 @@ fn vectors<R: Rule>(params: &[f32], optimizer: &GpuOptimizer<R>, gpu: &Gpu) -> V
     [params.to_vec()].into_iter().chain(state).collect()
 }
 
-/// What lies around a vector in a caller's buffer, and what nothing may touch.
+/// The value around a vector in a caller's buffer, which nothing may overwrite.
 pub(crate) const POISON: f32 = f32::from_bits(0x7fa5_a5a5_u32);
 
 /// The usages of parameters.
@@ -193,7 +194,7 @@ pub(crate) const USAGES: wgpu::BufferUsages = wgpu::BufferUsages::STORAGE
     .union(wgpu::BufferUsages::COPY_SRC)
     .union(wgpu::BufferUsages::COPY_DST);
 
-/// `content` at element `offset` of a caller's buffer: poison before it and in the `behind`
+/// `content` at element `offset` of a caller's buffer, with poison before it and in the `behind`
 /// elements after it.
 pub(crate) fn placed(
     gpu: &Gpu,

@@ -1,4 +1,4 @@
-//! Errors that only a real driver gives, and the recovery from them.
+//! Errors that only a real driver returns, and the recovery from them.
 
 use wgpu_optim::{
     Adagrad, DownloadError, Gpu, GpuOptimizer, GpuRequest, GpuVec, StepError, VectorError, wgpu,
@@ -8,7 +8,7 @@ use crate::Check;
 use crate::boundaries::agree;
 use crate::driver::Driver;
 
-/// SwiftShader reports that memory has run out; lavapipe never does, and shows as ignored.
+/// SwiftShader reports when memory runs out. lavapipe never does, and shows as ignored.
 pub(crate) const MEMORY_CHECKS: &[Check] =
     &[("out of memory is an error, and the device stays usable", out_of_memory)];
 
@@ -58,7 +58,7 @@ fn destroyed_buffer(driver: &Driver) {
 
 fn out_of_memory(driver: &Driver) {
     let gpu = driver.gpu();
-    // More than any machine has: refused as a whole, with the buffers made so far given back.
+    // More than any machine has. The call fails, and frees the buffers that it created so far.
     let error = gpu.zeros(1 << 42).unwrap_err();
     assert_eq!(error, VectorError::OutOfMemory { bytes: 4 << 42 });
     agree(driver, gpu, Adagrad::default(), 1000, 2);

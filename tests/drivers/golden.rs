@@ -19,7 +19,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("golden files of PyTorch, optax and Keras, exact", |driver| parity(driver, Precision::Exact)),
 ];
 
-/// A driver with a precision, as an engine of the golden tests.
+/// A driver with a precision, as an engine for the golden tests.
 struct Device<'a> {
     gpu: &'a Gpu,
     precision: Precision,

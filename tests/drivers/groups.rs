@@ -1,4 +1,4 @@
-//! Many tensors at once: the bits that each would have alone.
+//! Many tensors in one step: each has the bits that it would have alone.
 
 use wgpu_optim::{
     AnyRule, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec, ParamGroup, Precision, Rule, Sgd,
@@ -10,18 +10,18 @@ use crate::driver::{Driver, POISON, USAGES, placed};
 use crate::reference::{Reference, each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("groups: tensors of every length, wherever they lie", every_place),
+    ("groups: tensors of every length in every layout", every_place),
     ("groups: every rule, and state that only some groups use", every_rule),
-    ("groups: each tensor as by an optimizer of its own", alone),
-    ("groups: limits lowered until a step is many dispatches", lowered_limits),
+    ("groups: each tensor has the bits of an optimizer of its own", alone),
+    ("groups: limits so low that a step takes many dispatches", lowered_limits),
     ("groups: N steps in one encoder with N learning rates", learning_rates),
-    ("groups: two pairs of lists in turn, and resuming", in_turn),
+    ("groups: two pairs of lists alternately, and resuming", in_turn),
 ];
 
 /// Lengths on both sides of a group of four, of a workgroup and of a block.
 const LENS: [usize; 14] = [1, 2, 3, 4, 5, 31, 64, 511, 512, 513, 1000, 4095, 4097, 33_000];
 
-/// Groups that differ in their numbers, of which two have the same formula, over `lens`.
+/// Groups over `lens` with different hyper-parameters. Two of them have the same formula.
 fn groups<R: Rule>(lens: &[usize]) -> Vec<ParamGroup<R>> {
     let examples = R::examples();
     let last = examples.len() - 1;
@@ -33,24 +33,24 @@ fn groups<R: Rule>(lens: &[usize]) -> Vec<ParamGroup<R>> {
     rules.into_iter().zip(parts).map(|(rule, lens)| ParamGroup { rule, lens }).collect()
 }
 
-/// The lists of a run: what the device has, and what the CPU engine makes of it.
+/// A run on a device and on the CPU engine.
 struct Run<R: Rule> {
     params: Vec<GpuVec>,
     grads: Vec<GpuVec>,
     optimizer: GpuGroupOptimizer<R>,
-    /// The state vectors that the rule of some group uses, as the optimizer numbers them.
+    /// The state vectors that at least one group uses, in the optimizer's order.
     state_names: Vec<&'static str>,
     gradients: Vec<Vec<f32>>,
     references: Vec<Reference<R>>,
 }
 
-/// Values of each tensor of a list, none like another's.
+/// The values of each tensor of a list, different for each tensor.
 pub(crate) fn hosts(lens: &[usize], seed: u32) -> Vec<Vec<f32>> {
     (seed..).zip(lens).map(|(seed, &len)| values(len, seed, 5)).collect()
 }
 
 impl<R: Rule> Run<R> {
-    /// `lay` puts a list of values into device memory.
+    /// `lay` uploads a list of values.
     fn new(
         gpu: &Gpu,
         precision: Precision,
@@ -86,7 +86,7 @@ impl<R: Rule> Run<R> {
         }
     }
 
-    /// The vector of a tensor that has this name.
+    /// The vector with this name of a tensor.
     fn vector(&self, tensor: usize, name: &str) -> &GpuVec {
         match self.state_names.iter().position(|known| *known == name) {
             Some(vector) => self.optimizer.state(tensor, vector),
@@ -122,7 +122,7 @@ fn separate(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     hosts.iter().map(|host| gpu.upload(host).unwrap()).collect()
 }
 
-/// Of several buffers each.
+/// Each vector in several buffers.
 fn in_parts(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     let parts = |host: &Vec<f32>| {
         let parts: Vec<_> = host.chunks(700).map(|part| gpu.upload(part).unwrap()).collect();
@@ -131,7 +131,7 @@ fn in_parts(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     hosts.iter().map(parts).collect()
 }
 
-/// Where tensors begin in a caller's buffer: at every offset modulo four, with poison between.
+/// Where tensors start in a caller's buffer: at every offset modulo four, with gaps between them.
 fn scattered(lens: impl Iterator<Item = usize>) -> Vec<usize> {
     let mut next = 3;
     let place = |(index, len): (usize, usize)| {
@@ -142,7 +142,7 @@ fn scattered(lens: impl Iterator<Item = usize>) -> Vec<usize> {
     lens.enumerate().map(place).collect()
 }
 
-/// Views of one buffer of poison.
+/// Views of one buffer, with poison between them.
 fn views(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     let starts = scattered(hosts.iter().map(Vec::len));
     let end = starts[starts.len() - 1] + hosts[hosts.len() - 1].len() + 7;
@@ -155,7 +155,7 @@ fn views(gpu: &Gpu, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     starts.iter().zip(hosts).map(|pair| view(pair).unwrap()).collect()
 }
 
-/// That nothing but the tensors was written.
+/// Asserts that nothing but the tensors was written.
 fn check_poison(gpu: &Gpu, vectors: &[GpuVec]) {
     let (buffer, _) = vectors[0].buffers().next().unwrap();
     let whole = GpuVec::from_buffer(buffer, 0, (buffer.size() / 4) as usize).unwrap();
@@ -165,18 +165,18 @@ fn check_poison(gpu: &Gpu, vectors: &[GpuVec]) {
         free[start..start + len.len()].fill(false);
     }
     for (index, (value, free)) in content.iter().zip(free).enumerate() {
-        assert!(!free || value.to_bits() == POISON.to_bits(), "element {index} was touched");
+        assert!(!free || value.to_bits() == POISON.to_bits(), "element {index} was overwritten");
     }
 }
 
 pub(crate) type Lay = fn(&Gpu, &[Vec<f32>]) -> Vec<GpuVec>;
 
-/// Every way in which tensors can lie; the first two in one buffer, the second the caller's with
-/// poison between.
+/// All layouts of tensors. The first two are in one buffer; the second is the caller's buffer with
+/// poison between the tensors.
 pub(crate) const LAYS: [(&str, Lay); 4] = [
     ("side by side", side_by_side),
     ("scattered over one buffer", views),
-    ("in buffers of their own", separate),
+    ("in separate buffers", separate),
     ("in several buffers each", in_parts),
 ];
 
@@ -189,8 +189,8 @@ fn every_place(driver: &Driver) {
 fn in_every_place<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let groups = groups::<R>(&LENS);
-    // All places with one rule, one buffer with the others: a kernel has a copy of the update for
-    // each pair of buffers, and takes as long to compile.
+    // All layouts with one rule, layouts in one buffer with the others: a kernel has a copy of the
+    // update for each pair of buffers, so it takes longer to compile.
     let places = if R::NAME == "adagrad" { LAYS.len() } else { 2 };
     for &precision in driver.precisions() {
         for (what, lay) in LAYS.into_iter().take(places) {
@@ -207,7 +207,7 @@ fn in_every_place<R: Rule>(driver: &Driver, _: R) {
         if places < LAYS.len() {
             continue;
         }
-        // Parameters and gradients in one buffer: the gradients are bound read_write then.
+        // With parameters and gradients in one buffer, the gradients are bound as read_write.
         let twice: Vec<_> = LENS.iter().chain(&LENS).copied().collect();
         for lay in [side_by_side, views] {
             let all = lay(gpu, &hosts(&twice, 1));
@@ -225,7 +225,7 @@ fn with_learning_rate<R: Rule>(mut rule: R, rate: f32) -> R {
     rule
 }
 
-/// Steps groups of two tensors each, and compares with each tensor's own optimizer.
+/// Steps groups of two tensors each, and compares them with the reference.
 fn step_groups<R: Rule>(driver: &Driver, rules: &[R]) {
     let gpu = driver.gpu();
     let groups: Vec<_> =
@@ -288,7 +288,7 @@ fn lowered_limits(driver: &Driver) {
 fn under_lowered_limits<R: Rule>(driver: &Driver, _: R) {
     let groups = groups::<R>(&LENS);
     let used = (0..R::STATE.len()).filter(|k| groups.iter().any(|group| group.rule.uses_state(*k)));
-    // The blocks, state, and one buffer each of parameters and gradients.
+    // The blocks, the state, and one buffer each for parameters and gradients.
     let storage_buffers = 3 + used.count() as u32;
     let gpu = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
@@ -319,7 +319,7 @@ fn by_learning_rates<R: Rule>(driver: &Driver, _: R) {
     let gpu = driver.gpu();
     let mut run = Run::new(gpu, Precision::Exact, &groups::<R>(&LENS), side_by_side);
     let of_group = |group: usize| (LENS.len().div_ceil(4) * group)..;
-    // Twice, so that the second round takes the slots of the first.
+    // Twice, so that the second round reuses the slots of the first.
     for _ in 0..2 {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for step in 1..=40_usize {
@@ -351,7 +351,7 @@ fn in_turn_of<R: Rule>(driver: &Driver, _: R) {
     let negated = |gradients: &[Vec<f32>]| -> Vec<Vec<f32>> {
         gradients.iter().map(|gradient| gradient.iter().map(|value| -value).collect()).collect()
     };
-    // The same parameters throughout, so that the gradients alone tell one pair from the other.
+    // The parameters stay the same, so only the gradients distinguish the pairs.
     let mut others = side_by_side(gpu, &negated(&run.gradients));
     for _ in 0..6 {
         run.step();
@@ -360,7 +360,7 @@ fn in_turn_of<R: Rule>(driver: &Driver, _: R) {
     }
     run.optimizer.forget_bindings();
     run.step();
-    // Another optimizer goes on from the state of the first.
+    // Another optimizer continues from the state of the first.
     let mut resumed =
         GpuGroupOptimizer::new(gpu, &groups).unwrap().with_precision(Precision::Exact);
     for tensor in 0..LENS.len() {

@@ -1,5 +1,5 @@
-//! Gradients that are not finite, and clipping: every policy against the CPU engine, and against
-//! what its definition gives by hand.
+//! Non-finite gradients and clipping: every policy against the CPU engine, and against results
+//! worked out by hand.
 
 use wgpu_optim::{
     Adagrad, AnyRule, Gpu, GpuOptimizer, GpuVec, GradientError, GradientGuard, GuardReport,
@@ -11,10 +11,10 @@ use crate::driver::{Driver, placed};
 use crate::reference::{Reference, by_state, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("guard: every rule's every choice of formula under every policy", every_formula),
-    ("guard: every bad value at every place under every policy", every_value),
+    ("guard: every choice of formula of every rule under every policy", every_formula),
+    ("guard: non-finite values of every kind under every policy", every_value),
     ("guard: clipping 3-4-5 by hand", by_hand),
-    ("guard: the norm is that of the canonical order however the vector lies", layouts),
+    ("guard: the norm has the canonical order in every layout", layouts),
     ("guard: lowered limits, pieces smaller than a block", lowered_limits),
     ("guard: a norm that overflows", overflow),
     ("guard: good and bad steps recorded in one encoder", recorded),
@@ -24,7 +24,7 @@ pub(crate) const CHECKS: &[Check] = &[
 pub(crate) const POLICIES: [NonFinite; 4] =
     [NonFinite::Propagate, NonFinite::SkipElement, NonFinite::SkipStep, NonFinite::Report];
 pub(crate) const PRECISIONS: [Precision; 2] = [Precision::Native, Precision::Exact];
-/// Both infinities, quiet and signalling NaN of either sign, with payloads.
+/// Both infinities, and quiet and signalling NaN of either sign with payloads.
 const BAD: [u32; 7] =
     [0x7f80_0000, 0xff80_0000, 0x7fc0_0000, 0x7f80_0001, 0xff80_0001, 0x7fd5_5555, 0xffff_ffff];
 
@@ -56,13 +56,13 @@ impl<'a, R: Rule> Pair<'a, R> {
         Self { driver, gpu, params, optimizer, reference }
     }
 
-    /// Steps both, the device with the gradients where `grads` has them.
+    /// Steps both; `grads` are the gradients on the device.
     fn step(&mut self, grads: &GpuVec, host: &[f32]) {
         self.optimizer.step(&self.params, grads).unwrap();
         self.reference.step(host);
     }
 
-    /// Asserts that both have come to the same parameters, state and report.
+    /// Asserts that both have the same parameters, state and report.
     fn check(&self, what: &str) {
         let Self { driver, gpu, optimizer, reference, .. } = self;
         let (twin, precision) = (&reference.optimizer, optimizer.precision());
@@ -85,24 +85,25 @@ impl<'a, R: Rule> Pair<'a, R> {
     }
 }
 
-/// Native NaN is not what IEEE says everywhere: WGSL lets a device assume it absent.
+/// Whether gradients may be non-finite. Not if native arithmetic computes with them: WGSL lets a
+/// device assume that NaN and infinity are absent.
 pub(crate) fn may_see_bad(guard: GradientGuard, precision: Precision) -> bool {
     guard.non_finite != NonFinite::Propagate || precision == Precision::Exact
 }
 
-/// All guards that differ.
+/// Every policy, without clipping and with it.
 pub(crate) fn guards(max_norm: f32) -> Vec<GradientGuard> {
     let with = |max_norm| POLICIES.map(|non_finite| GradientGuard { non_finite, max_norm });
     [with(None), with(Some(max_norm))].concat()
 }
 
-/// `content` at element `offset` of a buffer without any usage but those of a gradient.
+/// `content` at element `offset` of a buffer that has only the usages of a gradient.
 fn caller(gpu: &Gpu, content: &[f32], offset: usize) -> GpuVec {
     let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
     placed(gpu, content, offset, 5, usage)
 }
 
-/// The same values in several buffers of ours, cut at `cuts`.
+/// The values in several buffers of our own, split at `cuts`.
 fn several(gpu: &Gpu, content: &[f32], cuts: &[usize]) -> GpuVec {
     let ends = cuts.iter().copied().chain([content.len()]);
     let mut first = 0;
@@ -114,7 +115,7 @@ fn several(gpu: &Gpu, content: &[f32], cuts: &[usize]) -> GpuVec {
     GpuVec::concatenate(parts.collect::<Vec<_>>()).unwrap()
 }
 
-/// A guard and a precision, under which any rule is checked.
+/// A guard and a precision, for a check of any rule.
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     driver: &'a Driver,
@@ -150,15 +151,16 @@ fn every_formula(driver: &Driver) {
     for (rule, guarded) in each(driver, AnyRule::examples(), &[Precision::Native], &guards(2.0)) {
         with_rule!(rule, |rule| guarded.formula(rule));
     }
-    // What a guard does is the same for every formula, and the exact kernels are long.
+    // A guard does the same for every formula, and exact kernels take long to compile.
     for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &guards(2.0)) {
         with_rule!(rule, |rule| guarded.formula(rule));
     }
 }
 
 impl Guarded<'_> {
-    /// A step that is clipped if any is, a bad one, and one that is short enough. Vectors that are
-    /// aligned: the others' harness is the same for every formula, and checked below.
+    /// A step that is clipped, one with non-finite gradients, and one below the maximum norm, all
+    /// over aligned vectors. Loading other vectors does not depend on the formula, and is checked
+    /// below.
     fn formula<R: Rule>(self, rule: R) {
         let len = 261;
         let mut pair = self.pair(rule, len);
@@ -200,7 +202,7 @@ impl Guarded<'_> {
             }
             let (unaligned, cut) = (caller(gpu, &gradient, 3), several(gpu, &gradient, &[7]));
             pair.step(if round % 2 == 0 { &unaligned } else { &cut }, &gradient);
-            // A good one in between, so that nothing of a bad step stays behind.
+            // A finite step in between: nothing of a bad step may remain.
             let good = values(len, 90 + round, 5);
             pair.step(&gpu.upload(&good).unwrap(), &good);
         }
@@ -216,13 +218,13 @@ fn skips(guard: GradientGuard) -> bool {
     matches!(guard.non_finite, NonFinite::SkipStep | NonFinite::Report)
 }
 
-/// Gradients (3, 4): the norm is 5. With max_norm 2.5 they become (1.5, 2), so that s is (2.25, 4)
-/// and x = 1 - 0.5 * g / sqrt(s), which is 0.5 for both: Adagrad's first step knows no scale.
+/// The norm of (3, 4) is 5. With a maximum of 2.5 the gradients become (1.5, 2), so s is (2.25, 4).
+/// x = 1 - 0.5 * g / sqrt(s) is 0.5 for both: Adagrad's first step does not depend on the scale.
 fn by_hand(driver: &Driver) {
     let gpu = driver.gpu();
     let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
     let grads = gpu.upload(&[3.0, 4.0]).unwrap();
-    // And 5 is let through at 5, where s is (9, 16).
+    // A norm of 5 is not clipped at a maximum of 5: s is (9, 16).
     for (max_norm, expected) in [(2.5, [2.25, 4.0]), (5.0, [9.0, 16.0]), (100.0, [9.0, 16.0])] {
         for precision in [Precision::Native, Precision::Exact] {
             for non_finite in POLICIES {
@@ -241,7 +243,7 @@ fn by_hand(driver: &Driver) {
                     assert_eq!(state, expected, "{guard:?} {precision}");
                     assert_eq!(params.download_blocking(gpu).unwrap(), [0.5; 2]);
                 } else {
-                    // Each of norm, scale, product, square and sum is off by a few units.
+                    // Norm, scale, product, square and sum are each off by a few units.
                     let off = state.iter().zip(expected).map(|(s, e)| (s / e - 1.0).abs());
                     assert!(off.fold(0.0, f32::max) < 32.0 * f32::EPSILON, "{state:?}");
                 }
@@ -250,7 +252,7 @@ fn by_hand(driver: &Driver) {
     }
 }
 
-/// The norm of one vector in one buffer, unaligned, cut in odd places and in short pieces.
+/// One gradient in one buffer, unaligned, and split at odd places and into short pieces.
 fn layouts(driver: &Driver) {
     let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(1.0) };
     for (rule, guarded) in each(driver, by_state(), &PRECISIONS, &[guard]) {
@@ -307,7 +309,7 @@ impl Guarded<'_> {
     }
 }
 
-/// Finite gradients whose squares pass f32::MAX: scaled by 0, or the step is skipped.
+/// Finite gradients whose squares exceed f32::MAX are scaled by 0, or the step is skipped.
 fn overflow(driver: &Driver) {
     for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &guards(1.0)) {
         with_rule!(rule, |rule| guarded.overflow(rule));
@@ -331,7 +333,7 @@ impl Guarded<'_> {
     }
 }
 
-/// Nine steps, of which two are bad, in one submission.
+/// Nine steps in one submission, two of them with non-finite gradients.
 fn recorded(driver: &Driver) {
     let guard = GradientGuard { non_finite: NonFinite::SkipStep, max_norm: Some(10.0) };
     for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &[guard]) {
@@ -371,7 +373,7 @@ impl Guarded<'_> {
     }
 }
 
-/// Past 4096 blocks the partials are reduced twice: 16,777,216 elements and one more.
+/// With more than 4096 blocks the partials are reduced twice: 16,777,216 elements and one more.
 fn two_levels(driver: &Driver) {
     let gpu = driver.gpu();
     let len = (1 << 24) + 1;

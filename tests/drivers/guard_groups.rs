@@ -1,4 +1,5 @@
-//! A guard over many tensors: every policy against the CPU engine, wherever the gradients lie.
+//! A guard over many tensors: every policy against the CPU engine, in every layout of the
+//! gradients.
 
 use std::ops::Range;
 
@@ -19,14 +20,14 @@ use crate::rows::check_report;
 
 pub(crate) const CHECKS: &[Check] = &[
     ("guard of groups: every policy, two formulas", every_policy),
-    ("guard of groups: gradients wherever they lie", every_place),
+    ("guard of groups: gradients in every layout", every_place),
     ("guard of groups: NaN in the last of 1,000 tensors", last_of_many),
-    ("guard of groups: limits lowered until a block is cut", lowered_limits),
+    ("guard of groups: limits so low that a block is split", lowered_limits),
     ("guard of groups: 3-4-12 by hand", by_hand),
-    ("guard of groups: no bit depends on how tensors lie", any_layout),
+    ("guard of groups: no bit depends on the layout", any_layout),
 ];
 
-/// Odd lengths on both sides of a block, and of several.
+/// Odd lengths on both sides of one block, and of several.
 const LENS: [usize; 10] = [1, 3, 4095, 4097, 12_289, 5, 511, 4096, 8191, 2];
 
 /// A group optimizer on a device and its twin on the CPU, stepped side by side.
@@ -55,7 +56,7 @@ impl<'a, R: Rule> GroupPair<'a, R> {
         Self { driver, gpu, params: lay(gpu, &hosts), optimizer, hosts, twin }
     }
 
-    /// Steps both, the device with the gradients where `grads` has them.
+    /// Steps both; `grads` are the gradients on the device.
     pub(crate) fn step(&mut self, grads: &[GpuVec], gradients: &[Vec<f32>]) {
         self.optimizer.step(&self.params, grads).unwrap();
         let gradients: Vec<_> = gradients.iter().map(|g| TensorGradient::Dense(&**g)).collect();
@@ -65,13 +66,13 @@ impl<'a, R: Rule> GroupPair<'a, R> {
     pub(crate) fn step_twin(&mut self, gradients: &[TensorGradient<'_, [f32]>]) {
         let mut params: Vec<&mut [f32]> = self.hosts.iter_mut().map(Vec::as_mut_slice).collect();
         match self.twin.step_mixed(&mut params, gradients) {
-            // A device's host cannot know of it, and counts the step.
+            // The host of a GPU does not know that the device skipped the step, and counts it.
             Err(CpuError::Gradient(_)) => self.twin.set_steps(self.twin.steps() + 1),
             other => other.unwrap(),
         }
     }
 
-    /// Asserts that both have come to the same parameters, state and report.
+    /// Asserts that both have the same parameters, state and report.
     pub(crate) fn check(&self, what: &str) {
         let Self { driver, gpu, params, optimizer, hosts, twin } = self;
         let (guard, precision) = (twin.guard(), optimizer.precision());
@@ -95,8 +96,8 @@ impl<'a, R: Rule> GroupPair<'a, R> {
     }
 }
 
-/// The content of vectors, with one transfer a buffer.
-#[allow(clippy::mutable_key_type, reason = "a buffer is known by what does not change")]
+/// The content of vectors, with one transfer for each buffer.
+#[allow(clippy::mutable_key_type, reason = "a buffer's identity does not change")]
 fn download(gpu: &Gpu, vectors: &[GpuVec]) -> Vec<Vec<f32>> {
     let mut ranges: Vec<(&wgpu::Buffer, Range<u64>)> = Vec::new();
     for (buffer, bytes) in vectors.iter().flat_map(GpuVec::buffers) {
@@ -120,7 +121,7 @@ fn download(gpu: &Gpu, vectors: &[GpuVec]) -> Vec<Vec<f32>> {
     vectors.iter().map(content).collect()
 }
 
-/// Two groups whose formulas differ where the rule has several, over `lens`.
+/// Two groups over `lens`, with different formulas if the rule has several.
 pub(crate) fn two_groups<R: Rule>(lens: &[usize]) -> Vec<ParamGroup<R>> {
     let examples = R::examples();
     let (first, last) = lens.split_at(lens.len() / 2);
@@ -128,7 +129,8 @@ pub(crate) fn two_groups<R: Rule>(lens: &[usize]) -> Vec<ParamGroup<R>> {
     vec![group(examples[0], first), group(examples[examples.len() - 1], last)]
 }
 
-/// Gradients of step number `step`: the second has what is not finite, if it may; the third is short.
+/// Gradients of step number `step`, from 0. In step 1 some are non-finite if `bad`; those of step 2
+/// have a small norm.
 pub(crate) fn gradients(lens: &[usize], step: u32, bad: bool) -> Vec<Vec<f32>> {
     let mut all = hosts(lens, 1000 * (step + 1));
     let last = all.len() - 1;
@@ -144,7 +146,8 @@ pub(crate) fn gradients(lens: &[usize], step: u32, bad: bool) -> Vec<Vec<f32>> {
     all
 }
 
-/// Three steps of two groups: one that is clipped if any is, a bad one, and one that is short enough.
+/// Three steps of two groups: one that is clipped, one with non-finite gradients, and one below the
+/// maximum norm.
 fn three_steps<R: Rule>(
     at: (&Driver, &Gpu),
     groups: &[ParamGroup<R>],
@@ -159,7 +162,7 @@ fn three_steps<R: Rule>(
         pair.step(&lay(at.1, &gradients), &gradients);
     }
     pair.check(name);
-    // Reports of steps in which nothing was wrong would hide one that is not kept.
+    // Without non-finite gradients, reports that were never written would compare equal.
     if bad && guard.non_finite != NonFinite::Propagate {
         assert_eq!(pair.twin.report().non_finite, 2);
     }
@@ -169,7 +172,7 @@ fn every_policy(driver: &Driver) {
     let at = (driver, driver.gpu());
     for name in ["sgd", "adagrad", "adam"] {
         let rule = AnyRule::named(name).unwrap();
-        // What a guard does is the same for every formula, and exact kernels are long.
+        // A guard does the same for every formula, and exact kernels take long to compile.
         let precisions = driver.precisions();
         let precisions = if name == "adagrad" { precisions } else { &precisions[..1] };
         for &precision in precisions {
@@ -228,8 +231,8 @@ fn lowered_limits(driver: &Driver) {
     let gpu = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
         limits.max_buffer_size = 64 << 10;
-        // The blocks, the decision, state, and one buffer each of parameters and gradients; of the scan
-        // two windows.
+        // A step binds the blocks, the decision, the state, and one buffer each of parameters and
+        // gradients. The scan has two windows.
         limits.max_storage_buffers_per_shader_stage = 5;
         limits.max_compute_workgroups_per_dimension = 3;
         limits.max_compute_invocations_per_workgroup = 256;
@@ -247,7 +250,7 @@ fn lowered_limits(driver: &Driver) {
     }
 }
 
-/// Gradients (3), (4, 12): the norm is 13. With max_norm 6.5 they become (1.5), (2, 6).
+/// The norm of (3) and (4, 12) is 13. With a maximum of 6.5 they become (1.5) and (2, 6).
 fn by_hand(driver: &Driver) {
     let gpu = driver.gpu();
     let rule = Adagrad { learning_rate: 0.5, epsilon: 0.0, ..Adagrad::default() };
@@ -267,8 +270,8 @@ fn by_hand(driver: &Driver) {
     assert_eq!(download(gpu, &params), [vec![0.5], vec![0.75, 0.75]]);
 }
 
-/// Vectors that lie as `seed` has it: in buffers of their own at any element, in one buffer with
-/// others, in a few pieces.
+/// Vectors in a layout that depends on `seed`: in buffers of their own at any element, together in
+/// one buffer, or in a few pieces.
 fn laid(gpu: &Gpu, seed: u64, hosts: &[Vec<f32>]) -> Vec<GpuVec> {
     let draw = |index: usize, salt: u64| mix(seed ^ (index as u64) << 8 ^ salt << 40) as usize;
     let (mut content, mut starts) = (Vec::new(), Vec::new());
@@ -295,7 +298,7 @@ fn any_layout(driver: &Driver) {
     let precision = *driver.precisions().last().unwrap();
     let lens = proptest::collection::vec(1_usize..9000, 2..6);
     let cases = (lens, any::<u64>(), any::<u64>(), 0..POLICIES.len(), any::<bool>());
-    // Many layouts compile kernels of their own.
+    // Few cases, because many layouts compile new kernels.
     let mut runner =
         TestRunner::new(Config { cases: 24, failure_persistence: None, ..Config::default() });
     let result = runner.run(&cases, |(lens, params_at, grads_at, policy, is_bad)| {

@@ -1,5 +1,5 @@
-//! A guard over the summed gradients of rows, and over those of row-wise optimizers: every policy against
-//! the CPU engine, and against what its definition gives by hand.
+//! A guard over the summed gradients of rows, and over the gradients of row-wise optimizers: every
+//! policy against the CPU engine, and against results worked out by hand.
 
 use wgpu_optim::{
     Adagrad, Adam, CpuOptimizer, Gpu, GpuOptimizer, GradientGuard, NonFinite, Precision, Rule,
@@ -13,16 +13,16 @@ use crate::rows::{Pair, indices};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("guard of rows: every policy, rows of any length", every_policy),
-    ("guard of rows: it sees the sums", sums),
+    ("guard of rows: it scans the sums", sums),
     ("guard of rows: a row named 40,000 times", often),
     ("guard of rows: gradients and sums in many parts", parts),
-    ("guard of rows: row-wise optimizers, named rows and all", row_wise),
+    ("guard of rows: row-wise optimizers, named rows and all rows", row_wise),
     ("guard of rows: row-wise optimizers in many parts", row_wise_parts),
     ("guard of rows: the mean is of clipped gradients, by hand", by_hand),
     ("guard of rows: good and bad steps recorded in one encoder", recorded),
 ];
 
-/// A guard, and where it is checked.
+/// A guard and a precision, for a check on one device.
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     driver: &'a Driver,
@@ -32,7 +32,7 @@ struct Guarded<'a> {
 }
 
 impl<'a> Guarded<'a> {
-    /// A table on both engines, whose rows share state if `row_wise`.
+    /// A table on both engines. Its rows share state if `row_wise`.
     fn pair<R: Rule>(self, rule: R, rows: usize, width: usize, row_wise: bool) -> Pair<'a, R> {
         let Self { driver, gpu, precision, guard } = self;
         let host = values(rows * width, 1, 5);
@@ -47,8 +47,8 @@ impl<'a> Guarded<'a> {
         Pair { driver, gpu, params: gpu.upload(&host).unwrap(), host, reference, optimizer }
     }
 
-    /// Gradients of step number `step`: the second has what is not finite, if it may; the third is
-    /// short.
+    /// Gradients of step number `step`, from 0. In step 1 some are non-finite, if they may be;
+    /// those of step 2 have a small norm.
     fn gradients(self, len: usize, step: u32) -> Vec<f32> {
         let mut gradients = values(len, step + 2, 5);
         if step == 1 && may_see_bad(self.guard, self.precision) {
@@ -61,7 +61,7 @@ impl<'a> Guarded<'a> {
         gradients
     }
 
-    /// Three steps over `count` rows, of which some are named twice.
+    /// Three steps over `count` row gradients; some rows are named twice.
     fn named<R: Rule>(self, rule: R, (rows, width, count): (usize, usize, usize), row_wise: bool) {
         let mut pair = self.pair(rule, rows, width, row_wise);
         for step in 0..3 {
@@ -96,8 +96,8 @@ fn every_policy(driver: &Driver) {
     }
 }
 
-/// Finite gradients whose sum overflows are bad once, and bad ones that end in one sum too; what is
-/// reported is the place among the sums.
+/// Gradients whose sum overflows count as one non-finite value, and so do two infinities in one
+/// sum. The report gives the position among the sums.
 fn sums(driver: &Driver) {
     for non_finite in POLICIES {
         let guard = GradientGuard { non_finite, max_norm: Some(4.0) };
@@ -135,7 +135,7 @@ fn often(driver: &Driver) {
     }
 }
 
-/// Limits so low that the table, its gradients, the sums and the lists come in parts.
+/// Limits so low that the table, its gradients, the sums and the lists are split.
 fn small(driver: &Driver) -> Gpu {
     driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
@@ -154,7 +154,7 @@ fn parts(driver: &Driver) {
         for non_finite in POLICIES {
             let guard = GradientGuard { non_finite, max_norm: Some(2.0) };
             let guarded = Guarded { driver, gpu, precision, guard };
-            // Gradients in parts and cut rows; rows longer than a binding; lists in parts.
+            // Split gradients and split rows; rows longer than a binding; split lists.
             for shape in [(5000, 8, 20), (999, 9, 400), (12, 1500, 9), (20_000, 1, 5000)] {
                 guarded.named(Adagrad::default(), shape, false);
             }
@@ -162,8 +162,8 @@ fn parts(driver: &Driver) {
     }
 }
 
-/// In exact precision alone: natively, lavapipe takes the reciprocal of the divisor that all columns
-/// have, as WGSL allows.
+/// Only in exact precision: natively, lavapipe multiplies by the reciprocal of the divisor that all
+/// columns share, as WGSL allows.
 fn row_wise(driver: &Driver) {
     let (gpu, precision) = (driver.gpu(), Precision::Exact);
     for guard in guards(2.0) {
@@ -193,8 +193,8 @@ fn row_wise_parts(driver: &Driver) {
     }
 }
 
-/// Gradients (3, 4) of one row: the norm is 5, and with max_norm 2.5 they become (1.5, 2), whose mean
-/// square is 3.125. Of (3, NaN) the second is skipped and counts as 0.
+/// A row with gradients (3, 4) has a norm of 5. With a maximum of 2.5 they become (1.5, 2), whose
+/// mean square is 3.125. In (2, NaN) the second element is skipped and counts as 0.
 fn by_hand(driver: &Driver) {
     let gpu = driver.gpu();
     let rule = Adagrad::default();
@@ -223,7 +223,7 @@ fn by_hand(driver: &Driver) {
     }
 }
 
-/// Rows, learning rates and gradients of their own for each step, of which some are bad.
+/// Each step has its own rows, learning rate and gradients; some steps have non-finite gradients.
 fn recorded(driver: &Driver) {
     let gpu = driver.gpu();
     let (rows, width) = (100, 8);
@@ -233,7 +233,7 @@ fn recorded(driver: &Driver) {
         let mut pair = guarded.pair(Adagrad::default(), rows, width, false);
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         for step in 0..12_u32 {
-            // Ever more rows, so that sums and partials grow within the encoder.
+            // More rows in each step, so that sums and partials grow within the encoder.
             let count = 1 + 60 * step as usize;
             let mut gradients = values(count * width, step, 5);
             if step % 5 == 3 {

@@ -1,4 +1,4 @@
-//! What a guard skips keeps its bits, and its report says what was wrong.
+//! What a guard skips keeps its bits, and the report says what was wrong.
 
 use wgpu_optim::{
     Adagrad, GpuOptimizer, GradientError, GradientGuard, GuardReport, NonFinite, Precision,
@@ -11,9 +11,9 @@ use crate::guard::PRECISIONS;
 use crate::reference::{by_state, patterns, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("guard: a skipped step touches no bit, and the next one works", skipped),
-    ("guard: a skipped element touches no bit", skipped_element),
-    ("guard: an element of nine is skipped, by hand", skipped_by_hand),
+    ("guard: a skipped step changes no bit, and the next step works", skipped),
+    ("guard: a skipped element changes no bit", skipped_element),
+    ("guard: one element of nine is skipped, by hand", skipped_by_hand),
 ];
 
 fn bits(values: &[f32]) -> Vec<u32> {
@@ -38,12 +38,12 @@ fn skipped_element(driver: &Driver) {
     }
 }
 
-/// Parameters and state of all kinds of bits, which stay as they are.
+/// Parameters and state with all kinds of bits keep them.
 fn untouched<R: Rule>(driver: &Driver, precision: Precision, non_finite: NonFinite, rule: R) {
     let gpu = driver.gpu();
     let len = 1003;
-    // NaN and subnormals included; but an element that is skipped goes through native
-    // arithmetic's registers, which WGSL lets flush them.
+    // NaN and subnormals included, unless an element is skipped natively: it passes through native
+    // arithmetic, which WGSL allows to flush subnormals.
     let whole = non_finite != NonFinite::SkipElement;
     let content = |seed| match (whole, precision) {
         (false, Precision::Native) => values(len, seed, 20),
@@ -64,7 +64,7 @@ fn untouched<R: Rule>(driver: &Driver, precision: Precision, non_finite: NonFini
         all.map(|vector| bits(&vector.download_blocking(gpu).unwrap())).collect()
     };
     let expected: Vec<_> = hosts.iter().map(|host| bits(host)).collect();
-    // One bad gradient skips the step; an element is skipped for its own.
+    // One non-finite gradient skips the whole step; an element is skipped because of its own.
     let mut gradient = vec![if whole { 1.0 } else { f32::NAN }; len];
     gradient[len - 1] = f32::NEG_INFINITY;
     let grads = gpu.upload(&gradient).unwrap();
@@ -87,7 +87,7 @@ fn untouched<R: Rule>(driver: &Driver, precision: Precision, non_finite: NonFini
     assert_eq!((report.non_finite, report.skipped_steps), (0, 0), "{what}");
 }
 
-/// Eight elements of nine step, by hand; the last keeps what it began with.
+/// Eight elements of nine are stepped. The last keeps its initial values.
 fn skipped_by_hand(driver: &Driver) {
     let gpu = driver.gpu();
     let weight_decay = WeightDecay::Decoupled(0.3);

@@ -1,10 +1,10 @@
-//! State that the caller holds: the bits of an optimizer with state of its own, wherever it lies.
+//! Held state, which the caller owns: steps have the bits of an optimizer with its own state.
 
 use wgpu_optim::gpu::{GpuStepper, PortableStep, TensorStep};
 use wgpu_optim::wgpu;
 use wgpu_optim::{
-    Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, NonFinite, Precision,
-    Rule, TensorGradient, TensorsError, with_rule,
+    Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, KernelShape,
+    NonFinite, Precision, Rule, TensorGradient, TensorsError, with_rule,
 };
 
 use crate::Check;
@@ -13,14 +13,14 @@ use crate::reference::{each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
     ("held: parameters, gradients and state in one buffer, at any offset", one_buffer),
-    ("held: a rate and a step count for each tensor, some left out", rates_and_counts),
+    ("held: each tensor with its own rate and step count, some left out", rates_and_counts),
     ("held: a guard over tensors whose state is held", guarded),
-    ("held: what does not fit is refused, and nothing changes", refused),
+    ("held: what does not fit is refused and changes nothing", refused),
     ("held: a step as WGSL that the host launches", portable),
 ];
 
-/// Vectors of these values in one buffer, one behind the other, with poison between them; and a check
-/// that the poison is still there.
+/// Vectors with these values in one buffer, one after the other with poison between them, and that
+/// buffer.
 fn in_one_buffer(gpu: &Gpu, vectors: &[Vec<f32>], gap: usize) -> (Vec<GpuVec>, wgpu::Buffer) {
     let mut content = vec![POISON; gap];
     let mut starts = Vec::new();
@@ -43,7 +43,7 @@ fn in_one_buffer(gpu: &Gpu, vectors: &[Vec<f32>], gap: usize) -> (Vec<GpuVec>, w
     (starts.iter().zip(vectors).map(view).collect(), buffer)
 }
 
-/// A rule's state vectors at their first values.
+/// A rule's state vectors with their initial values.
 fn initial<R: Rule>(rule: &R, len: usize) -> Vec<Vec<f32>> {
     let first = rule.initial_state();
     let used = (0..R::STATE.len()).filter(|&k| rule.uses_state(k));
@@ -76,7 +76,7 @@ fn one_buffer(driver: &Driver) {
             let whole = GpuVec::from_buffer(&buffer, 0, buffer.size() as usize / 4).unwrap();
             let whole = whole.download_blocking(gpu).unwrap();
             let poison = whole.iter().filter(|value| value.to_bits() == POISON.to_bits()).count();
-            assert_eq!(poison, gap * (all.len() + 1), "{what}: what lies between is left alone");
+            assert_eq!(poison, gap * (all.len() + 1), "{what}: poison was overwritten");
         }
     }
     for rule in each_rule() {
@@ -100,7 +100,7 @@ fn rates_and_counts(driver: &Driver) {
         let reference = |&len: &usize| CpuOptimizer::new(rule, len).unwrap();
         let mut references: Vec<_> = LENS.iter().map(reference).collect();
         let mut stepper = GpuStepper::new(gpu).unwrap().with_precision(Precision::Exact);
-        // Tensor k is stepped in every round but number k, at a rate of its own.
+        // Tensor k is stepped in every round except number k, with its own learning rate.
         for round in 0..6 {
             let chosen: Vec<_> = (0..LENS.len()).filter(|&tensor| tensor != round).collect();
             let mut steps = Vec::new();
@@ -149,7 +149,7 @@ fn guarded(driver: &Driver) {
     let mut stepper = stepper.with_guard(guard).unwrap();
     let mut expected = hosts.clone();
     for round in 1..4 {
-        // The last gradient of the last tensor is not finite in the second round.
+        // In the second round the last gradient of the last tensor is not finite.
         let mut grads = grads.clone();
         if round == 2 {
             *grads[3].last_mut().unwrap() = f32::NAN;
@@ -197,7 +197,7 @@ fn refused(driver: &Driver) {
     let negative = step_with(&[step(state(8)), wrong]);
     assert!(matches!(negative, Err(GroupError::Tensors(TensorsError::Rule { group: 1, .. }))));
     assert_eq!(step_with(&[step(state(8)), step(state(8))]), Ok(()));
-    assert_eq!(stepper.step(&[], &[], &[]), Ok(()), "nothing to do");
+    assert_eq!(stepper.step(&[], &[], &[]), Ok(()), "a step of no tensors");
     let rows = TensorGradient::Rows { gradients: &grads[0], indices: &[0] };
     let mixed = stepper.step_mixed(&[step(state(8))], &params[..1], &[rows]);
     assert_eq!(mixed, Err(GroupError::Tensors(TensorsError::HeldRows)));
@@ -206,12 +206,15 @@ fn refused(driver: &Driver) {
 fn portable(driver: &Driver) {
     fn check<R: Rule>(driver: &Driver, rule: R) {
         let gpu = driver.gpu();
-        for (len, quads) in [(4096, true), (1022, true), (1023, false)] {
-            let kernel = PortableStep::new(&rule, Precision::Exact, quads);
+        let shapes = [KernelShape::default(), KernelShape::new(8, 64), KernelShape::new(32, 3)];
+        for ((len, quads), shape) in
+            [(4096, true), (1022, true), (1023, false)].into_iter().zip(shapes)
+        {
+            let kernel = PortableStep::new(&rule, Precision::Exact, quads, shape);
             let (host, gradient) = (values(len, 3, 5), values(len, 4, 5));
             let mut hosts = vec![host.clone(), gradient.clone()];
             hosts.extend(initial(&rule, len));
-            // Vectors of our own have padding behind them.
+            // Vectors of our own are padded to 16 bytes.
             let vectors: Vec<_> = hosts.iter().map(|host| gpu.upload(host).unwrap()).collect();
             let job = PortableStep::job(&rule, f64::from(rule.learning_rate()), 1, len as u32);
             launch(gpu, &kernel, &job, &vectors, len);
@@ -231,7 +234,7 @@ fn portable(driver: &Driver) {
     }
 }
 
-/// Launches a step as a host would that knows the documentation of [`PortableStep`] alone.
+/// Launches a step as a host would that knows only the documentation of [`PortableStep`].
 fn launch(gpu: &Gpu, kernel: &PortableStep, job: &[u8], vectors: &[GpuVec], len: usize) {
     let device = gpu.device();
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
@@ -274,7 +277,7 @@ fn launch(gpu: &Gpu, kernel: &PortableStep, job: &[u8], vectors: &[GpuVec], len:
     let mut pass = encoder.begin_compute_pass(&Default::default());
     pass.set_pipeline(&pipeline);
     pass.set_bind_group(0, &bind_group, &[]);
-    let [x, y] = PortableStep::workgroups(len as u32, 2);
+    let [x, y] = kernel.workgroups(len as u32, 2);
     pass.dispatch_workgroups(x, y, 1);
     drop(pass);
     gpu.queue().submit([encoder.finish()]);

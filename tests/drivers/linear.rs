@@ -1,4 +1,4 @@
-//! The linear model's gradient and training: the GPU against the CPU, in the canonical order.
+//! Gradients and training of linear models: the GPU against the CPU engine, in the canonical order.
 
 use std::ops::ControlFlow;
 
@@ -14,17 +14,17 @@ use crate::driver::Driver;
 use crate::reference::{each_rule, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("training at shapes of every kind", shapes),
-    ("training by every rule's every choice of formula", every_formula),
+    ("training on tables of many shapes", shapes),
+    ("training with every choice of formula of every rule", every_formula),
     ("a batch of 4096 rows and 10,000 features", large_batch),
-    ("small models on both sides of what one dispatch takes", small_models),
-    ("small models and windows under lowered limits", lowered_limits),
-    ("more turns of loops than a driver allows", many_turns),
+    ("small models on both sides of the limits of one dispatch", small_models),
+    ("small models and streaming under lowered limits", lowered_limits),
+    ("more loop iterations than a driver allows", many_iterations),
     ("rows in several tables, batches in several pieces", several_tables),
     ("the logistic loss and penalties", logistic),
-    ("rows streamed through windows of every kind", streamed),
-    ("streaming takes no more memory than it says", streaming_memory),
-    ("padding behind the columns is of no effect", padding),
+    ("rows streamed through buffers of many sizes", streamed),
+    ("streaming takes no more memory than documented", streaming_memory),
+    ("padding after the columns has no effect", padding),
     ("a run of many submissions keeps its history in order", history),
     ("predictions", predictions),
     ("an observer's break ends the run", interrupted),
@@ -52,7 +52,8 @@ fn native(gpu: &Gpu) -> Engine<'_> {
     Engine::Gpu { gpu, precision: Precision::Native }
 }
 
-/// Trains on the CPU engine and on the device in both precisions, and compares all that comes out.
+/// Trains on the CPU engine and on the device in both precisions, and compares models and
+/// histories.
 fn agree(driver: &Driver, gpu: &Gpu, data: &Dataset, training: &Training) {
     let expected = train(Engine::Cpu, data, training);
     for precision in [Precision::Native, Precision::Exact] {
@@ -71,7 +72,7 @@ fn agree(driver: &Driver, gpu: &Gpu, data: &Dataset, training: &Training) {
             assert_eq!(bits(&actual.model), bits(&expected.model), "{what}");
             assert_eq!(actual.history, expected.history, "{what}");
         } else {
-            // Rounding differs from step to step; what counts is where training leads.
+            // Rounding differs in each step, so only the final loss is compared.
             let relative = (actual.loss - expected.loss).abs() / expected.loss;
             assert!(relative < 1e-5, "{what}: losses are {relative:e} apart");
         }
@@ -83,7 +84,7 @@ fn shapes(driver: &Driver) {
         let data = synthetic(rows, features, 3).dataset;
         for batch_size in [1, 10, 64, 5000] {
             if rows > 100 && batch_size == 1 {
-                continue; // thousands of steps say no more than a hundred
+                continue; // thousands of steps test no more than a hundred
             }
             let training = Training {
                 batch_size,
@@ -97,9 +98,9 @@ fn shapes(driver: &Driver) {
     }
 }
 
-/// A small model, whose kernel has the rule's update in it. Then for each rule once the same in every
-/// precision, with rows that are streamed, and a model for which the optimizer's own kernel steps: none
-/// is another by another formula.
+/// A small model for every formula, because its kernel contains the rule's update. Then, once for
+/// each rule and in every precision, the same model, the same with streamed rows, and a model that
+/// the optimizer's own kernel steps: those kernels do not depend on the formula.
 fn every_formula(driver: &Driver) {
     let precisions = driver.precisions();
     let last = &precisions[precisions.len() - 1..];
@@ -113,7 +114,7 @@ fn every_formula(driver: &Driver) {
     }
 }
 
-/// Rows, features, rows of a batch, and the bytes of the table that are kept.
+/// Rows, features, rows of a batch, and the device memory for the table in bytes.
 type Shape = (u32, usize, usize, Option<u64>);
 
 fn formula<R: Rule>(
@@ -122,7 +123,7 @@ fn formula<R: Rule>(
     (rows, features, batch_size, gpu_memory): Shape,
     mut rule: R,
 ) {
-    // Small enough for those that climb.
+    // Small enough for rules that maximize.
     rule.set_learning_rate(0.01);
     let data = synthetic(rows, features, 4).dataset;
     let training = Training { batch_size, epochs: 2, gpu_memory, ..Training::default() };
@@ -137,7 +138,7 @@ fn formula<R: Rule>(
 }
 
 fn large_batch(driver: &Driver) {
-    // 164 MB: more than lavapipe binds at once.
+    // 164 MB: larger than lavapipe's largest binding.
     let (rows, features) = (4096, 10_000);
     let table = Array2::from_shape_vec((rows, features), values(rows * features, 1, 3)).unwrap();
     let target = Array1::from(values(rows, 2, 3));
@@ -147,9 +148,9 @@ fn large_batch(driver: &Driver) {
     agree(driver, driver.gpu(), &data, &training);
 }
 
-/// The most rows of a batch, the most groups of columns, the most work, the widest row that one
-/// invocation predicts, each with its neighbours, and more steps than a submission has. Each step has
-/// a learning rate of its own.
+/// Models at and around each limit of the kernel for small models: the rows of a batch, the groups
+/// of columns, the work of a batch, and the width of a row that one invocation predicts. The last
+/// takes more steps than a submission has. Each step has its own learning rate.
 fn small_models(driver: &Driver) {
     for (rows, features, batch_size) in [
         (2100, 15, 1023),
@@ -169,10 +170,10 @@ fn small_models(driver: &Driver) {
     }
 }
 
-/// lavapipe ends the loops of an invocation after 65,535 turns. One invocation would take more: for the
-/// batches of 16 rows and of one, if they were all in one dispatch; for its run of a batch of two million
-/// rows, 65,625 of them, if it added them up at once.
-fn many_turns(driver: &Driver) {
+/// lavapipe silently ends the loops of an invocation after 65,535 iterations. One invocation would
+/// need more in two cases: if all batches of 16 rows, or of one row, were in one dispatch; and if
+/// it added its run of a batch of two million rows, 65,625 rows, at once.
+fn many_iterations(driver: &Driver) {
     for (rows, features, batch_size) in [(5000, 300, 16), (100, 900, 1)] {
         let data = synthetic(rows, features, 6).dataset;
         let training = Training { batch_size, epochs: 1, evaluate_every: 0, ..Training::default() };
@@ -189,8 +190,8 @@ fn many_turns(driver: &Driver) {
     }
 }
 
-/// Buffers so small that neither all hyper-parameters of a submission nor a window with its targets
-/// of the usual size would fit.
+/// Buffers too small for all hyper-parameters of a submission, and for a streaming buffer of the
+/// usual size with its targets.
 fn lowered_limits(driver: &Driver) {
     let small = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 32 << 10;
@@ -207,7 +208,7 @@ fn lowered_limits(driver: &Driver) {
 }
 
 fn several_tables(driver: &Driver) {
-    // 23 rows of 41 features a table, a batch of 500 in 22 pieces, and, for the wide table, the
+    // A table holds 23 rows of 41 features, so a batch of 500 has 22 pieces. The wide table has its
     // partial sums in blocks of 8 groups of columns.
     let small = driver.with_limits(|limits| {
         limits.max_storage_buffer_binding_size = 4096;
@@ -222,7 +223,7 @@ fn several_tables(driver: &Driver) {
     }
 }
 
-/// Classes by the sign of the target, models small and not, one table and several.
+/// Classes are the sign of the target. Small and large models, in one table and in several.
 fn logistic(driver: &Driver) {
     let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 4096);
     for (gpu, rows, features, batch_size, gpu_memory) in [
@@ -246,8 +247,9 @@ fn logistic(driver: &Driver) {
 }
 
 fn streamed(driver: &Driver) {
-    // Bytes for rows, then: windows of one row, of several batches, of a part of a batch, and one
-    // that the last batch of an epoch does not fill; models small and not.
+    // Streaming buffers that hold one row, several batches, a part of a batch, and one that the
+    // last batch of an epoch does not fill; small and large models. The first number is bytes for
+    // rows.
     for (gpu_memory, rows, features, batch_size) in [
         (0, 30, 4, 7),
         (2000, 700, 41, 3),
@@ -268,10 +270,10 @@ fn streamed(driver: &Driver) {
     }
 }
 
-/// 24 MB of rows through a window of 1 MB: the window and two staging buffers of its size, order
-/// and residuals of the rows, and a fixed amount for hyper-parameters and the like.
+/// 24 MB of rows streamed through 1 MB. The allowance: that buffer and two staging buffers of its
+/// size, order and residuals of the rows, and a fixed amount for hyper-parameters and the rest.
 fn streaming_memory(driver: &Driver) {
-    // A device of its own: other checks allocate on the shared one.
+    // Its own device, because other checks allocate on the shared one.
     let gpu = driver.with_limits(|_| ());
     let device = gpu.device();
     let allocated =
@@ -285,17 +287,17 @@ fn streaming_memory(driver: &Driver) {
         evaluate_every: 6000,
         ..Training::default()
     };
-    let mut most = 0;
+    let mut peak = 0;
     let observe = |_: &_| {
-        most = most.max(allocated().unwrap_or_default().saturating_sub(before));
+        peak = peak.max(allocated().unwrap_or_default().saturating_sub(before));
         ControlFlow::Continue(())
     };
     train_blocking(native(&gpu), RULE, &data, &training, observe).unwrap();
     let allowed = 3 * (1 << 20) + 8 * 12_000 + (1 << 20);
-    assert!((1 << 20..=allowed).contains(&most), "{most} bytes");
+    assert!((1 << 20..=allowed).contains(&peak), "{peak} bytes");
 }
 
-/// With epsilon 0 the padding behind the last column becomes NaN, and must not reach a sum.
+/// With an epsilon of 0, the padding after the last column becomes NaN. It must not reach a sum.
 fn padding(driver: &Driver) {
     let rule = Adagrad { epsilon: 0.0, ..RULE };
     let data = synthetic(40, 5, 2).dataset;

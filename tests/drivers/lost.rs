@@ -1,4 +1,4 @@
-//! Lost devices: every call says so, whoever opened the device.
+//! Lost devices: every call reports the loss, whether we or the caller opened the device.
 
 use std::ops::ControlFlow;
 
@@ -16,14 +16,14 @@ use crate::Check;
 use crate::driver::Driver;
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("a destroyed device is lost for every call", every_call),
-    ("a device destroyed while a model is trained", in_training),
+    ("every call on a destroyed device reports the loss", every_call),
+    ("a device destroyed during training", in_training),
 ];
 
-/// What every error says of a lost device, and nothing else.
+/// The whole message of every error about a lost device.
 const LOST: &str = "the device was lost: make a new one";
 
-/// Recording does not submit: it may notice so many calls later.
+/// Recording does not submit, so it may report the loss only after this many calls.
 const RECORDS: usize = 128;
 
 const LEN: usize = 1000;
@@ -32,14 +32,15 @@ fn rule() -> Adagrad {
     Adagrad { learning_rate: 0.1, ..Adagrad::default() }
 }
 
-/// The text of a failed call, which is the same for every type of error.
+/// The text of a failed call's error, for all types of errors.
 type Outcome = Result<(), String>;
 
 fn text<T, E: std::fmt::Display>(result: Result<T, E>) -> Outcome {
     result.map(drop).map_err(|error| error.to_string())
 }
 
-/// A call, prepared on a living device; at the latest the given call reports the loss.
+/// A call that is prepared before the device is lost: its name, after how many calls it must report
+/// the loss, and the call.
 type Call = (&'static str, usize, Box<dyn FnMut() -> Outcome>);
 
 fn call<T, E: std::fmt::Display>(
@@ -49,8 +50,8 @@ fn call<T, E: std::fmt::Display>(
     (name, 1, Box::new(move || text(work())))
 }
 
-/// A device of the check's own. It is never dropped: these drivers are known to fail when many
-/// devices come and go.
+/// A device for one check. It is never dropped: these drivers are known to fail when many devices
+/// are created and destroyed.
 fn open(driver: &Driver) -> Gpu {
     let request = GpuRequest::named(driver.gpu().info().name);
     let gpu = Gpu::request_blocking(&request).unwrap();
@@ -58,7 +59,7 @@ fn open(driver: &Driver) -> Gpu {
     gpu
 }
 
-/// The device as its owner hands it in, which has learned nothing from another call.
+/// The device as a caller passes it, which does not know of the loss from another call.
 fn handed_in(gpu: &Gpu) -> Gpu {
     Gpu::from_wgpu(gpu.device().clone(), gpu.queue().clone())
 }
@@ -224,8 +225,8 @@ fn train_on(
     text(train_blocking(engine, rule(), data, training, observe))
 }
 
-/// Dense, streamed and sparse, behind the first sample of the loss; progressive losses are read back
-/// often.
+/// Dense, streamed and sparse training. The device is destroyed after the first sample of the loss.
+/// Progressive losses are read back often.
 fn in_training(driver: &Driver) {
     let (dense, sparse) = (synthetic(2000, 9, 4).dataset, sparse());
     let runs: [(Data<'_>, Option<u64>); 3] =

@@ -1,7 +1,7 @@
-//! The arithmetic tier: every check on every Vulkan driver present, one device for each.
+//! Checks of the arithmetic on every Vulkan driver present, with one device for each driver.
 //!
-//! A driver that is absent shows as ignored. With `WGPU_OPTIM_REQUIRE_DRIVERS=lavapipe,swiftshader`
-//! in the environment, its absence is a failure.
+//! A driver that is not installed shows as ignored. With
+//! `WGPU_OPTIM_REQUIRE_DRIVERS=lavapipe,swiftshader` in the environment, its absence is a failure.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -40,12 +40,12 @@ use libtest_mimic::{Arguments, Trial};
 /// A check that runs on each driver.
 type Check = (&'static str, fn(&Driver));
 
-/// Checks, and the drivers that they apply to.
+/// Checks, and which drivers they apply to.
 type Suite = (&'static [Check], fn(&Driver) -> bool);
 
 const ANY: fn(&Driver) -> bool = |_| true;
 
-/// The longest first, so that no thread is without work for long at the end.
+/// The slowest first, so that all threads finish at about the same time.
 const SUITES: &[Suite] = &[
     (linear::CHECKS, ANY),
     (guard::CHECKS, ANY),
@@ -90,7 +90,7 @@ fn trial(driver: &'static Driver, name: &'static str, check: fn(&Driver), applie
         check(driver);
         Ok(())
     });
-    // What is required runs, and fails; what is not shows as ignored.
+    // A trial of a required driver runs and fails if the driver is absent; others show as ignored.
     let ignored = !applies || absent && !driver.required;
     trial.with_kind(driver.name.clone()).with_ignored_flag(ignored)
 }

@@ -1,4 +1,4 @@
-//! Vectors past 2 GiB.
+//! Vectors larger than 2 GiB.
 
 use wgpu_optim::{Adagrad, GpuOptimizer};
 
@@ -13,8 +13,8 @@ const LEN: usize = 600_000_000;
 /// Three vectors of 2.4 GB, and room for the host.
 const NEEDED_BYTES: u64 = 10_000_000_000;
 
-/// Where memory allows, on lavapipe or hardware: SwiftShader would take minutes, and the plan is
-/// the same. Elsewhere the check shows as ignored.
+/// On lavapipe and hardware, if there is enough memory. SwiftShader would take minutes with the
+/// same plan. Where it does not run, the check shows as ignored.
 pub(crate) fn runs_on(driver: &Driver) -> bool {
     driver.name != "swiftshader" && available_bytes().is_some_and(|bytes| bytes >= NEEDED_BYTES)
 }
@@ -24,8 +24,8 @@ fn beyond_two_gib(driver: &Driver) {
     let rule = Adagrad { learning_rate: 0.1, ..Adagrad::default() };
     let params = gpu.zeros(LEN).unwrap();
     let grads = gpu.zeros(LEN).unwrap();
-    // The same million values all over, shifted from piece to piece, so that an element computed
-    // from a wrong place shows.
+    // The same 15 million values in each piece, but rotated, so that an element computed from the
+    // wrong place is noticed.
     let (host, gradient) = (values(PIECE, 1, 10), values(PIECE, 2, 10));
     let piece = |values: &[f32], index: usize, len: usize| {
         let mut rotated = values.to_vec();
@@ -62,10 +62,10 @@ fn beyond_two_gib(driver: &Driver) {
     }
 }
 
-/// A prime, so that pieces and buffers end at different places.
+/// The length of a piece: a prime, so that pieces and buffers end at different places.
 const PIECE: usize = 15_485_863;
 
-/// The memory that the operating system would hand out, where it says so.
+/// The available memory, where the operating system reports it.
 fn available_bytes() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/meminfo").ok()?;
     let line = text.lines().find(|line| line.starts_with("MemAvailable:"))?;

@@ -1,5 +1,5 @@
-//! Steps in which some tensors have a gradient for every parameter, some gradients of rows, and some
-//! none: equal to the CPU engine's, with a guard and without.
+//! Steps in which some tensors have dense gradients, some have row gradients, and some have none,
+//! with and without a guard: equal to the CPU engine's.
 
 use wgpu_optim::{
     Adagrad, Adam, AnyRule, GpuVec, GradientGuard, NonFinite, Precision, Rule, TensorGradient,
@@ -15,25 +15,26 @@ use crate::reference::{patterns, values};
 use crate::rows::indices;
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("mixed: dense, rows and none in one step, with every guard", every_guard),
-    ("mixed: limits lowered", lowered_limits),
+    ("mixed: dense, row and missing gradients in one step, with every guard", every_guard),
+    ("mixed: lowered limits", lowered_limits),
     ("mixed: a tensor without a gradient keeps every bit", missing),
     ("mixed: a step without any gradient", all_missing),
     ("mixed: N steps in one encoder with N learning rates", recorded),
 ];
 
-/// The rows of each tensor, and their length.
+/// The number of rows of each tensor, and their width.
 const TABLES: [(usize, usize); 7] =
     [(50, 8), (4097, 1), (3, 1), (333, 3), (1, 1), (64, 64), (700, 1)];
 
-/// What a tensor is given.
+/// The gradients of one tensor on the host.
 enum Given {
     Dense(Vec<f32>),
     Rows(Vec<f32>, Vec<u32>),
     Missing,
 }
 
-/// What each tensor is given in step number `step`: over three steps all that there is.
+/// The gradients of each tensor in step number `step`. Over three steps, each tensor has every
+/// kind.
 fn given(step: u32, bad: bool) -> Vec<Given> {
     let last = TABLES.len() - 1;
     let of_table = |(index, &(rows, width)): (usize, &(usize, usize))| {
@@ -61,7 +62,7 @@ fn lens() -> Vec<usize> {
     TABLES.iter().map(|(rows, width)| rows * width).collect()
 }
 
-/// The gradients as each engine takes them, once the device's are in `uploaded`.
+/// The gradients in the form of each engine; `uploaded` are those on the device.
 fn engines<'a>(
     given: &'a [Given],
     uploaded: &'a [Option<GpuVec>],
@@ -106,7 +107,7 @@ fn steps_of<R: Rule>(
     for step in 0..6 {
         pair.step_given(&given(step, step == 2 && may_see_bad(guard, precision)));
     }
-    // Without rows: the pass that is kept, with the guard's.
+    // Without rows, so that the cached pass is used, and that of the guard.
     for step in 0..3 {
         let mut given = given(step, false);
         for tensor in given.iter_mut().filter(|tensor| matches!(tensor, Given::Rows(..))) {
@@ -152,7 +153,7 @@ fn lowered_limits(driver: &Driver) {
     }
 }
 
-/// Parameters and state of all kinds of bits, next to tensors that are stepped.
+/// Parameters and state with all kinds of bits, next to tensors that are stepped.
 fn missing(driver: &Driver) {
     let gpu = driver.gpu();
     for guard in [GradientGuard::default(), guards(2.0)[7]] {
@@ -188,7 +189,7 @@ fn missing(driver: &Driver) {
     }
 }
 
-/// The norm of nothing is 0, whatever the step before has left behind.
+/// The norm of no gradients is 0, whatever the previous step left in memory.
 fn all_missing(driver: &Driver) {
     let at = (driver, driver.gpu());
     for guard in guards(2.0) {
@@ -200,10 +201,10 @@ fn all_missing(driver: &Driver) {
         pair.step_given(&given(0, may_see_bad(guard, Precision::Exact)));
         pair.step_given(&none);
         pair.check("no gradient");
-        // Bound anew, behind memory that others have written.
+        // Bound again, to memory that other steps have written.
         pair.optimizer.forget_bindings();
         pair.step_given(&none);
-        pair.check("no gradient, bound anew");
+        pair.check("no gradient, bound again");
         let mut one: Vec<_> = TABLES.iter().map(|_| Given::Missing).collect();
         one[0] = Given::Dense(values(400, 3, 5));
         pair.step_given(&one);
@@ -219,7 +220,7 @@ fn recorded(driver: &Driver) {
         let groups = two_groups::<Adagrad>(&lens());
         let mut pair =
             GroupPair::new((driver, gpu), &groups, Precision::Exact, guard, side_by_side);
-        // Twice, so that the second round takes the slots of the first.
+        // Twice, so that the second round reuses the slots of the first.
         for _ in 0..2 {
             let mut encoder = gpu.device().create_command_encoder(&Default::default());
             for step in 0..18 {

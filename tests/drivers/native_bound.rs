@@ -1,4 +1,4 @@
-//! Native steps against the exact trajectory, by running error analysis.
+//! Native steps against the exact trajectory, within the bound of running error analysis.
 
 use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
@@ -13,8 +13,8 @@ pub(crate) const CHECKS: &[Check] = &[("native steps within the derived bound", 
 const LEN: usize = 1 << 12;
 const STEPS: u32 = 20;
 
-/// After each of several steps, parameters and state lie within the accumulated bound of the
-/// trajectory in double precision, for every choice of formula of every rule.
+/// For every choice of formula of every rule, parameters and state lie within the accumulated bound
+/// of the trajectory in double precision after each step.
 fn within_the_bound(driver: &Driver) {
     for rule in AnyRule::examples() {
         with_rule!(rule, |rule| trajectory(driver, rule));

@@ -1,4 +1,4 @@
-//! Optimizers whose state shares buffers with that of others: none of them notices.
+//! Optimizers whose state shares a page with that of other optimizers: no result changes.
 
 use std::slice;
 
@@ -12,9 +12,9 @@ use crate::driver::Driver;
 use crate::reference::values;
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("pages: an optimizer that is dropped before its encoder is submitted", dropped),
-    ("pages: state that is stepped, and dropped before the encoder is submitted", lent),
-    ("pages: gradients and parameters that are another optimizer's state", borrowed),
+    ("pages: an optimizer is dropped before its encoder is submitted", dropped),
+    ("pages: state is stepped, and dropped before the encoder is submitted", lent),
+    ("pages: gradients and parameters are another optimizer's state", borrowed),
 ];
 
 const LEN: usize = 120;
@@ -29,7 +29,7 @@ fn new(gpu: &Gpu) -> GpuOptimizer<Adagrad> {
     optimizer.with_precision(Precision::Exact)
 }
 
-/// One step of an optimizer that is gone afterwards, with its state of `LEN` elements.
+/// Records one step of an optimizer with a state of `LEN` elements, and drops the optimizer.
 type Record = fn(&Gpu, &mut wgpu::CommandEncoder, &GpuVec, &GpuVec);
 
 const RECORDS: [(&str, Record); 5] = [
@@ -78,7 +78,7 @@ fn dropped(driver: &Driver) {
         for _ in 0..3 {
             record(gpu, &mut encoder, &old, &grads);
         }
-        // Those that are new take the state of those that are gone, as soon as it is free.
+        // New optimizers reuse the state of dropped ones as soon as it is free.
         let mut optimizers: Vec<_> = (0..4).map(|_| new(gpu)).collect();
         gpu.queue().submit([encoder.finish()]);
         let mut expected = host.clone();
@@ -94,7 +94,7 @@ fn dropped(driver: &Driver) {
     }
 }
 
-/// Whoever takes memory that is free again fills it ahead of what is submitted next.
+/// An optimizer that reuses freed memory fills it before the next submission.
 fn lent(driver: &Driver) {
     let gpu = driver.gpu();
     let (host, gradient) = (values(LEN, 1, 5), values(LEN, 2, 5));
@@ -128,12 +128,12 @@ fn lent(driver: &Driver) {
     }
 }
 
-/// The optimizers of a step in one page: ours, and two that lend their state.
+/// An optimizer, and the state of two others, all in one page.
 fn lenders(gpu: &Gpu) -> (GpuOptimizer<Adagrad>, GpuVec, GpuVec) {
     let buffer = |optimizer: &GpuOptimizer<Adagrad>| {
         optimizer.state(0).buffers().next().map(|(buffer, _)| buffer.clone())
     };
-    // A page has parts for many; others of the process may take some of them.
+    // A page has room for many vectors; other checks may use some of it.
     let mut all: Vec<_> = (0..64).map(|_| new(gpu)).collect();
     let page = buffer(&all[63]);
     all.retain(|optimizer| buffer(optimizer) == page);
@@ -175,7 +175,7 @@ fn borrowed(driver: &Driver) {
             driver.check_exact(&what, &gradient, &lent.download_blocking(gpu).unwrap());
         }
     }
-    // Rows that share state, in the page that their gradients lie in.
+    // Rows that share state, with gradients in the same page.
     let (_, lent, _) = lenders(gpu);
     gpu.write(&lent, &gradient).unwrap();
     let optimizer = GpuOptimizer::row_wise(gpu, rule(), LEN, 1).unwrap();

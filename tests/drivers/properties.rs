@@ -1,4 +1,4 @@
-//! Property tests: lengths, offsets and hyper-parameters drawn at random, for every rule.
+//! Property tests for every rule: random lengths, offsets and hyper-parameters.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -12,14 +12,14 @@ use crate::reference::{Reference, mix, values};
 pub(crate) const CHECKS: &[Check] =
     &[("any length, offset and hyper-parameters agree with the CPU engine", any_step)];
 
-/// A number in 0..1 for each setting and `seed`.
+/// A number in 0..1 for each setting and each `seed`.
 fn fraction(seed: u64, setting: usize) -> f64 {
     (mix(seed ^ (setting as u64) << 32) >> 11) as f64 / (1_u64 << 53) as f64
 }
 
-/// A value of a setting. An epsilon is never 0: 0 / 0 would be promised nothing.
+/// A value of a setting. An epsilon is never 0, because nothing is promised for 0 / 0.
 fn value<R>(setting: &Setting<R>, fraction: f64) -> f64 {
-    let log = |least: f64, most: f64| least * (most / least).powf(fraction);
+    let log = |min: f64, max: f64| min * (max / min).powf(fraction);
     match setting.kind {
         SettingKind::Number(_) if setting.name == "epsilon" => log(1e-10, 10.0),
         SettingKind::Number(_) if fraction < 0.3 => 0.0,
@@ -42,7 +42,7 @@ fn step<R: Rule>(
         (setting.set)(&mut rule, value(setting, fraction(seed.into(), index)));
     }
     if rule.validate().is_err() {
-        return; // settings that do not go together
+        return; // settings that exclude each other
     }
     let gpu = driver.gpu();
     let (host, gradient) = (values(len, seed, 15), values(len, seed ^ 1, 15));

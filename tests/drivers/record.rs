@@ -11,10 +11,10 @@ use crate::reference::{Reference, by_state, values};
 pub(crate) const CHECKS: &[Check] = &[
     ("N steps in one encoder with N learning rates", learning_rates),
     ("N steps in one encoder by a schedule", schedules),
-    ("encoders submitted out of turn and dropped ones", out_of_turn),
+    ("encoders submitted out of order, and dropped ones", out_of_order),
     ("a device wrapped from wgpu", wrapped),
     ("pairs of vectors in turn, and a change of precision", pairs_in_turn),
-    ("every rule's every choice of formula resumes from a saved state", resumed),
+    ("every choice of formula of every rule resumes from a saved state", resumed),
     ("uniforms that differ only in the sign of zero", signed_zero),
     ("a learning rate that is refused changes nothing", refused_learning_rate),
 ];
@@ -25,8 +25,8 @@ fn encoder(gpu: &Gpu) -> wgpu::CommandEncoder {
     gpu.device().create_command_encoder(&Default::default())
 }
 
-/// An optimizer whose bits are the reference's over any number of steps: a native step elsewhere
-/// than on the drivers that round correctly adds an error of its own each time.
+/// An optimizer that has the reference's bits over any number of steps. Where a driver does not
+/// round correctly, each native step would add an error.
 fn optimizer<R: Rule>(driver: &Driver, rule: R) -> GpuOptimizer<R> {
     let optimizer = GpuOptimizer::new(driver.gpu(), rule, LEN).unwrap();
     let native = driver.rounds_correctly();
@@ -46,7 +46,7 @@ fn learning_rates_of<R: Rule>(driver: &Driver, rule: R) {
     let (params, grads) = (gpu.upload(&host).unwrap(), gpu.upload(&gradient).unwrap());
     let mut optimizer = optimizer(driver, rule);
     let mut reference = Reference::new(rule, &host);
-    // Twice, so that the second round takes the slots of the first.
+    // Twice, so that the second round reuses the slots of the first.
     for _ in 0..2 {
         let mut encoder = encoder(gpu);
         for &rate in &rates {
@@ -62,7 +62,7 @@ fn learning_rates_of<R: Rule>(driver: &Driver, rule: R) {
     driver.check_exactly("200 steps", &reference, &stepped, &optimizer, gpu);
 }
 
-/// Each recorded step has the rate that its number has, whenever it is submitted.
+/// Each recorded step has the learning rate of its step number, whenever it is submitted.
 fn schedules(driver: &Driver) {
     for rule in by_state() {
         with_rule!(rule, |rule| scheduled(driver, rule));
@@ -82,7 +82,8 @@ fn scheduled<R: Rule>(driver: &Driver, rule: R) {
     gpu.queue().submit([encoder.finish()]);
     let stepped = params.download_blocking(gpu).unwrap();
 
-    // The CPU engine by the same schedule, and by the rates set by hand where they are in f32.
+    // The CPU engine with the same schedule, and with learning rates set by hand that are exact in
+    // f32.
     let mut reference = Reference::new(rule, &host);
     reference.optimizer = reference.optimizer.with_schedule(schedule).unwrap();
     for _ in 0..40 {
@@ -101,14 +102,14 @@ fn scheduled<R: Rule>(driver: &Driver, rule: R) {
     driver.check_exact("halved rates", &by_hand, &by_schedule);
 }
 
-fn out_of_turn(driver: &Driver) {
+fn out_of_order(driver: &Driver) {
     for rule in by_state() {
-        with_rule!(rule, |rule| out_of_turn_of(driver, rule));
+        with_rule!(rule, |rule| out_of_order_of(driver, rule));
     }
 }
 
-/// Uniforms belong to the encoder that they were recorded into, whenever it is submitted.
-fn out_of_turn_of<R: Rule>(driver: &Driver, rule: R) {
+/// A step keeps the uniforms with which it was recorded, whenever its encoder is submitted.
+fn out_of_order_of<R: Rule>(driver: &Driver, rule: R) {
     let gpu = driver.gpu();
     let (start, gradient) = (vec![0.0; LEN], values(LEN, 2, 5));
     let grads = gpu.upload(&gradient).unwrap();
@@ -119,8 +120,7 @@ fn out_of_turn_of<R: Rule>(driver: &Driver, rule: R) {
     optimizer.record(&mut late, &second, &grads).unwrap();
     optimizer.set_learning_rate(2.0).unwrap();
     optimizer.record(&mut early, &first, &grads).unwrap();
-    // A dropped encoder gives its slot back, and one that was never submitted is not waited
-    // for.
+    // A dropped encoder frees its slot, and nothing waits for an encoder that was never submitted.
     let mut dropped = encoder(gpu);
     optimizer.set_learning_rate(3.0).unwrap();
     optimizer.record(&mut dropped, &first, &grads).unwrap();
@@ -130,8 +130,8 @@ fn out_of_turn_of<R: Rule>(driver: &Driver, rule: R) {
     optimizer.step(&first, &grads).unwrap();
     gpu.queue().submit([late.finish()]);
 
-    // The state is shared: the order of submission is the order of the steps. But each has the
-    // number that it was recorded with.
+    // The steps share the state, so they take effect in the order of submission. But each has the
+    // step number with which it was recorded.
     let mut reference = Reference::new(rule, &start);
     let mut step = |number: u64, params: &[f32]| {
         reference.params.copy_from_slice(params);
@@ -150,7 +150,7 @@ fn out_of_turn_of<R: Rule>(driver: &Driver, rule: R) {
     driver.check_exactly(&what, &reference, &stepped, &optimizer, gpu);
 }
 
-/// The caller's own device and queue, wrapped twice: nothing is installed, nothing is shared.
+/// The caller's device and queue, wrapped twice: nothing is installed, and nothing is shared.
 fn wrapped(driver: &Driver) {
     let own = driver.gpu();
     let gpu = Gpu::from_wgpu(own.device().clone(), own.queue().clone());
@@ -164,7 +164,7 @@ fn pairs_in_turn(driver: &Driver) {
     }
 }
 
-/// More pairs than bindings are kept, in an order that finds some and misses others.
+/// More pairs of vectors than cached bindings, in an order with cache hits and misses.
 fn pairs_in_turn_of<R: Rule>(driver: &Driver, rule: R) {
     let gpu = driver.gpu();
     let mut optimizer = optimizer(driver, rule);
@@ -192,8 +192,8 @@ fn resumed(driver: &Driver) {
     }
 }
 
-/// Parameters, state and the number of steps are all that there is: a run that changes its engine
-/// twice is the run of one.
+/// Parameters, state and the number of steps are all that a run needs: a run that changes its
+/// engine twice has the bits of a run that does not.
 fn resumed_of<R: Rule>(driver: &Driver, rule: R) {
     let gpu = driver.gpu();
     let host = values(LEN, 1, 5);
@@ -232,7 +232,7 @@ fn resumed_of<R: Rule>(driver: &Driver, rule: R) {
     driver.check_exactly(&what, &whole, &resumed, &last, gpu);
 }
 
-/// -0 - 0 * 1 / 1 is -0, and -0 - (-0 * 1 / 1) is +0.
+/// -0 - 0 * 1 / 1 is -0, but -0 - (-0 * 1 / 1) is +0.
 fn signed_zero(driver: &Driver) {
     let gpu = driver.gpu();
     let params = gpu.upload(&[-0.0; 4]).unwrap();

@@ -1,11 +1,11 @@
-//! Inputs, and the reference that results are held against: the CPU engine.
+//! Inputs of the checks, and the reference for their results: the CPU engine.
 
 use wgpu_optim::numerics::{Running, Wgsl};
 use wgpu_optim::rules::{OwnSquare, StateElement};
 use wgpu_optim::{AnyRule, CpuError, CpuOptimizer, NonFinite, Rule, with_rule};
 
-/// Every rule with every set of state vectors that some choice of its formula has: none to three,
-/// and some of which a vector in the middle is missing.
+/// Every rule once for each set of state vectors that a choice of its formula uses. A set has none
+/// to three vectors, and may skip one in the middle.
 pub(crate) fn by_state() -> Vec<AnyRule> {
     let mut seen = Vec::new();
     let is_new = |rule: &AnyRule| {
@@ -17,15 +17,15 @@ pub(crate) fn by_state() -> Vec<AnyRule> {
     AnyRule::examples().into_iter().filter(is_new).collect()
 }
 
-/// Every rule once, by its first choice of formula.
+/// Every rule once, with its first choice of formula.
 pub(crate) fn each_rule() -> Vec<AnyRule> {
     let mut rules = AnyRule::examples();
     rules.dedup_by_key(|rule| rule.name());
     rules
 }
 
-/// `len` numbers of either sign, their magnitudes spread over `2^-exponents..2^exponents`: a
-/// fixed sequence for each `seed`.
+/// `len` numbers of either sign with magnitudes of `2^-exponents..2^exponents`: a fixed sequence
+/// for each `seed`.
 pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
     (0..len as u64)
         .map(|index| {
@@ -38,12 +38,12 @@ pub(crate) fn values(len: usize, seed: u32, exponents: u32) -> Vec<f32> {
         .collect()
 }
 
-/// Magnitudes that meet every branch of the arithmetic: zero, the ends of the subnormals and of
-/// the normal numbers, one, infinity, NaN.
+/// Magnitudes that reach every branch of the arithmetic: zero, the smallest and largest subnormal
+/// and normal numbers, one, infinity, NaN.
 const SPECIAL: [u32; 8] =
     [0, 1, 0x007f_ffff, 0x0080_0000, 0x3f80_0000, 0x7f7f_ffff, 0x7f80_0000, 0x7fa0_0001];
 
-/// `len` numbers: every other one with random bits, the rest special ones of either sign.
+/// `len` numbers: about half with random bits, the others special ones of either sign.
 pub(crate) fn patterns(len: usize, seed: u32) -> Vec<f32> {
     let bits = |index: u64| {
         let random = mix(index.wrapping_add(u64::from(seed) << 40));
@@ -53,7 +53,7 @@ pub(crate) fn patterns(len: usize, seed: u32) -> Vec<f32> {
     (0..len as u64).map(|index| f32::from_bits(bits(index))).collect()
 }
 
-/// Scatters the bits of a number over all 64 (the finaliser of SplitMix64).
+/// A hash of a number (the finalizer of SplitMix64).
 pub(crate) fn mix(number: u64) -> u64 {
     let number = number.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -61,7 +61,7 @@ pub(crate) fn mix(number: u64) -> u64 {
     number ^ (number >> 31)
 }
 
-/// Parameters and state of a run on the CPU engine, and what it was made of.
+/// Parameters and state of a run on the CPU engine, and the inputs of its steps.
 pub(crate) struct Reference<R: Rule> {
     pub(crate) params: Vec<f32>,
     pub(crate) optimizer: CpuOptimizer<R>,
@@ -78,7 +78,7 @@ impl<R: Rule> Reference<R> {
     pub(crate) fn step(&mut self, grads: &[f32]) {
         let skipped = self.optimizer.report().skipped_steps;
         match self.optimizer.step(&mut self.params, grads) {
-            // A device's host cannot know of it, and counts the step.
+            // The host of a GPU does not know that the device skipped the step, and counts it.
             Err(CpuError::Gradient(_)) => self.optimizer.set_steps(self.optimizer.steps() + 1),
             other => other.unwrap(),
         }
@@ -89,15 +89,15 @@ impl<R: Rule> Reference<R> {
         self.steps.push((uniforms, grads.to_vec()));
     }
 
-    /// The vectors: parameters, then state, by name.
+    /// Parameters and state vectors, with their names.
     pub(crate) fn vectors(&self) -> Vec<(&'static str, &[f32])> {
         let names = self.optimizer.rule().state_names();
         let state = names.into_iter().enumerate().map(|(k, name)| (name, self.optimizer.state(k)));
         [("params", &*self.params)].into_iter().chain(state).collect()
     }
 
-    /// Parameter and state of one element on the exact trajectory, with the bound on what a native
-    /// device may have made of them. There is none where a guard has scaled gradients.
+    /// Parameter and state of one element on the exact trajectory, with the error bound of a native
+    /// device. It does not cover gradients that a guard has scaled.
     pub(crate) fn running(&self, index: usize) -> Vec<Running<Wgsl>> {
         let rule = self.optimizer.rule();
         let initial = rule.initial_state();

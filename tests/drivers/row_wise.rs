@@ -1,7 +1,7 @@
-//! Optimizers whose rows share their accumulators, whatever the length of a row and however its
-//! vectors are cut: in exact precision equal to the CPU engine's, in native precision within the bound
-//! of running error analysis. lavapipe, which divides correctly elsewhere, takes the reciprocal of a
-//! divisor that all columns have, as WGSL allows.
+//! Optimizers whose rows share their accumulators, for rows of any length and vectors split
+//! anywhere. In exact precision they equal the CPU engine, in native precision they are within the
+//! bound of running error analysis. lavapipe, which divides correctly elsewhere, multiplies by the
+//! reciprocal of a divisor that all columns share, as WGSL allows.
 
 use std::collections::BTreeMap;
 
@@ -17,25 +17,25 @@ use crate::reference::{patterns, values};
 use crate::rows::{Pair, indices};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("row-wise: every rule that can be, in either precision", every_rule),
+    ("row-wise: every rule that supports it, in either precision", every_rule),
     ("row-wise: rows of any length", widths),
     ("row-wise: tables, state and gradients in many parts", parts),
-    ("row-wise: long rows named more often than loops turn", often),
-    ("row-wise: rows that are not finite, and subnormal ones", special),
-    ("row-wise: N steps in one encoder, each with its own", recorded),
-    ("row-wise: dense steps of every rule that can", dense),
+    ("row-wise: long rows named more often than loops may iterate", often),
+    ("row-wise: non-finite and subnormal values", special),
+    ("row-wise: N steps in one encoder, each with its own rows", recorded),
+    ("row-wise: dense steps of every rule that supports it", dense),
     ("row-wise: dense steps under lowered limits", dense_in_parts),
 ];
 
 const PRECISIONS: [Precision; 2] = [Precision::Exact, Precision::Native];
 
-/// Parameters and state on the exact trajectory, with the bound on what a native device may have made
-/// of them: the definition once more, independent of both engines.
+/// Parameters and state on the exact trajectory, with the error bound of a native device. It
+/// implements the definition again, independently of both engines.
 struct Trajectory<R: Rule> {
     rule: R,
     width: usize,
     params: Vec<Running<Wgsl>>,
-    /// Every vector that the rule has.
+    /// The state vectors that the rule uses.
     state: Vec<Vec<Running<Wgsl>>>,
 }
 
@@ -92,7 +92,7 @@ impl<R: Rule> Trajectory<R> {
             let x = self.params[element];
             self.params[element] = self.rule.update(uniforms, x, g, mean, &mut state);
             for (number, (vector, &k)) in self.state.iter_mut().zip(&used).enumerate() {
-                // Shared state changes when the row is done.
+                // Shared state changes only after the last element of the row.
                 match self.rule.can_share(k) {
                     true => shared.push((number, state.as_ref()[k])),
                     false => vector[element] = state.as_ref()[k],
@@ -104,7 +104,7 @@ impl<R: Rule> Trajectory<R> {
         }
     }
 
-    /// Asserts that a vector is within its bounds.
+    /// Asserts that every element of a vector is within its bound.
     fn check(what: &str, bounds: &[Running<Wgsl>], found: &[f32]) {
         assert_eq!(bounds.len(), found.len(), "{what}");
         let mut bounded = 0;
@@ -119,7 +119,7 @@ impl<R: Rule> Trajectory<R> {
     }
 }
 
-/// Steps over some rows of a table, compared with the CPU engine's.
+/// Steps over some rows of a table, compared with the CPU engine.
 #[derive(Clone, Copy)]
 struct Agree<'a> {
     driver: &'a Driver,
@@ -127,7 +127,7 @@ struct Agree<'a> {
     precision: Precision,
     rows: usize,
     width: usize,
-    /// Row gradients; 0 for a gradient of every parameter.
+    /// The number of row gradients; 0 for a dense gradient.
     count: usize,
 }
 
@@ -141,7 +141,7 @@ impl<'a> Agree<'a> {
         Some(Pair { driver, gpu, host, reference, params, optimizer })
     }
 
-    /// Steps on both engines and compares; false if rows can share nothing of the rule's state.
+    /// Steps on both engines and compares them. False if rows cannot share any state of the rule.
     fn check<R: Rule>(self, rule: R) -> bool {
         let Self { driver, gpu, precision, rows, width, count } = self;
         let Some(mut pair) = self.pair(rule, values(rows * width, 1, 5)) else { return false };
@@ -186,7 +186,8 @@ fn every_rule(driver: &Driver) {
     }
 }
 
-/// On both sides of the 4 columns that an invocation takes, the 32 of a row's turn, and several turns.
+/// Widths around the 4 columns of an invocation, the 32 columns of one iteration over a row, and
+/// several iterations.
 fn widths(driver: &Driver) {
     let gpu = driver.gpu();
     for precision in PRECISIONS {
@@ -194,7 +195,7 @@ fn widths(driver: &Driver) {
             let agree = Agree { driver, gpu, precision, rows: 9, width, count: 7 };
             assert!(agree.check(Adagrad::default()) && agree.check(Adam::default()));
         }
-        // More rows than one workgroup has, and than one thread of the CPU engine.
+        // More rows than one workgroup takes, and than one thread of the CPU engine.
         let agree = Agree { driver, gpu, precision, rows: 20_000, width: 16, count: 8000 };
         assert!(agree.check(Adagrad::default()));
     }
@@ -203,8 +204,8 @@ fn widths(driver: &Driver) {
 fn parts(driver: &Driver) {
     let small = driver.with_low_limits();
     for precision in PRECISIONS {
-        // A table in parts; gradients too; rows in two parts of the table; state in parts; lists in
-        // parts; rows that only just fit one binding.
+        // A split table; split gradients; rows in two parts of the table; split state; split lists;
+        // rows that just fit one binding.
         for (rows, width, count) in
             [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (20_000, 1, 5000), (20, 1000, 9)]
         {
@@ -219,8 +220,8 @@ fn parts(driver: &Driver) {
     assert!(error.contains("4100") && error.contains("4096"), "{error}");
 }
 
-/// lavapipe ends the loops of an invocation after 65,535 turns: here one would take 32 columns of 2200
-/// terms for a mean.
+/// lavapipe silently ends the loops of an invocation after 65,535 iterations. Here one invocation
+/// would need 32 columns of 2200 terms for a mean.
 fn often(driver: &Driver) {
     let gpu = driver.gpu();
     let (rows, width) = (4, 1024);
@@ -266,7 +267,7 @@ fn recorded(driver: &Driver) {
     pair.check("20 recorded row-wise steps");
 }
 
-/// Widths on both sides of the 4 columns of an invocation, and of the 32 of a row.
+/// Widths around the 4 columns of an invocation and the 32 partial sums of a row.
 const WIDTHS: [usize; 5] = [1, 2, 5, 64, 1024];
 
 fn dense(driver: &Driver) {
@@ -280,7 +281,7 @@ fn dense(driver: &Driver) {
             }
         }
         assert!(count >= 5 * WIDTHS.len(), "{count}");
-        // More rows than a workgroup has.
+        // More rows than a workgroup takes.
         let agree = Agree { driver, gpu, precision, rows: 3000, width: 5, count: 0 };
         assert!(agree.check(Adagrad::default()));
     }
@@ -289,8 +290,8 @@ fn dense(driver: &Driver) {
 fn dense_in_parts(driver: &Driver) {
     let small = driver.with_low_limits();
     for precision in PRECISIONS {
-        // Gradients in one binding with rows in one run and in several; then gradients in several
-        // bindings, the last of them several buffers.
+        // Gradients in one binding, with rows in one run and in several; then gradients in several
+        // bindings, the last case in several buffers.
         for (rows, width) in
             [(100, 5), (1000, 1), (500, 2), (2500, 1), (2500, 2), (500, 5), (40, 64), (20, 1024)]
         {

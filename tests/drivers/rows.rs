@@ -1,4 +1,4 @@
-//! Steps over some rows of a table: equal to the CPU engine's, and nothing else touched.
+//! Steps over named rows of a table equal the CPU engine's, and nothing else is written.
 
 use wgpu_optim::{
     Adagrad, AnyRule, CpuError, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GuardReport, Precision,
@@ -11,17 +11,17 @@ use crate::driver::Driver;
 use crate::reference::{by_state, mix, patterns, values};
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("rows: every rule, with indices that come again", every_rule),
+    ("rows: every rule, with repeated indices", every_rule),
     ("rows of any length, in either precision", widths),
     ("rows in views of poisoned buffers", views),
     ("rows of tables and gradients in many parts", parts),
-    ("rows named more often than a driver's loops turn", often),
-    ("rows that are not finite, and subnormal ones", special),
-    ("rows: N steps in one encoder, each with its own", recorded),
+    ("rows named more often than a driver's loops may iterate", often),
+    ("rows: non-finite and subnormal values", special),
+    ("rows: N steps in one encoder, each with its own rows", recorded),
     ("rows that are refused change nothing", refused),
 ];
 
-/// `count` indices of `rows` rows, of which about every third comes again.
+/// `count` indices of `rows` rows. About a third of them repeat an earlier one.
 pub(crate) fn indices(rows: usize, count: usize, seed: u64) -> Vec<u32> {
     let index = |at: usize| mix(seed << 32 | if at % 3 == 2 { at as u64 - 2 } else { at as u64 });
     (0..count).map(|at| (index(at) % rows as u64) as u32).collect()
@@ -69,7 +69,7 @@ impl<'a, R: Rule> Pair<'a, R> {
 
     fn count(&mut self, stepped: Result<(), CpuError>) {
         match stepped {
-            // A device's host cannot know of it, and counts the step.
+            // The host of a GPU does not know that the device skipped the step, and counts it.
             Err(CpuError::Gradient(_)) => self.reference.set_steps(self.reference.steps() + 1),
             other => other.unwrap(),
         }
@@ -91,14 +91,14 @@ impl<'a, R: Rule> Pair<'a, R> {
     }
 }
 
-/// Asserts equal reports, of the norm equal bits.
+/// Asserts that two reports are equal, with equal bits of the norm.
 pub(crate) fn check_report(what: &str, expected: &GuardReport, found: &GuardReport) {
     let fields =
         |r: &GuardReport| (r.non_finite, r.first, r.skipped_steps, r.norm.map(f32::to_bits));
     assert_eq!(fields(found), fields(expected), "{what}: the report");
 }
 
-/// Steps over some rows of a table, compared with the CPU engine's.
+/// Steps over some rows of a table, compared with the CPU engine.
 fn agree<R: Rule>(
     driver: &Driver,
     gpu: &Gpu,
@@ -141,8 +141,8 @@ fn widths(driver: &Driver) {
     }
 }
 
-/// lavapipe ends the loops of an invocation after 65,535 turns. Whole groups of four columns and not, in
-/// one binding and in several.
+/// lavapipe silently ends the loops of an invocation after 65,535 iterations. Rows of four columns
+/// and of three, in one binding and in several.
 fn often(driver: &Driver) {
     let rule = AnyRule::named("adagrad").unwrap();
     let small = driver.with_limits(|limits| limits.max_storage_buffer_binding_size = 1 << 20);
@@ -155,7 +155,7 @@ fn often(driver: &Driver) {
     }
 }
 
-/// Rows 1 and 2 of seven named 70,000 and 40,000 times, and others of them once or twice.
+/// Of seven rows, rows 1 and 2 are named 70,000 and 40,000 times, the others at most twice.
 fn often_of<R: Rule>(driver: &Driver, gpu: &Gpu, precision: Precision, width: usize, rule: R) {
     let mut named: Vec<u32> = [0, 1, 3, 3, 6].into();
     named.extend((0..110_000).map(|at| if at % 11 < 7 { 1 } else { 2 }));
@@ -165,7 +165,8 @@ fn often_of<R: Rule>(driver: &Driver, gpu: &Gpu, precision: Precision, width: us
     pair.check(&format!("rows of {width} named often, {precision}"));
 }
 
-/// At offsets aligned and not, in buffers of their own and in one, with nothing else written.
+/// At aligned and unaligned offsets, with gradients in the same buffer; nothing else may be
+/// written.
 fn views(driver: &Driver) {
     let gpu = driver.gpu();
     let (rows, count) = (11, 6);
@@ -195,13 +196,13 @@ fn views(driver: &Driver) {
     }
 }
 
-/// Limits so low that the table, its gradients, the lists and a row itself come in parts.
+/// Limits so low that the table, its gradients, the lists and even rows are split.
 fn parts(driver: &Driver) {
     let small = driver.with_low_limits();
     let gpu = &small;
     for &precision in driver.precisions() {
         for rule in by_state() {
-            // A table in parts; gradients too; rows longer than a binding; lists in parts.
+            // A split table; split gradients; rows longer than a binding; split lists.
             for (rows, width, count) in
                 [(5000, 8, 20), (999, 9, 400), (500, 8, 400), (12, 1500, 9), (20_000, 1, 5000)]
             {
@@ -224,7 +225,7 @@ fn special(driver: &Driver) {
     let mut pair = Pair::new(driver, driver.gpu(), rule, Precision::Exact, host);
     pair.step(&patterns(count * width, 2), &indices(rows, count, 1));
     pair.check("special values");
-    // A sum begins with the first gradient: -0 + -0 is -0, which the parameter -0 shows.
+    // A sum starts with the first gradient, so -0 + -0 is -0, which a parameter of -0 shows.
     let rule = Adagrad { learning_rate: 1.0, epsilon: 1.0, ..rule };
     let mut pair = Pair::new(driver, driver.gpu(), rule, Precision::Exact, vec![-0.0; 8]);
     pair.step(&[-0.0; 8], &[0, 0]);
@@ -232,8 +233,8 @@ fn special(driver: &Driver) {
     pair.check("signed zeros");
 }
 
-/// More steps than there are lists, with rows and learning rates of their own; again, with the
-/// lists that came back; and encoders that are submitted out of turn or dropped.
+/// Many steps, each with its own rows and learning rate; a second round, which reuses the lists of
+/// the first; and encoders that are submitted out of order or dropped.
 fn recorded(driver: &Driver) {
     let gpu = driver.gpu();
     let (rows, width) = (100, 8);
@@ -274,7 +275,7 @@ fn recorded(driver: &Driver) {
         pair.reference.step_rows(&mut pair.host, &gradients, &named).unwrap();
     }
     pair.reference.set_steps(pair.optimizer.steps());
-    pair.check("out of turn");
+    pair.check("out of order");
 }
 
 fn refused(driver: &Driver) {

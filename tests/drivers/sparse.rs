@@ -1,4 +1,4 @@
-//! Sparse linear models, validation and progressive losses: the GPU against the CPU.
+//! Sparse linear models, validation and progressive losses: the GPU against the CPU engine.
 
 use std::ops::ControlFlow;
 
@@ -15,28 +15,28 @@ use crate::driver::Driver;
 use crate::reference::values;
 
 pub(crate) const CHECKS: &[Check] = &[
-    ("sparse: training at shapes of every kind", shapes),
-    ("sparse: training by every rule's every choice of formula", every_formula),
-    ("sparse: more than a submission holds", many_submissions),
+    ("sparse: training on data of many shapes", shapes),
+    ("sparse: training with every choice of formula of every rule", every_formula),
+    ("sparse: more rows than a submission holds", many_submissions),
     ("sparse: sums of many terms", many_terms),
     ("sparse: predictions", predictions),
     ("progressive losses, dense, streamed and sparse", progressive),
-    ("early stopping gives the best epoch's model", early_stop),
+    ("early stopping returns the model of the best epoch", early_stop),
 ];
 
 fn rule() -> Adagrad {
     Adagrad { learning_rate: 0.1, ..Adagrad::default() }
 }
 
-/// `rows` rows with 0 to `most` of `columns` features each, and classes for targets.
-fn sparse(rows: usize, columns: usize, most: usize) -> SparseDataset {
-    let numbers = values(rows * (most + 1), 11, 3);
+/// `rows` rows with 0 to `max` of `columns` features each, and classes for targets.
+fn sparse(rows: usize, columns: usize, max: usize) -> SparseDataset {
+    let numbers = values(rows * (max + 1), 11, 3);
     let draw = |index: usize| (numbers[index].to_bits() >> 3) as usize;
     let (mut starts, mut entries, mut kept) = (vec![0], Vec::new(), Vec::new());
     for row in 0..rows {
-        let count = draw(row * (most + 1)) % (most + 1);
+        let count = draw(row * (max + 1)) % (max + 1);
         let mut chosen: Vec<u32> =
-            (1..=count).map(|k| (draw(row * (most + 1) + k) % columns) as u32).collect();
+            (1..=count).map(|k| (draw(row * (max + 1) + k) % columns) as u32).collect();
         chosen.sort_unstable();
         chosen.dedup();
         kept.extend(chosen.iter().map(|&column| numbers[(column as usize + row) % numbers.len()]));
@@ -60,8 +60,8 @@ fn train_by<R: Rule>(
     train_blocking(engine, rule, data, training, |_| ControlFlow::Continue(())).unwrap()
 }
 
-/// All that comes out has the same bits on the CPU and, in exact precision, on the device; in
-/// native precision where the driver rounds correctly.
+/// Asserts that the results have the same bits on the CPU engine and on the device: in exact
+/// precision, and in native precision if the driver rounds correctly.
 fn agree(driver: &Driver, gpu: &Gpu, data: Examples<'_>, training: &Training) {
     agree_by(rule(), driver, gpu, data, training);
 }
@@ -79,8 +79,8 @@ fn agree_by<R: Rule>(rule: R, driver: &Driver, gpu: &Gpu, data: Examples<'_>, tr
 }
 
 fn shapes(driver: &Driver) {
-    for (rows, columns, most) in [(1, 1, 1), (50, 7, 5), (300, 1000, 40), (2000, 30, 3)] {
-        let data = sparse(rows, columns, most);
+    for (rows, columns, max) in [(1, 1, 1), (50, 7, 5), (300, 1000, 40), (2000, 30, 3)] {
+        let data = sparse(rows, columns, max);
         for (batch_size, loss, penalty) in [
             (1, Loss::Squared, Penalty::default()),
             (10, Loss::Logistic, Penalty::default()),
@@ -88,7 +88,7 @@ fn shapes(driver: &Driver) {
             (5000, Loss::Squared, Penalty { l1: 0.0, l2: 0.1 }),
         ] {
             if rows > 1000 && batch_size == 1 {
-                continue; // thousands of steps say no more than a hundred
+                continue; // thousands of steps test no more than a hundred
             }
             let training =
                 Training { loss, penalty, batch_size, evaluate_every: 70, ..Training::default() };
@@ -103,9 +103,9 @@ fn every_formula(driver: &Driver) {
     }
 }
 
-/// Rows of 50 features, of which each batch has some.
+/// A table of 50 features, of which each batch has some.
 fn formula<R: Rule>(driver: &Driver, mut rule: R) {
-    // Small enough for those that climb.
+    // Small enough for rules that maximize.
     rule.set_learning_rate(0.01);
     let data = sparse(120, 50, 9);
     let training = Training { batch_size: 10, epochs: 2, ..Training::default() };
@@ -113,7 +113,7 @@ fn formula<R: Rule>(driver: &Driver, mut rule: R) {
 }
 
 fn many_submissions(driver: &Driver) {
-    // The window then holds little more than the longest 4000 rows.
+    // The buffer for rows then holds little more than the longest 4000 rows.
     let small = driver.with_limits(|limits| limits.max_buffer_size = 7 << 20);
     let data = sparse(60_000, 5000, 60);
     let training =
@@ -121,9 +121,9 @@ fn many_submissions(driver: &Driver) {
     agree(driver, &small, (&data).into(), &training);
 }
 
-/// lavapipe ends the loops of an invocation after 65,535 turns: of a column that occurs in 30,000 rows of
-/// a batch, and of a row of 60,000 features, each term can have two. A batch of rows that are too
-/// many for one each is refused.
+/// lavapipe silently ends the loops of an invocation after 65,535 iterations. A column that occurs
+/// in 30,000 rows of a batch, and a row of 60,000 features, allow two iterations for each term. A
+/// batch with more rows than one iteration each allows is refused.
 fn many_terms(driver: &Driver) {
     let rows = 30_000;
     let narrow = sparse(rows, 3, 3);
@@ -138,20 +138,20 @@ fn many_terms(driver: &Driver) {
     let wide = SparseDataset::new(columns, starts, entries, kept, target).unwrap();
     agree(driver, driver.gpu(), (&wide).into(), &training);
 
-    // Three columns and the bias, which every row has, are four columns of one invocation.
-    let most = 65_484;
+    // One invocation takes three columns and the bias, which every row has.
+    let max = 65_484;
     let many = |rows: usize| {
         let entries = (0..rows as u32).map(|row| row % 3).collect();
         let target = values(rows, 6, 1).into();
         SparseDataset::new(3, (0..=rows).collect(), entries, values(rows, 7, 1), target).unwrap()
     };
-    let training = Training { batch_size: most, ..training };
-    agree(driver, driver.gpu(), (&many(most)).into(), &training);
-    let training = Training { batch_size: most + 1, ..training };
+    let training = Training { batch_size: max, ..training };
+    agree(driver, driver.gpu(), (&many(max)).into(), &training);
+    let training = Training { batch_size: max + 1, ..training };
     let engine = Engine::Gpu { gpu: driver.gpu(), precision: Precision::Native };
     let refused =
-        train_blocking(engine, rule(), &many(most + 1), &training, |_| ControlFlow::Continue(()));
-    let terms = TrainError::Terms { what: "rows of a batch", found: most + 1, max: most };
+        train_blocking(engine, rule(), &many(max + 1), &training, |_| ControlFlow::Continue(()));
+    let terms = TrainError::Terms { what: "rows of a batch", found: max + 1, max };
     assert_eq!(refused.unwrap_err(), terms);
 }
 
@@ -190,7 +190,7 @@ fn progressive(driver: &Driver) {
 
 fn early_stop(driver: &Driver) {
     let data = synthetic(200, 30, 2).dataset;
-    // The validation targets are unrelated, so that learning more makes them worse.
+    // The validation targets are unrelated, so their loss rises with more training.
     let other = synthetic(50, 30, 3).dataset;
     let stop = EarlyStop { patience: 2, least_improvement: 0.0 };
     let training = Training { early_stop: Some(stop), epochs: 50, ..Training::default() };
@@ -199,10 +199,10 @@ fn early_stop(driver: &Driver) {
     let trained = train(Engine::Cpu, both, &training);
     assert!(trained.epochs < 50, "{}", trained.epochs);
     let losses: Vec<f64> = trained.validation.iter().map(|point| point.loss).collect();
-    let least = losses.iter().copied().fold(f64::INFINITY, f64::min);
+    let lowest = losses.iter().copied().fold(f64::INFINITY, f64::min);
     assert_eq!(losses.len(), trained.epochs as usize);
-    assert_eq!(losses.iter().position(|&loss| loss == least), Some(losses.len() - 3));
-    // The model is that of the best epoch.
+    assert_eq!(losses.iter().position(|&loss| loss == lowest), Some(losses.len() - 3));
+    // Training for that many epochs gives the same model.
     let epochs = losses.len() as u32 - 2;
     let again = train(Engine::Cpu, both, &Training { epochs, early_stop: None, ..training });
     assert_eq!(trained.model, again.model);

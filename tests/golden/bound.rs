@@ -1,7 +1,7 @@
-//! How far two ways of computing the same trajectory may drift apart, from counted roundings.
+//! How far two ways of computing one trajectory may drift apart, from the number of roundings.
 //!
-//! Primes are the other side's values, R the root, v = lr g / R, and r(..) what both sides together
-//! may round away, counted in units of u = 2^-24 of the value:
+//! A prime marks the other side's value. R is the root, v = lr g / R, and r(..) is the rounding
+//! error of both sides together, in units of u = 2^-24 of the value:
 //!
 //! ```text
 //! |g - g'| <= wd |x - x'| + r(g)                                     r(g) = 0 without L2 decay
@@ -10,29 +10,29 @@
 //!             + lr r(g) / R' + |v| |R - R'| / R' + r(v) + (ulp(x) + ulp(x')) / 2
 //! ```
 //!
-//! README.md beside this file derives each term. Whatever may be flushed to zero costs at most
-//! `f32::MIN_POSITIVE` more.
+//! README.md beside this file derives each term. Each value that may be flushed to zero adds at
+//! most `f32::MIN_POSITIVE`.
 
 use wgpu_optim::numerics::ulp;
 use wgpu_optim::{Adagrad, EpsilonPlacement, WeightDecay};
 
-/// u, and a little more, so that (1 + u)^k - 1 <= k U for every k up to 64.
+/// Slightly more than u, so that (1 + u)^k - 1 <= k U for every k up to 64.
 const U: f64 = (1.0 + 1.0 / 262_144.0) / 16_777_216.0;
 
-/// The smallest normal number: what a flush to zero may lose.
+/// The smallest normal number: the error of a flush to zero is below it.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-/// The smallest subnormal number, 2^-149: what a subnormal result may be off.
+/// The smallest subnormal number, 2^-149: the maximum error of a subnormal result.
 const SMALLEST: f64 = f32::from_bits(1) as f64;
 
-/// The roundings of one side, in relative units of u.
+/// The rounding errors of one side, relative, in units of u.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Arithmetic {
     /// Of an addition, subtraction or multiplication.
     pub(crate) basic: f64,
-    /// Of a product that is added to something at once: 0 where the two are fused.
+    /// Of a product that is then added to something: 0 where the two are fused.
     pub(crate) product: f64,
-    /// Of a square root, or of a reciprocal one.
+    /// Of a square root or a reciprocal square root.
     pub(crate) root: f64,
     /// Of `learning_rate * g / root` together.
     pub(crate) quotient: f64,
@@ -41,22 +41,22 @@ pub(crate) struct Arithmetic {
 }
 
 impl Arithmetic {
-    /// Every operation rounded once, to nearest: our CPU engine, and exact precision anywhere.
+    /// Every operation rounded once, to nearest: our CPU engine, and exact precision on any device.
     pub(crate) const NEAREST: Self =
         Self { basic: 1.0, product: 1.0, root: 1.0, quotient: 2.0, flushes: false };
 
     /// What WGSL promises: 1 ULP (2 u) for + - *, 2.5 ULP (5 u) for a division, and a square root
     /// as 1 / inverseSqrt of 2 ULP (4 u).
-    #[allow(dead_code, reason = "for the engines that native precision runs on")]
+    #[allow(dead_code, reason = "only the driver tests have native precision")]
     pub(crate) const WGSL: Self =
         Self { basic: 2.0, product: 2.0, root: 9.0, quotient: 7.0, flushes: true };
 
-    /// The framework's, as README.md found it. Its root is measured over all f32 by generate.py.
+    /// Those of a framework; README.md explains them. generate.py measures the root over all f32.
     pub(crate) fn of_framework(name: &str) -> Self {
         match name {
             // Fused multiply-add; the root is Intel MKL's.
             "pytorch" => Self { product: 0.0, root: 1.5, ..Self::NEAREST },
-            // Fused multiply-add, also of the learning rate, hence a quotient of one rounding.
+            // Fused multiply-add, also with the learning rate, so the quotient rounds once.
             "optax" => {
                 Self { product: 0.0, root: 2.8, quotient: 1.0, flushes: true, ..Self::NEAREST }
             }
@@ -73,9 +73,9 @@ pub(crate) struct Drift {
     pub(crate) s: f64,
     /// The bound on the difference of the parameters.
     pub(crate) x: f64,
-    /// The part of `x` that comes from updates which the framework leaves out.
+    /// The part of `x` that comes from updates that the framework skips.
     pub(crate) left_out: f64,
-    /// The sum of the ulps of x over the steps: the step count, in ULP of x.
+    /// The sum of the ulps of x over the steps.
     pub(crate) x_ulps: f64,
 }
 
@@ -90,7 +90,7 @@ pub(crate) struct Step {
 }
 
 impl Drift {
-    /// Adds what one more step may add.
+    /// Adds the drift of one more step.
     pub(crate) fn advance(&mut self, rule: &Adagrad, framework: &str, us: Arithmetic, step: &Step) {
         let them = Arithmetic::of_framework(framework);
         let Step { learning_rate, gradient, x_before, x_after, s_after } = *step;
@@ -103,11 +103,12 @@ impl Drift {
             (true, value) if value < 2.0 * TINY => TINY,
             _ => SMALLEST,
         };
-        // Both sides round lr / (1 + (t - 1) decay), we from f32 options in f64: one each for lr,
-        // decay and the result against PyTorch's one; the others take three in f32 to our one.
+        // Both sides round lr / (1 + (t - 1) decay). We compute it in f64 from f32 options. Against
+        // PyTorch, our roundings of lr, decay and result count, and PyTorch's of the result. The
+        // other frameworks round three times in f32, and we once.
         let rate = if rule.learning_rate_decay > 0.0 { 4.0 } else { 0.0 };
 
-        // The gradient with decay in it, at our x, and how the two sides round it.
+        // The gradient with decay, at our x, and how the two sides round it.
         let (wd, sign) = match rule.weight_decay {
             WeightDecay::L2(coefficient) => {
                 (f64::from(coefficient), if rule.maximize { -1.0 } else { 1.0 })
@@ -122,7 +123,7 @@ impl Drift {
         }
         let dg = wd * self.x + rounded;
 
-        // Of the accumulator, first what this step's gradients have no part in.
+        // The accumulator: `ds` without the difference of this step's gradients, then with it.
         let square = (g + dg) * (g + dg);
         let grown = 2.0 * (g + dg) * dg;
         let mut ds = self.s + product * U * square + flushed(square);
@@ -144,18 +145,18 @@ impl Drift {
         let roundings = us.quotient + them.quotient + us.root + them.root + sum + rate;
         dv += roundings * U * (v + dv + lr * dg / lowest) + flushed(v);
         if framework == "optax" && s <= self.s {
-            // It makes no step where its accumulator is 0, which flushing may have left it at.
+            // optax skips the step where its accumulator is 0, and flushing may keep it at 0.
             self.left_out += v;
             dv += v;
         }
-        // A pull towards zero draws the sides together, unless it overshoots by more than it pulls.
+        // Decay draws the sides together, unless it overshoots by more than the distance to zero.
         self.x *= (lr * wd / lowest - 1.0).max(1.0);
 
         if let WeightDecay::Decoupled(coefficient) = rule.weight_decay {
             let shrink = lr * f64::from(coefficient);
             let pull = shrink * (x + self.x);
-            // Ours: lr * wd and its product with x. Theirs: two products (Keras), or a sum with
-            // the update, product included (optax).
+            // We round lr * wd and its product with x. Keras rounds two products; optax rounds the
+            // product and its sum with the update.
             let roundings = us.basic + us.product + 2.0 + rate;
             dv += shrink * self.x + roundings * U * pull + flushed(pull);
             dv += us.basic * half_ulp(x);

@@ -1,4 +1,4 @@
-//! Reads a golden file; README.md has the format.
+//! Reads a golden file. README.md describes the format.
 
 use std::collections::BTreeMap;
 
@@ -15,13 +15,13 @@ pub(crate) struct Golden {
     pub(crate) cases: Vec<Case>,
 }
 
-/// One optimizer with its options, and what the framework made of the inputs.
+/// One optimizer with its options, and the framework's results.
 #[derive(Debug)]
 pub(crate) struct Case {
     pub(crate) name: String,
     /// The framework's preset with the case's options.
     pub(crate) rule: Adagrad,
-    /// From which step on there is another learning rate.
+    /// A change of the learning rate: the first step with it, and the new value.
     pub(crate) change: Option<(u64, f32)>,
     /// The shown elements of x and s, by length and step.
     pub(crate) shown: BTreeMap<(usize, u64), Shown>,
@@ -46,7 +46,7 @@ pub(crate) fn golden_files() -> [Golden; 3] {
 fn preset(framework: &str) -> Adagrad {
     match framework {
         "pytorch" => Adagrad::pytorch(),
-        // It has no default learning rate; every case of the file sets one.
+        // optax has no default learning rate; every case of the file sets one.
         "optax" => Adagrad::optax(f32::NAN),
         "keras" => Adagrad::keras(),
         _ => panic!("no preset for {framework}"),

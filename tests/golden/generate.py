@@ -1,12 +1,13 @@
-"""Writes pytorch.txt, optax.txt and keras.txt: what the frameworks make of the same gradients,
-and pytorch_rules.txt and so on: single steps of their other rules, by generate_rules.py.
+"""Writes pytorch.txt, optax.txt and keras.txt: Adagrad of each framework on the same gradients. Also
+writes pytorch_rules.txt, optax_rules.txt and keras_rules.txt: single steps of the other rules, by
+generate_rules.py.
 
     python -m venv venv && venv/bin/pip install -r tests/golden/requirements.txt
     venv/bin/python tests/golden/generate.py
 
-README.md beside this file has the format, the gradients' definition and the bound that
-tests/golden.rs derives. Every scalar is handed to the framework as the decimal number that the
-file shows, so that the framework's own rounding of it takes part.
+README.md beside this file defines the format and the gradients, and derives the bound of
+tests/golden.rs. The framework gets every scalar as the decimal number that the file shows, so its
+own rounding of that number is included.
 """
 
 import os
@@ -14,8 +15,8 @@ import pathlib
 import platform
 import sys
 
-# The widest instructions that all x86-64 machines of the last ten years share, so that the files
-# do not depend on where they were made. To be set before the frameworks are loaded.
+# The widest instruction set that all x86-64 machines of the last ten years share, so that the files
+# do not depend on the machine. It must be set before the frameworks are imported.
 os.environ["ATEN_CPU_CAPABILITY"] = "avx2"
 os.environ["XLA_FLAGS"] = "--xla_cpu_max_isa=AVX2"
 os.environ["JAX_PLATFORMS"] = "cpu"
@@ -32,7 +33,7 @@ CHANGE_STEP = 51
 SHOWN = {
     1: [0],
     7: list(range(7)),
-    # 206 and 956 start from 0 with gradients whose squares are subnormal.
+    # 206 and 956 start at 0 and have gradients whose squares are subnormal.
     1000: sorted([*range(0, 1000, 25), 206, 956, *range(995, 1000)]),
 }
 OUT = pathlib.Path(__file__).parent
@@ -40,7 +41,7 @@ MASK = (1 << 64) - 1
 
 
 def mix(z):
-    """The finaliser of splitmix64, modulo 2^64."""
+    """The finalizer of splitmix64, modulo 2^64."""
     z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & MASK
     z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & MASK
     return z ^ (z >> 31)
@@ -72,7 +73,7 @@ def gradient(step, index):
 
 
 def root_error(roots, power):
-    """The worst relative error of a root over all f32 of [1, 4), that is, of all of them."""
+    """The maximum relative error of a root over all f32 of [1, 4), and hence over all f32."""
     exact = ROOT_POINTS.astype(np.float64) ** power
     worst = np.abs(roots.astype(np.float64) / exact - 1).max() * 2**24
     return f"over all f32 of [1, 4) its relative error is at most {worst:.4f} * 2^-24"
@@ -88,7 +89,7 @@ GRADIENTS = [floats([gradient(t, i) for i in range(1000)]) for t in range(1, STE
 
 
 class Case:
-    """One optimizer: `call` is what was run; `options` are our names for what it sets."""
+    """One optimizer: `call` is the Python that ran, `options` are the same settings under our names."""
 
     def __init__(self, name, call, change=None, **options):
         self.name, self.call, self.change, self.options = name, call, change, options

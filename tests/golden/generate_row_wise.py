@@ -3,8 +3,9 @@
     venv/bin/pip install --no-deps torchrec==1.9.2
     venv/bin/python tests/golden/generate_row_wise.py
 
-Beside the requirements of generate.py, whose inputs it takes but for the gradients' magnitudes. The
-optimizer's file is loaded by itself: its package wants more than the optimizer does.
+It also needs the requirements of generate.py. The inputs are those of generate.py, except for the
+magnitudes of the gradients. The optimizer's file is loaded by itself, because its package needs more
+than the optimizer does.
 """
 
 import importlib.metadata
@@ -18,7 +19,7 @@ import torch
 
 STEPS = 100
 COMPARED_STEPS = (1, 2, 10, 100)
-# Rows and their lengths: on both sides of the 32 partial sums that ours has.
+# Numbers of rows and their lengths, on both sides of the 32 partial sums of our order.
 TABLES = [(6, 8), (3, 40)]
 
 

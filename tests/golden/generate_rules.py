@@ -1,7 +1,7 @@
-"""The rules but Adagrad: parameters and state before and after single steps of a run of 100.
+"""All rules but Adagrad: parameters and state before and after single steps of a run of 100.
 
-Run by generate.py, whose inputs it takes. A single step is compared from the framework's own
-numbers before it, so that the bound is that of one step, whatever the rule: README.md.
+generate.py runs this with its own inputs. The comparison starts from the framework's numbers before a
+step, so its bound is that of one step for every rule (README.md).
 """
 
 import platform
@@ -10,16 +10,16 @@ import numpy as np
 
 from generate import GRADIENTS, INITIAL, OUT, SEED, STEPS
 
-# The steps that are compared, and so the ones before them are shown too.
+# The steps that are compared. The file also shows the step before each.
 COMPARED_STEPS = (1, 2, 3, 10, 52, 100)
 CHANGE_STEP = 52
-# Elements that never see a gradient, see every magnitude, or few, in turn.
+# Elements that never get a gradient, that get every magnitude, and that get few magnitudes.
 SHOWN = list(range(0, 48, 3))
 LENGTH = 48
 
 
 class Case:
-    """`call` is what was run; `options` are our names for what it sets on our preset `rule`."""
+    """`call` is the Python that ran, `options` are the same settings of our preset `rule`."""
 
     def __init__(self, rule, call, change=None, **options):
         self.rule, self.call, self.change, self.options = rule, call, change, options

@@ -1,8 +1,8 @@
-//! The inputs of the golden files, from integer operations only, so that Python and Rust agree
-//! to the bit. Twin: `initial` and `gradient` in generate.py; in words: README.md.
+//! The inputs of the golden files, from integer operations only, so that Python and Rust compute
+//! the same bits. Twin: `initial` and `gradient` in generate.py. README.md defines them.
 #![allow(dead_code, reason = "every test file uses a part of it")]
 
-/// The finaliser of splitmix64.
+/// The finalizer of splitmix64.
 fn mix(z: u64) -> u64 {
     let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -40,9 +40,9 @@ pub(crate) fn gradients(seed: u64, step: u64, len: usize) -> Vec<f32> {
         let (of_element, hash) = (hashed(seed, 0, index), hashed(seed, step, index));
         let draw = (hash >> 8 & 0xffff).cast_signed();
         match of_element & 15 {
-            0 => 0.0, // an element that never sees a gradient
+            0 => 0.0, // an element that never gets a gradient
             _ if hash & 15 == 0 => 0.0,
-            1 | 2 => number(hash, -67 + draw % 101), // one that sees every magnitude
+            1 | 2 => number(hash, -67 + draw % 101), // one that gets every magnitude
             _ => {
                 let centre = -67 + (of_element >> 8 & 0xffff).cast_signed() % 101;
                 number(hash, (centre - 3 + draw % 7).clamp(-67, 33))

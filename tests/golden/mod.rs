@@ -1,6 +1,5 @@
-//! Parity with the frameworks: the golden files, the inputs that they were made from, and the
-//! comparison, for any engine. Start at [`check`] and [`regressions::ALL`]; README.md derives the
-//! bound.
+//! Parity of Adagrad with the frameworks, for any engine: the golden files, their inputs, and the
+//! comparison. Start at [`check`] and [`regressions::ALL`]. README.md derives the bound.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod bound;
@@ -14,30 +13,30 @@ pub(crate) use file::{Case, Golden, golden_files};
 use wgpu_optim::numerics::ulp_distance;
 use wgpu_optim::{Adagrad, Rule, WeightDecay};
 
-/// Something that makes Adagrad's steps.
+/// Something that takes Adagrad steps.
 pub(crate) trait Engine {
-    /// How it rounds.
+    /// Its rounding errors.
     fn arithmetic(&self) -> Arithmetic;
 
     /// An optimizer over a copy of `x`.
     fn start(&self, rule: Adagrad, x: &[f32]) -> Box<dyn Run + '_>;
 }
 
-/// An optimizer under way.
+/// A run of an optimizer.
 pub(crate) trait Run {
     /// Sets the base learning rate from the next step on.
     fn set_learning_rate(&mut self, learning_rate: f32);
 
-    /// Makes one step.
+    /// Takes one step.
     fn step(&mut self, gradients: &[f32]) -> After;
 }
 
-/// All vectors after a step.
+/// All vectors after a step, each as the step left it.
 #[derive(Debug)]
 pub(crate) struct After {
     pub(crate) x: Vec<f32>,
     pub(crate) s: Vec<f32>,
-    /// The gradients as the step left them.
+    /// Unchanged, if all is well.
     pub(crate) gradients: Vec<f32>,
 }
 
@@ -47,22 +46,22 @@ pub(crate) struct Measured {
     /// The difference as a fraction of the derived bound.
     pub(crate) x_of_bound: f64,
     pub(crate) s_of_bound: f64,
-    /// In representable numbers.
+    /// The difference in ULP.
     pub(crate) x_distance: u32,
     pub(crate) s_distance: u32,
-    /// In ULP of x for each step taken, but for the updates that the framework leaves out.
+    /// In ULP of x for each step taken, without the updates that the framework skips.
     pub(crate) x_per_step: f64,
-    /// The derived bound in the same unit.
+    /// The derived bound in that unit.
     pub(crate) bound_per_step: f64,
 }
 
-/// What correctly rounding engines keep besides the derived bound: ULP of x for each step taken.
+/// A second bound, for engines that round correctly, in ULP of x for each step taken.
 const X_ULPS_PER_STEP: f64 = 4.0;
 
-/// Runs `case` on `engine` and compares with the framework.
+/// Runs `case` on `engine` and compares it with the framework.
 ///
 /// # Errors
-/// The first element outside the bound.
+/// Names the first element outside the bound.
 pub(crate) fn check(engine: &dyn Engine, golden: &Golden, case: &Case) -> Result<Measured, String> {
     let mut measured = Measured::default();
     for (&len, indices) in &golden.indices {
@@ -108,9 +107,9 @@ fn allowed(engine: &dyn Engine, golden: &Golden, case: &Case, drift: &Drift) -> 
     if engine.arithmetic() != Arithmetic::NEAREST {
         return [drift.x, drift.s];
     }
-    // TensorFlow runs Keras' update one correctly rounded operation at a time, in our order: the
-    // same bits. Only the scalars of decay are computed otherwise, and only an accumulator that
-    // starts from 0 can be flushed to it.
+    // TensorFlow runs Keras' update one correctly rounded operation at a time, in our order, so it
+    // has our bits. It differs only in the scalars of decay, and in an accumulator that starts at 0
+    // and whose first squares are flushed.
     let identical = golden.framework == "keras"
         && case.rule.learning_rate_decay == 0.0
         && case.rule.weight_decay == WeightDecay::None

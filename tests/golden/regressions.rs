@@ -1,14 +1,14 @@
-//! Faults found in other optimizers, each as a test that any engine can run.
+//! Regression tests for faults found in other optimizers, for any engine.
 
 use super::{After, Arithmetic, Engine};
 use crate::bound::Bound;
 use wgpu_optim::{Adagrad, EpsilonPlacement, WeightDecay};
 
-/// One of the tests; it panics if the engine has the fault.
+/// A regression test. It panics if the engine has the fault.
 pub(crate) type Regression = fn(&dyn Engine);
 
-/// All of them, by name.
-#[allow(dead_code, reason = "for engines whose tests are listed at run time")]
+/// All regression tests, by name.
+#[allow(dead_code, reason = "only the driver tests list them at run time")]
 pub(crate) const ALL: [(&str, Regression); 5] = [
     ("weight_decay_reaches_numerator_and_accumulator", weight_decay),
     ("initial_accumulator_is_honoured", initial_accumulator),
@@ -45,7 +45,8 @@ fn expect(engine: &dyn Engine, label: &str, after: &After, expected: [&[f32]; 2]
     s.check(&format!("{label}: s"), expected[1], &after.s, &updates).unwrap();
 }
 
-/// With a gradient of 1 and with none: g = 1 + 0.5 * 4 = 3 or 0 + 0.5 * 4 = 2 in both places.
+/// With gradients of 1 and of 0: g is 1 + 0.5 * 4 = 3 or 0 + 0.5 * 4 = 2, in the accumulator and in
+/// the numerator.
 pub(crate) fn weight_decay(engine: &dyn Engine) {
     let rule = Adagrad {
         learning_rate: 0.5,
@@ -57,14 +58,14 @@ pub(crate) fn weight_decay(engine: &dyn Engine) {
     let after = engine.start(rule, &[4.0, 4.0]).step(&[1.0, 0.0]);
     let x = [4.0 - 0.5 * 3.0 / 5.0, 4.0 - 0.5 * 2.0 / 20f32.sqrt()];
     expect(engine, "weight decay", &after, [&x, &[25.0, 20.0]], 0.3);
-    // Climbing turns the gradient before the decay, which still pulls towards zero.
+    // Maximizing negates the gradient before decay, so decay still pulls towards zero.
     let rule = Adagrad { maximize: true, ..rule };
     let after = engine.start(rule, &[4.0]).step(&[1.0]);
     expect(engine, "maximize", &after, [&[4.0 - 0.5 / 17f32.sqrt()], &[17.0]], 0.125);
 }
 
-/// Every element starts from it, also those of a tail: s = 16 + 9 and x = 1 - 0.5 * 3 / 5, and
-/// where there is no gradient, s stays.
+/// Every element starts from the initial accumulator, in a tail too: s = 16 + 9 and
+/// x = 1 - 0.5 * 3 / 5. A gradient of 0 leaves s unchanged.
 pub(crate) fn initial_accumulator(engine: &dyn Engine) {
     for epsilon_placement in [EpsilonPlacement::InsideRoot, EpsilonPlacement::OutsideRoot] {
         let rule = Adagrad {
@@ -84,7 +85,7 @@ pub(crate) fn initial_accumulator(engine: &dyn Engine) {
     }
 }
 
-/// An element's bits do not depend on where it stands, nor on the length.
+/// The bits of an element depend neither on its position nor on the length.
 pub(crate) fn tail_equals_body(engine: &dyn Engine) {
     const ELEMENTS: [(f32, f32); 5] =
         [(0.3, 0.7), (-1.1, 3e-5), (0.0, -2.3), (7.7, 1.9e9), (-0.013, -1.3e-15)];
@@ -109,7 +110,7 @@ pub(crate) fn tail_equals_body(engine: &dyn Engine) {
     }
 }
 
-/// Weight decay and climbing must work on a copy.
+/// Weight decay and maximization must work on a copy.
 pub(crate) fn gradients_stay(engine: &dyn Engine) {
     let gradients: Vec<f32> = [0.7, -0.0, 1e-40, -3e9, 0.0, 2.3].repeat(11);
     let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
@@ -122,8 +123,8 @@ pub(crate) fn gradients_stay(engine: &dyn Engine) {
     }
 }
 
-/// The first step takes the whole learning rate, the second half of it, the third a third: with
-/// the accumulator at 2^60, which a gradient of 2^17 does not move, the root is 2^30.
+/// The first step uses the whole learning rate, the second half of it, the third a third. The
+/// accumulator is 2^60, which a gradient of 2^17 does not change, so the root is 2^30.
 pub(crate) fn learning_rate_decay(engine: &dyn Engine) {
     let rule = Adagrad {
         learning_rate: 8192.0,
@@ -140,7 +141,7 @@ pub(crate) fn learning_rate_decay(engine: &dyn Engine) {
         bound.check("decayed", &[x - rate], &after.x, &[rate]).unwrap();
         x = after.x[0];
     }
-    // A new learning rate is decayed by the steps already taken: 8192 * 5 / 5.
+    // A new learning rate decays by the steps already taken: 8192 * 5 / 5.
     run.set_learning_rate(8192.0 * 5.0);
     let after = run.step(&[2f32.powi(17)]);
     bound.check("changed", &[x - 1.0], &after.x, &[1.0]).unwrap();

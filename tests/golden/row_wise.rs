@@ -1,7 +1,8 @@
-//! Parity of row-wise Adagrad with TorchRec's, step by step: from its numbers before a step we make
-//! ours. Both lie within their running error bound of the exact step (tests/golden/README.md), so that
-//! they differ by at most the sum. TorchRec's sum of a row's squares is in an order of its own: the
-//! bound of adding them one by one is that of any order, since all are positive.
+//! Parity of row-wise Adagrad with TorchRec's, step by step: we take each step from TorchRec's
+//! numbers before it. Both results lie within their running error bound of the exact step
+//! (tests/golden/README.md), so they differ by at most the sum. TorchRec adds the squares of a row
+//! in another order. The bound of adding them one by one holds for any order, since all are
+//! positive.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -50,7 +51,7 @@ fn parse(text: &str) -> (u64, Vec<u64>, Vec<Case>) {
     (seed, compared, cases)
 }
 
-/// Parameters and accumulator of one row after a step, with their bounds.
+/// The parameters and the accumulator of one row after a step, with their bounds.
 fn bounds<A: Rounding>(
     rule: &Adagrad,
     step: u64,
@@ -97,7 +98,7 @@ fn compare(case: &Case, step: u64, gradients: &[f32]) {
             let off = (f64::from(*ours) - f64::from(*found)).abs();
             assert!(off <= allowed, "step {step}, row {row}, {column}: {ours:e}, theirs {found:e}");
         }
-        // The bound is no empty one: relative to what the step adds to the accumulator.
+        // The bound is not vacuous: it is small compared with the accumulator.
         let sum = allowed[*width].error().unwrap() + theirs_allowed[*width].error().unwrap();
         assert!(sum < 1e-5 * f64::from(optimizer.state(0)[row]), "{sum:e}");
     }
@@ -106,7 +107,7 @@ fn compare(case: &Case, step: u64, gradients: &[f32]) {
 #[test]
 fn torchrec() {
     let (seed, compared, cases) = parse(include_str!("torchrec.txt"));
-    assert_eq!((cases.len(), compared.len()), (6, 4), "the file has been cut");
+    assert_eq!((cases.len(), compared.len()), (6, 4), "the file is incomplete");
     for case in &cases {
         for &step in &compared {
             let gradients = gradients::moderate(seed, step, case.rows * case.width);

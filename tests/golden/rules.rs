@@ -2,9 +2,9 @@
 //! Start at [`compare_all`].
 //!
 //! The golden files hold the frameworks' parameters and state before and after single steps of a
-//! run. We take theirs from before the step, make ours, and compare with theirs. Both lie within
-//! their running error bound of the exact step, so that they differ by at most the sum:
-//! tests/golden/README.md.
+//! run. We start from their numbers before the step, take our step, and compare with their result.
+//! Both lie within their running error bound of the exact step, so they differ by at most the sum
+//! (tests/golden/README.md).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::collections::BTreeMap;
@@ -15,13 +15,13 @@ use wgpu_optim::{AdaDelta, Adam, AnyRule, RmsProp, Rule, Sgd, with_rule};
 
 use super::gradients;
 
-/// Something that makes steps of any rule.
+/// Something that takes steps of any rule.
 pub(crate) trait Stepper {
-    /// Whether it rounds each operation to nearest and keeps subnormals; else it does as WGSL has
-    /// it.
+    /// Whether it rounds each operation to nearest and keeps subnormals. Otherwise it has WGSL's
+    /// accuracy.
     fn rounds_to_nearest(&self) -> bool;
 
-    /// What step number `step` makes of the parameters and each state vector.
+    /// The parameters and each state vector after step number `step`.
     fn step<R: Rule>(
         &self,
         rule: R,
@@ -31,8 +31,8 @@ pub(crate) trait Stepper {
     ) -> Vec<Vec<f32>>;
 }
 
-/// A framework: at most twice as many roundings of each kind as ours, whose root is at most 2.8
-/// units of 2^-24 off where it is not exact, and whose hyper-parameters are rounded elsewhere.
+/// A framework's arithmetic: at most twice our rounding errors of each kind, a root that is at most
+/// 2.8 units of 2^-24 off, and hyper-parameters with roundings of their own.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Framework;
 
@@ -58,7 +58,7 @@ struct Golden {
     cases: Vec<Case>,
 }
 
-/// One optimizer, and what the framework made of the inputs.
+/// One optimizer, and the framework's results.
 #[derive(Debug)]
 struct Case {
     call: String,
@@ -68,7 +68,7 @@ struct Case {
     vectors: BTreeMap<(String, u64), Vec<f32>>,
 }
 
-/// Our preset for a framework's rule; optax has no learning rates, and its cases set them.
+/// Our preset for a framework's rule. optax has no default learning rates; its cases set them.
 fn preset(framework: &str, rule: &str) -> AnyRule {
     match (framework, rule) {
         ("pytorch", "adamw") => Adam::adamw().into(),
@@ -131,7 +131,7 @@ fn parse(framework: &'static str, text: &str) -> Golden {
     golden
 }
 
-/// Compares one case, and tells how much of the bound its steps use.
+/// Compares one case. Returns the maximum share of the bound that its steps use.
 fn compare_case<S: Stepper, R: Rule>(engine: &S, golden: &Golden, case: &Case, rule: R) -> f64 {
     let count = golden.indices.len();
     let shown = |values: Vec<f32>| golden.indices.iter().map(|&i| values[i]).collect::<Vec<_>>();
@@ -188,7 +188,7 @@ fn compare_case<S: Stepper, R: Rule>(engine: &S, golden: &Golden, case: &Case, r
     worst
 }
 
-/// The bounds of parameter and state after one step.
+/// The bounds of the parameter and the state after one step.
 fn error<R: Rule, A: Rounding>(
     rule: &R,
     step: u64,
@@ -210,9 +210,9 @@ fn error<R: Rule, A: Rounding>(
     [x.error()].into_iter().chain(state.map(|(_, value)| value.error())).collect()
 }
 
-/// How far Adam's corrections, which optax and Keras compute in f32, may be off, in units of 2^-23
-/// of the update. `beta^t` has the rounding of beta t times and a few of its own; from 1 it leaves
-/// that over `1 - beta^t`; of the root of the second, half.
+/// The error of Adam's bias corrections, which optax and Keras compute in f32, in units of 2^-23 of
+/// the update. `beta^t` has t times the rounding error of beta, and a few of its own. The relative
+/// error of `1 - beta^t` is that over `1 - beta^t`. The root halves the second correction's error.
 fn correction_units<R: Rule>(golden: &Golden, rule: &R, step: u64) -> f64 {
     if golden.framework == "pytorch" || R::NAME != "adam" {
         return 0.0;
@@ -228,7 +228,7 @@ fn correction_units<R: Rule>(golden: &Golden, rule: &R, step: u64) -> f64 {
     units(beta("beta1")) + 0.5 * units(beta("beta2")) + 2.0
 }
 
-/// Compares every case of a framework: each call, with how much of the bound its steps use.
+/// Compares every case of a framework. Returns each call and its maximum share of the bound.
 fn compare(
     engine: &impl Stepper,
     framework: &'static str,
@@ -236,7 +236,7 @@ fn compare(
     cases: usize,
 ) -> Vec<(String, f64)> {
     let golden = parse(framework, text);
-    assert_eq!(golden.cases.len(), cases, "the file has been cut");
+    assert_eq!(golden.cases.len(), cases, "the file is incomplete");
     let compare =
         |case: &Case| with_rule!(case.rule, |rule| compare_case(engine, &golden, case, rule));
     golden.cases.iter().map(|case| (case.call.clone(), compare(case))).collect()

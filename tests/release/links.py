@@ -6,7 +6,7 @@
 A link must lead to a tracked file or folder, and its anchor to a heading. crates.io resolves the links of a
 packaged README against the repository; readers of the package itself need the files, so a link from a packaged
 page, or a page that the documentation in src/ names, must be in the package too, unless it belongs to
-another package of this repository or to the tests, which are not packaged.
+another package of this repository.
 
 >>> slug("The `Rule` trait: 2 ways")
 'the-rule-trait-2-ways'
@@ -21,7 +21,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NOT_PACKAGED = ("burn", "cli", "tests")
+OTHER_PACKAGES = ("burn", "cli")
 
 
 def output(*command):
@@ -69,7 +69,7 @@ def main():
             elif anchor and anchor not in anchors((ROOT / target).read_text()):
                 faults.append(f"{page}: {link}: no heading makes this anchor")
             elif page in package and target not in package | packaged_folders:
-                if target.split("/")[0] not in NOT_PACKAGED:
+                if target.split("/")[0] not in OTHER_PACKAGES:
                     faults.append(f"{page}: {link}: not in the package; see `include` in Cargo.toml")
 
     for source in sorted(path for path in package if path.startswith("src/")):

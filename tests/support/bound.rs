@@ -1,6 +1,6 @@
-//! Comparison of a device's results with the reference's, within the bound that docs/numerics.md
-//! derives in section 3. There is no way to make a looser one.
-#![allow(dead_code, reason = "each test takes what it needs")]
+//! Compares a device's results with the reference, within the bound that section 3 of
+//! docs/numerics.md derives. No test can make a looser one.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
 use wgpu_optim::numerics::{ulp, ulp_distance};
 
@@ -13,7 +13,7 @@ pub(crate) struct Bound {
     absolute: f32,
 }
 
-/// The elements that lie outside their bound; the first of them is named.
+/// The first element outside its bound, and how many there are.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
     "{label}: element {index} is {actual:e} (0x{:08x}), expected {expected:e} (0x{:08x}): \
@@ -48,8 +48,8 @@ impl Bound {
     pub(crate) const PARAMETER: Self =
         Self { value_ulps: 1.5, update_units: 12.5, absolute: f32::MIN_POSITIVE };
 
-    /// Compares `actual` with `expected`, element by element; `updates` are the changes that
-    /// the step made (empty where the bound has no use for them).
+    /// Compares `actual` with `expected`, element by element. `updates` are the changes that the
+    /// step made; it may be empty for a bound that does not depend on them.
     pub(crate) fn check(
         &self,
         label: &str,

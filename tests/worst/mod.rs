@@ -1,7 +1,7 @@
-//! A device that does the worst that WGSL's accuracy table allows, and numbers to try it on.
-#![allow(dead_code, reason = "each test takes what it needs")]
+//! A simulated device that errs as much as WGSL's accuracy table allows, and inputs for it.
+#![allow(dead_code, reason = "each test uses a part of it")]
 
-/// The worst device: bit k of `up` says whether its k-th operation errs upwards.
+/// The worst device. Bit k of `up` says whether its operation number k errs upwards.
 pub(crate) struct Device {
     pub(crate) up: u32,
     pub(crate) flush: bool,
@@ -18,7 +18,7 @@ impl Device {
         if self.flush && value.is_subnormal() { 0.0 } else { value }
     }
 
-    /// The neighbour of `value + rest`, `rest` being far below an ulp of an f32.
+    /// A neighbour of `value + rest`, where `rest` is far below an ulp of an f32.
     pub(crate) fn neighbour(&mut self, value: f64, rest: f64) -> f32 {
         let up = self.next_up();
         let nearest = value as f32;
@@ -84,8 +84,8 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    /// A number of magnitude 2^-exponents to 2^exponents; every other one close to a power of
-    /// two, where an ulp is the largest or the smallest part of its number.
+    /// A number of magnitude 2^-exponents to 2^exponents. Half of them are close to a power of two,
+    /// where the ratio of an ulp to its number is largest or smallest.
     pub(crate) fn number(&mut self, exponents: i32) -> f32 {
         let bits = self.bits();
         let exponent = 127 - exponents + ((bits >> 40) % (2 * exponents as u64)) as i32;

@@ -1,5 +1,5 @@
-//! wgpu-optim as a contestant of benches/peers/run, and the limits that memory sets. Answers the
-//! requests that benches/peers/README.md lists; `cargo bench` alone only runs each of them once.
+//! wgpu-optim as a contestant of benches/peers/run, and the limits set by memory bandwidth. It
+//! answers the requests that benches/peers/README.md lists. `cargo bench` runs some of them once.
 #![allow(missing_docs, reason = "a program")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a benchmark fails by panicking")]
 #![allow(clippy::print_stdout, reason = "answers go to standard output")]
@@ -19,9 +19,9 @@ const USAGE: &str = "one of
     write-sparse ROWS FEATURES ENTRIES FILE
 this program is run by benches/peers/run";
 
-/// What a program that takes part has to offer.
+/// What a contestant must provide.
 trait Contestant {
-    /// Proof that the work was done: the sum of the parameters after three steps, or the loss at
+    /// Shows that the work was done: the sum of the parameters after three steps, or the loss at
     /// the end of a run.
     fn check(&self) -> f64;
 
@@ -30,7 +30,7 @@ trait Contestant {
         "CPU engine".to_owned()
     }
 
-    /// Seconds for one step or one epoch, measured for about `budget`.
+    /// The seconds of one step or one epoch, measured for about `budget`.
     fn measure(&mut self, mode: &str, budget: Duration) -> f64;
 }
 
@@ -60,7 +60,7 @@ fn contestant(arguments: &[&str]) -> Box<dyn Contestant> {
     }
 }
 
-/// Says what was checked, then answers `MODE SECONDS` with a time, line by line.
+/// Prints the check, then answers each line `MODE SECONDS` with a time.
 fn answer(contestant: &mut dyn Contestant) {
     println!("{{\"check\": {:e}, \"device\": {:?}}}", contestant.check(), contestant.device());
     for line in std::io::stdin().lines() {
@@ -84,7 +84,7 @@ fn main() {
             let seconds = contestant(arguments).measure("queued", Duration::from_millis(1));
             println!("{}: {seconds:e} s", arguments.join(" "));
         }
-        println!("The peers run by benches/peers/run.");
+        println!("benches/peers/run runs the peers.");
         return;
     }
     if let ["write-sparse", ref numbers @ .., file] = arguments[..] {

@@ -1,4 +1,4 @@
-//! One step of Adagrad, and the same traffic with additions only.
+//! One step of Adagrad, and a step of additions only with the same memory traffic.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use wgpu_optim::{
 use crate::traffic::{Traffic, values};
 use crate::{Contestant, adapter};
 
-/// Beside gradients of about 1 it makes no difference where epsilon goes.
+/// With gradients of about 1, the placement of epsilon makes no difference.
 const RULE: Adagrad = Adagrad {
     learning_rate: 0.01,
     epsilon: 1e-10,
@@ -22,7 +22,7 @@ const RULE: Adagrad = Adagrad {
 const CHECKED_STEPS: u32 = 3;
 const WARM_UP: u32 = 20;
 
-/// Seconds for one of the steps that `run` takes; it takes as many as it is told.
+/// The seconds of one step. `run` takes a given number of steps.
 fn seconds_per_step(budget: Duration, mut run: impl FnMut(u32)) -> f64 {
     let mut time = |steps: u32| {
         let start = Instant::now();
@@ -37,7 +37,7 @@ fn sum(values: &[f32]) -> f64 {
     values.iter().map(|&value| f64::from(value)).sum()
 }
 
-/// The CPU engine under any rule.
+/// The CPU engine with any rule.
 pub(crate) struct Cpu<R: Rule> {
     optimizer: CpuOptimizer<R>,
     params: Vec<f32>,
@@ -50,7 +50,7 @@ pub(crate) fn cpu(len: usize) -> Cpu<Adagrad> {
     Cpu::new(RULE, len)
 }
 
-/// What the memory allows.
+/// The fastest step that memory allows.
 pub(crate) fn traffic(len: usize) -> Cpu<Traffic> {
     Cpu::new(Traffic, len)
 }
@@ -82,7 +82,7 @@ impl<R: Rule> Contestant for Cpu<R> {
     }
 }
 
-/// The first adapter there is, native precision.
+/// The first adapter, in native precision.
 pub(crate) struct Gpu {
     gpu: wgpu_optim::Gpu,
     optimizer: GpuOptimizer<Adagrad>,

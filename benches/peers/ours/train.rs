@@ -1,4 +1,4 @@
-//! Epochs of linear regression, and the time it takes to read the same rows once.
+//! Epochs of linear regression, and the time to read the same rows.
 
 use std::hint::black_box;
 use std::ops::ControlFlow;
@@ -17,7 +17,8 @@ fn run(engine: Engine<'_>, data: &Dataset, training: &Training) -> Trained {
     train_blocking(engine, rule, data, training, |_| ControlFlow::Continue(())).unwrap()
 }
 
-/// Whole runs for about `budget`: the mean of what each tells of its epochs.
+/// The mean seconds per epoch of whole runs for about `budget`. `run` returns its seconds per
+/// epoch.
 fn seconds_per_epoch(budget: Duration, mut run: impl FnMut() -> f64) -> f64 {
     let (mut total, mut runs) = (0.0, 0);
     while runs == 0 || total < budget.as_secs_f64() {
@@ -36,7 +37,7 @@ pub(crate) struct Airfoil {
 }
 
 impl Airfoil {
-    /// Reads rows of 5 features and the target, little-endian f32, already standardised.
+    /// Reads standardized rows of 5 features and the target, as little-endian f32.
     pub(crate) fn new(engine: &str, file: &str) -> Self {
         let bytes = std::fs::read(file).unwrap();
         let values: Vec<f32> =
@@ -77,7 +78,7 @@ impl Contestant for Airfoil {
     }
 }
 
-/// A number in [-1, 1) for each index: the finalizer "lowbias32", the same in data.py.
+/// A number in [-1, 1) for each index: the finalizer "lowbias32", the same as in contestant.py.
 pub(crate) fn uniform(mut index: u32) -> f32 {
     index ^= index >> 16;
     index = index.wrapping_mul(0x7feb_352d);
@@ -87,11 +88,11 @@ pub(crate) fn uniform(mut index: u32) -> f32 {
     (index >> 8) as f32 / 8_388_608.0 - 1.0
 }
 
-/// Where the numbers of weights and of noise begin; those of the features begin at 0.
+/// The first index of the weights and of the noise. The indices of the features start at 0.
 pub(crate) const WEIGHTS: u32 = 1 << 31;
 pub(crate) const NOISE: u32 = 3 << 30;
 
-/// A regression problem with a tenth of uniform noise.
+/// A regression problem with uniform noise in [-0.1, 0.1).
 pub(crate) fn dense_data(rows: usize, columns: usize) -> Dataset {
     let mut features = vec![0.0; rows * columns];
     let weights: Vec<f32> = (0..columns as u32).map(|column| uniform(WEIGHTS + column)).collect();
@@ -136,8 +137,8 @@ impl Contestant for Dense {
     }
 }
 
-/// The reading that an epoch cannot do without: every row once in a shuffled order, batch by
-/// batch, and every row once more in its own order, for the loss. The numbers are only added up.
+/// The reads that an epoch cannot avoid: every row once in shuffled order, batch by batch, and
+/// every row once more in order, for the loss. The numbers are only added up.
 pub(crate) struct Gather {
     data: Dataset,
     batch_size: usize,
@@ -164,7 +165,7 @@ impl Gather {
     }
 }
 
-/// A sum in as many lanes as vector units can use.
+/// A sum in enough lanes for wide vector instructions.
 fn sum(values: &[f32]) -> f32 {
     let (groups, rest) = values.as_chunks::<32>();
     let mut lanes = [0.0; 32];

@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 
 use crate::Settings;
 use crate::data::DIRECTORY;
+use crate::plot;
 use crate::rules::{self, Entry};
 
 /// LeNet-5 on Fashion-MNIST, trained by several rules from the same start in the same order
@@ -58,7 +59,7 @@ impl Args {
             }
         }
         if let Some(path) = &self.plot {
-            picture_file(path)?;
+            plot::check(path).map_err(|error| format!("--plot {error}"))?;
         }
         if let Some(directory) = &self.export {
             let failed = |error| format!("--export {}: {error}", directory.display());
@@ -74,20 +75,5 @@ impl Args {
     /// The rules to compare.
     pub fn entries(&self) -> Vec<Entry> {
         if self.rules.is_empty() { rules::all().to_vec() } else { self.rules.clone() }
-    }
-}
-
-/// Whether a picture can be written to `path`: hours of training should not end in an error.
-fn picture_file(path: &Path) -> Result<(), String> {
-    let shown = path.display();
-    let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
-    if extension != "png" && extension != "svg" {
-        return Err(format!("--plot {shown}: pictures are .png or .svg: give a name that ends so"));
-    }
-    match path.parent() {
-        Some(parent) if parent != Path::new("") && !parent.is_dir() => {
-            Err(format!("--plot {shown}: there is no directory {}", parent.display()))
-        }
-        _ => Ok(()),
     }
 }

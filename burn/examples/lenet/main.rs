@@ -8,6 +8,8 @@ mod export;
 mod idx;
 mod net;
 mod picture;
+#[path = "../support/plot.rs"]
+mod plot;
 mod rates;
 mod report;
 mod rules;
@@ -84,7 +86,7 @@ fn run(args: &Args, data: &FashionMnist) -> Result<(), Failure> {
         outcomes.push(outcome);
         // After each rule, since a long run may be cut off.
         if let Some(path) = &args.plot {
-            picture::draw(path, &outcomes)?;
+            plot::write(path, &picture::charts(&outcomes))?;
         }
         if let Some(directory) = &args.export {
             export::write(directory, &device, &settings, count, &outcomes)?;

@@ -117,7 +117,7 @@ fn write_files(
     problem: &Problem,
     outcomes: &[(Kind, Outcome)],
 ) -> Result<(), Failure> {
-    let drawn = report::chart(args, plan, outcomes).write(&args.plot);
+    let drawn = plot::write(&args.plot, &[report::chart(args, plan, outcomes)]);
     let path = args.plot.display();
     drawn.map_err(|error| Failure::Run(format!("--plot {path}: cannot be drawn: {error}")))?;
     let Some(directory) = &args.export else { return Ok(()) };

@@ -1,5 +1,5 @@
-//! Curves in one chart, as an SVG or a PNG by the extension of the file. The font is inside the
-//! program, so that the picture looks the same everywhere.
+//! Charts, one below the other, as an SVG or a PNG by the extension of the file. The font is inside
+//! the program, so that the picture looks the same everywhere.
 
 use std::error::Error;
 use std::fs::OpenOptions;
@@ -14,7 +14,8 @@ use plotters::style::{FontStyle, register_font};
 
 type Done = Result<(), Box<dyn Error>>;
 
-const SIZE: (u32, u32) = (900, 560);
+/// Of one chart.
+const SIZE: (u32, u32) = (900, 480);
 const FONT: &str = "sans-serif";
 /// Okabe and Ito's colours, which people with any colour vision can tell apart.
 const COLORS: [RGBColor; 7] = [
@@ -65,25 +66,37 @@ fn is(path: &Path, extension: &str) -> bool {
     path.extension().is_some_and(|own| own.eq_ignore_ascii_case(extension))
 }
 
-impl Chart {
-    /// Draws the chart into `path`, a file that [`check`] has passed.
-    pub fn write(&self, path: &Path) -> Done {
-        if is(path, "svg") {
-            let mut text = String::new();
-            self.draw(SVGBackend::with_string(&mut text, SIZE))?;
-            return Ok(std::fs::write(path, text)?);
-        }
-        self.draw(BitMapBackend::new(path, SIZE))
+/// Draws charts into `path`, a file that [`check`] has passed.
+pub fn write(path: &Path, charts: &[Chart]) -> Done {
+    let size = (SIZE.0, SIZE.1 * charts.len() as u32);
+    if is(path, "svg") {
+        let mut text = String::new();
+        draw(charts, SVGBackend::with_string(&mut text, size))?;
+        return Ok(std::fs::write(path, text)?);
     }
+    draw(charts, BitMapBackend::new(path, size))
+}
 
-    fn draw<B: DrawingBackend>(&self, backend: B) -> Done
+fn draw<B: DrawingBackend>(charts: &[Chart], backend: B) -> Done
+where
+    B::ErrorType: 'static,
+{
+    register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
+        .map_err(|_| "the font inside the program is damaged")?;
+    let root = backend.into_drawing_area();
+    root.fill(&WHITE)?;
+    for (chart, area) in charts.iter().zip(root.split_evenly((charts.len(), 1))) {
+        chart.draw(&area)?;
+    }
+    root.present()?;
+    Ok(())
+}
+
+impl Chart {
+    fn draw<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> Done
     where
         B::ErrorType: 'static,
     {
-        register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-            .map_err(|_| "the font inside the program is damaged")?;
-        let area = backend.into_drawing_area();
-        area.fill(&WHITE)?;
         let (chart, legend) = area.split_horizontally(SIZE.0 - LEGEND_WIDTH);
         let points = || self.curves.iter().flat_map(|curve| curve.finite());
         let x = range(points().map(|(x, _)| x));
@@ -95,9 +108,7 @@ impl Chart {
             let margin = 0.05 * (y.end - y.start);
             self.axes(&chart, x, y.start - margin..y.end + margin)?;
         }
-        self.legend(&legend)?;
-        area.present()?;
-        Ok(())
+        self.legend(&legend)
     }
 
     fn axes<B: DrawingBackend, Y>(&self, area: &DrawingArea<B, Shift>, x: Range<f64>, y: Y) -> Done

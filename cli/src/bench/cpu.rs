@@ -4,8 +4,8 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 use rayon::slice::{ParallelSlice, ParallelSliceMut};
 use wgpu_optim::{CpuOptimizer, Rule};
 
-use super::copy_len;
 use super::sampling::{self, Bench, Medians};
+use super::traffic::copy_len;
 use crate::error::Error;
 
 /// Measures steps of `rule` over `len` elements.
@@ -43,13 +43,13 @@ impl<R: Rule> Bench for CpuBench<R> {
         let part = self.copied_per_thread;
         for _ in 0..count {
             if part == self.source.len() {
-                // As the engine: one thread is this one, and none other is woken.
+                // Like the engine, which uses the calling thread if one is enough.
                 self.destination.copy_from_slice(&self.source);
             } else {
                 let parts = self.destination.par_chunks_mut(part).zip(self.source.par_chunks(part));
                 parts.for_each(|(destination, source)| destination.copy_from_slice(source));
             }
-            // A copy that nobody reads may be left out.
+            // Otherwise the compiler may remove a copy that nothing reads.
             std::hint::black_box(&mut self.destination);
         }
         Ok(())
@@ -60,12 +60,12 @@ impl<R: Rule> Bench for CpuBench<R> {
     }
 }
 
-/// A vector of `len` times `value`, or an error where there is no room for it.
+/// A vector of `len` times `value`, or an error if there is not enough memory.
 fn filled(len: usize, value: f32) -> Result<Vec<f32>, Error> {
     let mut vector = Vec::new();
-    vector
-        .try_reserve_exact(len)
-        .map_err(|_| Error::Run(format!("no memory for {len} elements: give smaller --sizes")))?;
+    vector.try_reserve_exact(len).map_err(|_| {
+        Error::Run(format!("not enough memory for {len} elements: give smaller --sizes"))
+    })?;
     vector.resize(len, value);
     Ok(vector)
 }

@@ -2,8 +2,8 @@
 
 use wgpu_optim::{Gpu, GpuOptimizer, GpuVec, Precision, Rule, wgpu};
 
-use super::copy_len;
 use super::sampling::{self, Bench, Medians};
+use super::traffic::copy_len;
 use crate::error::Error;
 
 /// Measures steps of `rule` over `len` elements.
@@ -24,7 +24,7 @@ pub(super) fn medians<R: Rule>(
         grads,
         source: gpu.zeros(copied)?,
         destination: gpu.zeros(copied)?,
-        clock: Clock::of(gpu)?,
+        clock: Clock::new(gpu)?,
     })
 }
 
@@ -55,7 +55,7 @@ impl<R: Rule> Bench for GpuBench<'_, R> {
     fn copies(&mut self, count: u32) -> Result<(), Error> {
         for _ in 0..count {
             let mut encoder = self.encoder();
-            // Of equal lengths, so that both are cut into buffers at the same places.
+            // Their lengths are equal, so both are split into buffers at the same places.
             for ((source, bytes), (destination, _)) in
                 self.source.buffers().zip(self.destination.buffers())
             {
@@ -89,8 +89,8 @@ struct Clock {
 }
 
 impl Clock {
-    /// None on a device that has no timestamps.
-    fn of(gpu: &Gpu) -> Result<Option<Self>, Error> {
+    /// None if the device has no timestamps.
+    fn new(gpu: &Gpu) -> Result<Option<Self>, Error> {
         let device = gpu.device();
         if !device.features().contains(wgpu::Features::TIMESTAMP_QUERY) {
             return Ok(None);
@@ -121,7 +121,7 @@ impl Clock {
         encoder.resolve_query_set(&self.queries, 0..2, &self.ticks, 0);
     }
 
-    /// A pass that does nothing but write timestamps: fewer devices can write them anywhere else.
+    /// An empty pass that writes timestamps: more devices can write them here than elsewhere.
     fn write(&self, encoder: &mut wgpu::CommandEncoder, begin: Option<u32>, end: Option<u32>) {
         encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
             label: Some("timestamp"),
@@ -133,10 +133,10 @@ impl Clock {
         });
     }
 
-    /// The time between the two, once the device has got there; none where a driver skips passes
-    /// that do nothing, and with them their timestamps.
+    /// The time between the two, after waiting for the device. None if the driver skips empty passes
+    /// together with their timestamps.
     fn seconds(&self, gpu: &Gpu) -> Result<Option<f64>, Error> {
-        // A download copies bits, whatever they mean.
+        // A download copies the bits; they need not be numbers.
         let words = GpuVec::from_buffer(&self.ticks, 0, 4)?.download_blocking(gpu)?;
         let tick = |low: f32, high: f32| u64::from(low.to_bits()) | u64::from(high.to_bits()) << 32;
         let [a, b, c, d] = words[..] else { return Ok(None) };

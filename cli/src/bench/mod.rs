@@ -1,44 +1,35 @@
-//! `wgpu-optim bench`: how long a step takes, and how near that is to what memory allows.
+//! `wgpu-optim bench`: how long a step takes, and how close that is to the memory's limit.
 
+pub(crate) mod args;
 mod cpu;
 mod gpu;
 mod roofline;
 mod sampling;
+mod traffic;
+mod words;
 
 use comfy_table::{CellAlignment, Table};
 use serde::Serialize;
 use wgpu_optim::{Adagrad, Precision, Rule, wgpu};
 
-use crate::args::BenchArgs;
 use crate::device::{Description, Device};
 use crate::error::Error;
-use crate::plot::PlotFile;
-use crate::progress::Measuring;
-use crate::{output, report};
+use crate::output;
+use crate::output::progress::Measuring;
+use crate::output::text::STYLE;
+use crate::plot::file::PlotFile;
+use args::BenchArgs;
 use roofline::{Line, Roofline};
 use sampling::Medians;
-
-/// Bytes that a step of `R` moves for an element: it reads the gradient, and reads and writes the
-/// parameter and every state vector.
-const fn traffic<R: Rule>() -> usize {
-    4 * (3 + 2 * R::STATE.len())
-}
-
-/// Elements of the source, and of the destination, of a copy that lies in as much memory as a
-/// step of `R` over `len` elements: whichever cache holds the one holds the other.
-fn copy_len<R: Rule>(len: usize) -> usize {
-    /// Two GiB for both: past every cache, and no more memory than that.
-    const MOST: usize = 1 << 28;
-    let vectors = 2 + R::STATE.len();
-    len.saturating_mul(vectors).div_ceil(2).min(MOST)
-}
+use traffic::{copy_len, traffic};
+use words::{percent, short};
 
 /// The object that `--json` prints. The names are a contract.
 #[derive(Serialize)]
 struct JsonReport<'a> {
     optimizer: &'static str,
     bytes_per_element: usize,
-    /// Of the device; the CPU engine is always exact.
+    /// The device's; the CPU engine is always exact.
     precision: String,
     results: &'a [Measurement],
 }
@@ -50,11 +41,11 @@ struct Measurement {
     size: usize,
     seconds_per_step: f64,
     gigabytes_per_second: f64,
-    /// By the device's own clock; null where it has none, and on the CPU engine.
+    /// By the device's own clock; null if it has none, and on the CPU engine.
     kernel_seconds_per_step: Option<f64>,
-    /// Of a plain copy in as much memory, bytes read and bytes written both counted.
+    /// The throughput of a plain copy in as much memory; bytes read and bytes written both count.
     copy_gigabytes_per_second: f64,
-    /// The step's share of that.
+    /// The step's throughput over the copy's.
     share_of_copy: f64,
 }
 
@@ -83,11 +74,12 @@ impl Measurement {
 
 /// Runs the subcommand.
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Error> {
-    let plot = args.plot.as_deref().map(|path| PlotFile::prepare(path, &[])).transpose()?;
+    let plot = args.plot.as_deref();
+    let plot = plot.map(|path| PlotFile::prepare("--plot", path, &[])).transpose()?;
     let device = Device::open_with(&args.device, false, wgpu::Features::TIMESTAMP_QUERY)?;
     let precision = args.precision.into();
     let results = measure(&device, &args.sizes, Adagrad::default(), precision)?;
-    // The result is printed in any case: a full disk should not cost the measurement.
+    // Print the result even if the picture fails: a full disk should not cost the measurement.
     let drawn = plot.map_or(Ok(()), |plot| plot.write(&picture(&results, precision)));
     if args.json {
         output::print_json(&JsonReport {
@@ -99,7 +91,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Error> {
     } else {
         output::print(&table(&results))?;
     }
-    drawn
+    Ok(drawn?)
 }
 
 /// Every length, on the CPU engine and then on the device.
@@ -134,7 +126,7 @@ fn measure<R: Rule>(
 
 fn table(results: &[Measurement]) -> String {
     let mut table = Table::new();
-    table.load_style(report::STYLE);
+    table.load_style(STYLE);
     let numbers = ["time per step", "kernel", "GB/s", "copy GB/s", "share"];
     table.set_header(["elements", "device"].into_iter().chain(numbers));
     let time = |seconds: f64| format!("{} us", short(seconds * 1e6));
@@ -155,23 +147,6 @@ fn table(results: &[Measurement]) -> String {
         }
     }
     table.trim_fmt() + "\n"
-}
-
-/// Three digits, which is more than a measurement repeats.
-fn short(value: f64) -> String {
-    match value {
-        100.0.. => format!("{value:.0}"),
-        10.0.. => format!("{value:.1}"),
-        1.0.. => format!("{value:.2}"),
-        _ => format!("{value:.3}"),
-    }
-}
-
-fn percent(share: f64) -> String {
-    format!(
-        "{} %",
-        if share < 0.1 { format!("{:.1}", 100.0 * share) } else { format!("{:.0}", 100.0 * share) }
-    )
 }
 
 /// The results by device, each in ascending order of length.
@@ -202,14 +177,6 @@ fn picture(results: &[Measurement], precision: Precision) -> Roofline {
 mod tests {
     use super::*;
 
-    /// Adagrad reads three words and writes two, and has three vectors; a copy reads as much as
-    /// it writes.
-    #[test]
-    fn a_copy_lies_in_as_much_memory_as_a_step() {
-        assert_eq!(traffic::<Adagrad>(), 20);
-        assert_eq!([1, 2, 4096].map(copy_len::<Adagrad>), [2, 3, 6144]);
-    }
-
     #[test]
     fn rates_and_share_by_hand() {
         let medians = Medians { step: 1e-3, copy: 0.5e-3, kernel: Some(0.8e-3) };
@@ -219,12 +186,5 @@ mod tests {
         assert!((result.copy_gigabytes_per_second - 0.024).abs() < 1e-12);
         assert!((result.share_of_copy - 0.02 / 0.024).abs() < 1e-12);
         assert!((result.kernel_rate().unwrap() - 0.025).abs() < 1e-12);
-    }
-
-    #[test]
-    fn three_digits() {
-        let values = [0.012_34, 1.234, 12.34, 1234.0].map(short);
-        assert_eq!(values, ["0.012", "1.23", "12.3", "1234"]);
-        assert_eq!([0.0123, 0.5678, 1.2].map(percent), ["1.2 %", "57 %", "120 %"]);
     }
 }

@@ -1,5 +1,5 @@
-//! The picture: throughput against vector length, beneath the roof that a copy of as many bytes
-//! in as much memory sets.
+//! The picture: throughput by vector length, below the limit set by a copy of as many bytes in as
+//! much memory.
 
 use std::ops::Range;
 
@@ -10,8 +10,8 @@ use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
-use super::percent;
-use crate::plot::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture};
+use super::words::percent;
+use crate::plot::picture::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture};
 
 /// The height of a row of the legend.
 const ROW: u32 = 22;
@@ -36,7 +36,7 @@ pub(super) struct Line {
 pub(super) struct Point {
     pub(super) size: f64,
     pub(super) step: f64,
-    /// While the kernel runs, where that is known.
+    /// While the kernel runs, if known.
     pub(super) kernel: Option<f64>,
     pub(super) copy: f64,
 }
@@ -92,7 +92,7 @@ impl Picture for Roofline {
 type Plane<B> = DrawingArea<B, Cartesian2d<Axis, Axis>>;
 
 impl Line {
-    /// Logarithms of length and throughput, where that is known.
+    /// Logarithms of length and throughput, where it is known.
     fn curve(&self, rate: impl Fn(&Point) -> Option<f64>) -> Vec<(f64, f64)> {
         let at = |p: &Point| rate(p).map(|rate| (p.size.log2(), rate.log10()));
         self.points.iter().filter_map(at).collect()
@@ -119,7 +119,7 @@ impl Line {
         Ok(())
     }
 
-    /// The share of each step in words, on the side of its point where the copy's is not.
+    /// Each step's share as text, on the side of its point that faces away from the copy's.
     fn draw_shares<B: DrawingBackend>(&self, plane: &Plane<B>, color: RGBColor) -> DrawResult
     where
         B::ErrorType: 'static,
@@ -144,7 +144,7 @@ impl Roofline {
         self.lines.iter().zip(COLORS.into_iter().cycle())
     }
 
-    /// Which color is which device, and which stroke is what.
+    /// The colours of devices and the meanings of strokes.
     fn draw_legend<B: DrawingBackend>(&self, area: &DrawingArea<B, Shift>) -> DrawResult
     where
         B::ErrorType: 'static,
@@ -186,7 +186,7 @@ fn ring<At>(at: At, color: RGBColor) -> Circle<At, i32> {
     Circle::new(at, 6, color.stroke_width(2))
 }
 
-/// A linear axis with ticks of our own: the library's are round powers only.
+/// A linear axis with its own ticks: plotters would only mark whole powers.
 #[derive(Clone)]
 struct Axis {
     range: Range<f64>,
@@ -211,7 +211,7 @@ impl Ranged for Axis {
     }
 
     fn key_points<Hint: KeyPointHint>(&self, hint: Hint) -> Vec<f64> {
-        // Asked a second time for light lines between the bold ones.
+        // plotters asks again for the light lines between the bold ones.
         if hint.weight().allow_light_points() { Vec::new() } else { self.ticks.clone() }
     }
 
@@ -243,7 +243,7 @@ fn size_ticks((low, high): (f64, f64)) -> Vec<f64> {
     (first..=last).map(|index| f64::from(index) * step).collect()
 }
 
-/// 1, 2 and 5 of each decade; the decades alone where there are more than three.
+/// 1, 2 and 5 of each decade; only 1 if there are more than three decades.
 fn rate_ticks((low, high): (f64, f64)) -> Vec<f64> {
     let digits: &[f64] = if high - low > 3.0 { &[1.0] } else { &[1.0, 2.0, 5.0] };
     let decades = low.floor() as i32..=high.ceil() as i32;
@@ -259,7 +259,7 @@ fn elements(power: f64) -> String {
     format!("{}{}", 1 << (power % 10), UNITS.get(power / 10).unwrap_or(&""))
 }
 
-/// 10^`power` GB/s, of which one digit matters.
+/// 10^`power` GB/s, to one digit.
 fn rate(power: f64) -> String {
     let value = 10f64.powf(power);
     let decimals = (-power.floor()).max(0.0) as usize;
@@ -294,7 +294,10 @@ mod tests {
         let roofline = Roofline { title: "a title".to_owned(), lines: vec![line] };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.svg");
-        crate::plot::PlotFile::prepare(&path, &[]).unwrap().write(&roofline).unwrap();
+        crate::plot::file::PlotFile::prepare("--plot", &path, &[])
+            .unwrap()
+            .write(&roofline)
+            .unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains("50 %") && text.contains("CPU engine"), "{text}");
         assert!(!text.contains("kernel alone"), "what was not measured is not in the legend");

@@ -1,5 +1,5 @@
-//! How often and how long to measure. Steps and copies take turns, so that whatever else the
-//! machine does meets both.
+//! How often and how long to measure. Steps and copies alternate, so that other load on the machine
+//! affects both.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use crate::interrupt;
 
 /// How long each length is measured.
 const MEASURED: Duration = Duration::from_millis(900);
-const FEWEST_SAMPLES: usize = 5;
+const MIN_SAMPLES: usize = 5;
 const MAX_SAMPLES: usize = 1000;
-/// A group of steps should last this long, so that the wait for it does not count.
+/// The minimum duration of a group of steps, so that waiting for it hardly counts.
 const GROUP: Duration = Duration::from_millis(4);
 const MAX_STEPS_PER_GROUP: u32 = 512;
 
@@ -34,7 +34,7 @@ pub(super) struct Medians {
     pub(super) kernel: Option<f64>,
 }
 
-/// Measures until it has been long enough.
+/// Measures for [`MEASURED`], and at least [`MIN_SAMPLES`] times.
 pub(super) fn medians(bench: &mut impl Bench) -> Result<Medians, Error> {
     // Compiles kernels and touches all memory for the first time.
     bench.steps(1)?;
@@ -46,8 +46,7 @@ pub(super) fn medians(bench: &mut impl Bench) -> Result<Medians, Error> {
     let per_step = |time: Duration| time.as_secs_f64() / f64::from(group);
     let (mut steps, mut copies, mut kernels) = (Vec::new(), Vec::new(), Vec::new());
     let start = Instant::now();
-    while steps.len() < FEWEST_SAMPLES || (start.elapsed() < MEASURED && steps.len() < MAX_SAMPLES)
-    {
+    while steps.len() < MIN_SAMPLES || (start.elapsed() < MEASURED && steps.len() < MAX_SAMPLES) {
         steps.push(per_step(timed(|| bench.steps(group))?));
         copies.push(per_step(timed(|| bench.copies(group))?));
         kernels.extend(bench.kernels(group)?.map(|seconds| seconds / f64::from(group)));
@@ -63,7 +62,7 @@ fn timed(work: impl FnOnce() -> Result<(), Error>) -> Result<Duration, Error> {
     Ok(start.elapsed())
 }
 
-/// The middle one, or none of none.
+/// The middle value; none if there are no values.
 fn median(mut values: Vec<f64>) -> Option<f64> {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied()
@@ -73,7 +72,7 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
 mod tests {
     use super::*;
 
-    /// Counts what it is told to do, and knows its own time: three seconds a step.
+    /// Counts steps and copies, and claims that a step takes three seconds.
     #[derive(Default)]
     struct Counting {
         steps: u32,
@@ -104,7 +103,7 @@ mod tests {
         // Before the samples: one step and one copy to warm up, then groups of 1, 2, 4, .. 256.
         assert_eq!(bench.steps - (1 + 511), bench.copies - 1);
         assert_eq!((bench.copies - 1) % MAX_STEPS_PER_GROUP, 0);
-        assert!(bench.copies > MAX_STEPS_PER_GROUP * FEWEST_SAMPLES as u32);
+        assert!(bench.copies > MAX_STEPS_PER_GROUP * MIN_SAMPLES as u32);
     }
 
     #[test]

@@ -5,29 +5,30 @@ use std::path::PathBuf;
 use clap::Args;
 use wgpu_optim::Schedule;
 
-use crate::args::{DeviceArgs, PrecisionArg, Standardize, at_least_one, real, whole};
-use crate::learning::LossArg;
-use crate::rule;
-use crate::text_file::Format;
+use crate::args::device::{DeviceArgs, PrecisionArg};
+use crate::args::headings::{DATA, DEVICE, OPTIMIZER, OUTPUT, TRAINING};
+use crate::args::rule;
+use crate::args::values::{at_least_one, real, whole};
+use crate::input::options::{LossArg, Standardize};
+use crate::input::text_file::Format;
 
-/// `compare`: the same problem by several rules.
+/// `compare`: the same problem by several optimizers.
 #[derive(Debug, Args)]
 #[command(
-    about = "Train the same problem by several rules, from the same start and with the same batches, and
-show which one does best.",
+    about = "Train the same problem with several optimizers, and rank them",
     after_help = after_help()
 )]
 pub(crate) struct CompareArgs {
-    /// The table to train on; without it, a built-in problem of rare features
+    /// The table to train on [default: a built-in problem of rare features]
     pub(crate) data: Option<PathBuf>,
-    /// The column to predict: its name in the header, or its index counted from 0 [default: the
+    /// The column to predict: a name in the header, or else an index counted from 0 [default: the
     /// last column]
     #[arg(long, value_name = "NAME|INDEX", requires = "data", allow_negative_numbers = true)]
     pub(crate) target: Option<String>,
-    /// The format of DATA
-    #[arg(long, value_enum, default_value_t = Format::Auto, requires = "data")]
-    pub(crate) format: Format,
-    /// The rules, separated by commas, each with hyper-parameters if wanted:
+    /// What to minimize [default: logistic for the built-in problem, else squared]
+    #[arg(long, value_enum)]
+    pub(crate) loss: Option<LossArg>,
+    /// The optimizers, separated by commas, each with any hyper-parameters:
     /// adagrad,sgd:momentum=0.9:nesterov=true
     #[arg(
         long,
@@ -36,80 +37,117 @@ pub(crate) struct CompareArgs {
         default_value = "adagrad,sgd,adam,rmsprop"
     )]
     pub(crate) optimizers: Vec<String>,
-    /// Learning rates to try with every rule, separated by commas; or auto: rates around each rule's
-    /// own, as below
+    /// Learning rates to try with every optimizer, separated by commas; auto: rates around each
+    /// optimizer's default, see below
     #[arg(long, value_name = "auto|RATE,..", default_value = "auto", value_parser = rates)]
     pub(crate) learning_rates: Rates,
-    /// What is minimized [default: logistic for the built-in problem, else squared]
-    #[arg(long, value_enum)]
-    pub(crate) loss: Option<LossArg>,
     /// How many times to go through the rows
     #[arg(
         long,
+        value_name = "N",
         default_value_t = 5,
         value_parser = clap::value_parser!(u32).range(1..),
         allow_negative_numbers = true
     )]
     pub(crate) epochs: u32,
-    /// Rows per step; more than there are means all of them
-    #[arg(long, default_value_t = 10, value_parser = at_least_one, allow_negative_numbers = true)]
-    pub(crate) batch_size: usize,
-    /// Change every rule's learning rate from step to step, as in `fit`
-    #[arg(long, value_name = "SCHEDULE", default_value = "constant")]
-    pub(crate) schedule: Schedule,
-    /// Decides which rows are held out, the weights to start from and the order of the rows
-    #[arg(long, default_value_t = 0, value_parser = whole::<u64>, allow_negative_numbers = true)]
-    pub(crate) seed: u64,
-    /// Which columns of DATA to scale to mean 0 and standard deviation 1, by the rows that are learned
-    /// from [default: all; features with --loss logistic; none for LIBSVM text]
-    #[arg(long, value_enum, requires = "data")]
-    pub(crate) standardize: Option<Standardize>,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// The device's own arithmetic, or the same bits on every device
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Native)]
+    /// The format of DATA
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Format::Auto,
+        requires = "data",
+        help_heading = DATA
+    )]
+    pub(crate) format: Format,
+    /// Which columns of DATA to scale to mean 0 and standard deviation 1 over the training rows
+    /// [default: all; features with --loss logistic; none for LIBSVM text]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "COLUMNS",
+        requires = "data",
+        help_heading = DATA
+    )]
+    pub(crate) standardize: Option<Standardize>,
+    /// Change every optimizer's learning rate from step to step, as in `fit`
+    #[arg(
+        long,
+        value_name = "SCHEDULE",
+        default_value = "constant",
+        help_heading = OPTIMIZER
+    )]
+    pub(crate) schedule: Schedule,
+    /// Rows per step; at most all rows
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = at_least_one,
+        allow_negative_numbers = true,
+        help_heading = TRAINING
+    )]
+    pub(crate) batch_size: usize,
+    /// Seed of the held-out rows, the initial weights and the order of the rows
+    #[arg(
+        long,
+        default_value_t = 0,
+        value_parser = whole::<u64>,
+        allow_negative_numbers = true,
+        help_heading = TRAINING
+    )]
+    pub(crate) seed: u64,
+    /// The arithmetic of a GPU
+    #[arg(long, value_enum, default_value_t = PrecisionArg::Native, help_heading = DEVICE)]
     pub(crate) precision: PrecisionArg,
-    /// Draw every rule's training loss against the epoch into FILE, an .svg or a .png
-    #[arg(long, value_name = "FILE")]
+    /// Plot every optimizer's training loss by epoch into FILE, an .svg or a .png
+    #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) plot: Option<PathBuf>,
-    /// Draw every rule's error of the weights against how often a feature occurs into FILE, an .svg
-    /// or a .png; for the built-in problem, whose true weights are known
-    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    /// Plot the error of every optimizer's weights by how often a feature occurs into FILE, an .svg
+    /// or a .png. Only for the built-in problem, whose true weights are known
+    #[arg(long, value_name = "FILE", conflicts_with = "data", help_heading = OUTPUT)]
     pub(crate) features_by_rarity: Option<PathBuf>,
     /// Print one JSON object instead of a table
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// No progress bar, notes or warnings; errors stay
-    #[arg(long)]
+    /// Print no progress, notes or warnings; errors remain
+    #[arg(long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
 }
 
 fn after_help() -> String {
     format!(
         "\
+All optimizers start from the same weights and see the same batches.
+
 The built-in problem has 1,000 rows of 100 features, 95% of which are 0: feature j occurs with a
-probability proportional to 1/j, from almost every row down to one in a hundred. Labels are the
+probability proportional to 1/j, from almost every row down to one row in a hundred. Labels are the
 sign of a random linear function, and the loss is logistic. 10,000 more rows of the same kind are
-the test. It does not depend on --seed. Of DATA, a fifth of the rows is the test.
+the test rows. --seed does not change the problem.
 
-Of the other rows a fifth is for validation, and the rest is learned from. A rule's learning rate
-is the one with the least validation loss after the last epoch; test rows have no say in it. Rates
-at which training diverges are left out, and told. With auto they are 0.1, 0.3, 1, 3 and 10 times
-the rule's own, and, as long as the best is the first or the last, up to six more beyond it. Own
-rates: {}.
-A rate that is still the first or the last one tried is marked: the rule may do better beyond.
+A fifth of the rows of DATA are test rows. A fifth of the remaining rows are validation rows, and
+the others are trained on. Each optimizer uses the learning rate with the lowest validation loss
+after the last epoch; the test rows are not used to choose. Learning rates at which training
+diverges are reported and left out.
 
---features-by-rarity: labels fix the weights' direction, and not their length, so true and learned
-weights are divided by their Euclidean norm. Shown are the errors over groups of features that
-occur about as often, each from a count to its double: the mean absolute error over the mean
-absolute true weight. 0 is a group that is known, 1 is no better than weights of 0.
+--learning-rates auto tries 0.1, 0.3, 1, 3 and 10 times the optimizer's default. While the best is
+the lowest or the highest rate tried, it tries up to six more beyond it. Defaults:
+  {}
+If the best rate is still the lowest or the highest tried, it is marked with *: other rates may do
+better.
 
-Example: Adagrad among its relatives on features most of which are rare, with both pictures:
+--features-by-rarity: the labels determine the direction of the weights, but not their length, so
+true and learned weights are divided by their Euclidean norm. Features are grouped by how often they
+occur, from each power of two to the next. The error of a group is the mean absolute error of its
+weights over their mean absolute true value: 0 is perfect, 1 is no better than weights of 0.
+
+Example: compare Adagrad with its relatives on rare features, and plot both pictures:
 
   wgpu-optim compare --plot loss.svg --features-by-rarity rarity.svg
 
-Exit status: 0 done; 1 the run failed, or every rule diverged; 2 the input or the arguments are
-wrong.",
+Exit status: 0 success; 1 the run failed, or every optimizer diverged; 2 the input or the arguments
+are wrong.",
         rule::learning_rates()
     )
 }
@@ -117,7 +155,7 @@ wrong.",
 /// Which learning rates to try.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Rates {
-    /// Around each rule's own.
+    /// Around each optimizer's default.
     Auto,
     /// These, ascending.
     Given(Vec<f32>),

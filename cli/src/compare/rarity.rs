@@ -1,18 +1,20 @@
 //! How well the weights of rare and of frequent features are learned.
 
-/// The weights of features that occur about as often.
+use crate::training::parts::Rows;
+
+/// Features that occur about equally often.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Group {
     /// How many features there are.
     pub(super) features: usize,
-    /// The mean over them of how many rows each occurs in: the geometric one, for a logarithmic axis.
+    /// The geometric mean of the number of rows in which each occurs, for a logarithmic axis.
     pub(super) occurrences: f64,
-    /// The mean absolute error of their weights over the mean absolute true weight.
+    /// The mean absolute error of their weights over their mean absolute true weight.
     pub(super) error: f64,
 }
 
-/// The errors of `weights`, as to their direction, in groups whose features occur from `2^k` to less
-/// than `2^(k + 1)` times; those that never do are left out. Ascending.
+/// The errors of the direction of `weights`, in groups of features that occur from `2^k` to less than
+/// `2^(k + 1)` times, in ascending order. Features that never occur are left out.
 pub(super) fn groups(counts: &[usize], weights: &[f32], truth: &[f32]) -> Vec<Group> {
     let (weights, truth) = (direction(weights), direction(truth));
     let highest = counts.iter().filter_map(|count| count.checked_ilog2()).max();
@@ -36,7 +38,27 @@ pub(super) fn groups(counts: &[usize], weights: &[f32], truth: &[f32]) -> Vec<Gr
     groups
 }
 
-/// The vector of length 1 in the same direction; 0 where there is none.
+/// In how many rows each feature is not 0.
+pub(super) fn occurrences(rows: &Rows) -> Vec<usize> {
+    let mut counts = vec![0; rows.data().feature_count()];
+    match rows {
+        Rows::Dense(data) => {
+            for (count, column) in counts.iter_mut().zip(data.features().columns()) {
+                *count = column.iter().filter(|&&value| value != 0.0).count();
+            }
+        }
+        Rows::Sparse(data) => {
+            for row in 0..data.rows() {
+                for &column in data.row(row).0 {
+                    counts[column as usize] += 1;
+                }
+            }
+        }
+    }
+    counts
+}
+
+/// The vector of length 1 in the same direction; 0 for a vector of zeros.
 fn direction(weights: &[f32]) -> Vec<f64> {
     let square: f64 = weights.iter().map(|&weight| f64::from(weight).powi(2)).sum();
     let length = if square > 0.0 { square.sqrt() } else { 1.0 };
@@ -46,6 +68,8 @@ fn direction(weights: &[f32]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::array;
+    use wgpu_optim::data::{Dataset, SparseDataset};
 
     /// Directions (0.6, 0, 0.8, 0) and (0, 0.6, 0.8, 0); features 0 and 1 occur 4 and 7 times: errors
     /// 0.6 and 0.6 over true weights 0.6 and 0, or 1.2 / 0.6. Feature 3 is never seen.
@@ -57,6 +81,16 @@ mod tests {
         assert!((groups[0].occurrences - 28f64.sqrt()).abs() < 1e-12, "{groups:?}");
         assert!((groups[0].error - 2.0).abs() < 1e-6, "{groups:?}");
         assert!(groups[1].error.abs() < 1e-6, "{groups:?}");
+    }
+
+    #[test]
+    fn a_feature_occurs_where_it_is_not_zero() {
+        let features = array![[0.0, 1.0], [2.0, -1.0], [0.0, 3.0]];
+        let dense = Dataset::new(features, array![0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(occurrences(&Rows::Dense(dense)), [1, 3]);
+        let (starts, entries, values) = (vec![0, 1, 3, 4], vec![1, 0, 1, 1], vec![1.0; 4]);
+        let sparse = SparseDataset::new(3, starts, entries, values, array![0.0, 0.0, 0.0]).unwrap();
+        assert_eq!(occurrences(&Rows::Sparse(sparse)), [1, 3, 0]);
     }
 
     #[test]

@@ -4,40 +4,40 @@ use std::ops::ControlFlow;
 
 use crate::error::Error;
 
-/// Half decades around a rule's own rate, tried first.
+/// The rates tried first, as half decades from the rule's default.
 const FIRST: std::ops::RangeInclusive<i32> = -2..=2;
-/// The furthest from it.
+/// The furthest rate tried, in half decades.
 const LAST: i32 = 8;
 
-/// What came of one learning rate.
+/// A run at one learning rate.
 pub(super) struct Trial<T> {
     pub(super) learning_rate: f32,
-    /// The loss to choose by and the run; none if it diverged.
+    /// The loss by which to choose, and the run; none if it diverged.
     pub(super) result: Option<(f64, T)>,
 }
 
-/// All that were tried, by ascending learning rate.
+/// All runs, by ascending learning rate.
 pub(super) struct Trials<T> {
     pub(super) all: Vec<Trial<T>>,
 }
 
 impl<T> Trials<T> {
-    /// Where the least loss is; of equal ones, the lowest rate. None if every run diverged.
+    /// The run with the lowest loss; of equal ones, that of the lowest rate. None if all diverged.
     pub(super) fn best(&self) -> Option<usize> {
         let loss = |index: &usize| self.all[*index].result.as_ref().map_or(f64::NAN, |r| r.0);
         let whole = (0..self.all.len()).filter(|index| !loss(index).is_nan());
         whole.min_by(|a, b| loss(a).total_cmp(&loss(b)))
     }
 
-    /// Whether the best is the first or the last of several, so that others may be better still. One
-    /// beside which training diverges is not.
+    /// Whether the best rate is the lowest or the highest of several, so that a rate beyond it may be
+    /// better. A rate next to one that diverged is neither.
     pub(super) fn at_edge(&self) -> bool {
         let last = self.all.len().saturating_sub(1);
         last > 0 && self.best().is_some_and(|best| best == 0 || best == last)
     }
 
     /// Tries these rates.
-    pub(super) fn of_rates(
+    pub(super) fn at(
         rates: &[f32],
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
     ) -> Result<Self, Error> {
@@ -48,18 +48,18 @@ impl<T> Trials<T> {
         Ok(Self { all })
     }
 
-    /// Tries rates around `own`, and goes on at the end where the best one is.
+    /// Tries rates around `own`, and goes on beyond the end where the best one is.
     pub(super) fn around(
         own: f32,
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
     ) -> Result<Self, Error> {
         let (mut low, mut high) = FIRST.into_inner();
         let rates: Vec<f32> = (low..=high).map(|step| scaled(own, step)).collect();
-        let mut trials = Self::of_rates(&rates, &mut run)?;
+        let mut trials = Self::at(&rates, &mut run)?;
         loop {
             let last = trials.all.len() - 1;
             let next = match trials.best() {
-                // Where all diverge, only a lower rate may help.
+                // If all diverge, only a lower rate may help.
                 None | Some(0) if low > -LAST => ControlFlow::Continue(low - 1),
                 Some(best) if best == last && high < LAST => ControlFlow::Break(high + 1),
                 _ => return Ok(trials),
@@ -80,8 +80,8 @@ impl<T> Trials<T> {
     }
 }
 
-/// `own` times 10 to the power of `step / 2`, where the root of 10 is 3. In decimals, so that 0.1
-/// gives 0.3 and not a number near it.
+/// `own` times 10 to the power of `step / 2`, with 3 for the square root of 10. Computed from the
+/// decimal text of `own`, so that 0.1 gives 0.3 exactly.
 fn scaled(own: f32, step: i32) -> f32 {
     let root = if step % 2 == 0 { 1.0 } else { 3.0 };
     let own: f64 = own.to_string().parse().unwrap_or(f64::from(own));

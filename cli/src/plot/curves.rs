@@ -1,4 +1,4 @@
-//! Several curves in one chart, told apart by colour and dashes, with the legend beside it.
+//! Several curves in one chart, distinguished by colour and dashes, with a legend beside it.
 
 use std::ops::Range;
 
@@ -7,10 +7,10 @@ use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::element::DashedPathElement;
 use plotters::prelude::*;
 
-use super::{DrawResult, FAINT, FONT, Picture, padded, tick};
+use super::picture::{DrawResult, FAINT, FONT, Picture, padded, tick};
 
-/// Okabe and Ito's colours, which people with any colour vision can tell apart, with brown
-/// for yellow.
+/// Okabe and Ito's colours, which people with any colour vision can distinguish, with brown instead of
+/// yellow.
 const COLORS: [RGBColor; 8] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),
@@ -26,9 +26,9 @@ const DASHES: [(u32, u32); 4] = [(0, 0), (10, 5), (3, 4), (16, 4)];
 
 const LEGEND_WIDTH: u32 = 270;
 const LEGEND_LINE: i32 = 26;
-/// A longer text is cut in its middle: the rule is at its start, the learning rate at its end.
+/// A longer label loses its middle: the rule is at its start, the learning rate at its end.
 const LEGEND_CHARACTERS: usize = 30;
-/// A positive axis that spans this many times its least value is logarithmic.
+/// A positive axis whose values span at least this factor is logarithmic.
 const WIDE: f64 = 10.0;
 
 /// How values lie along an axis.
@@ -54,11 +54,11 @@ pub(crate) struct Curve {
 /// Curves over a common axis.
 pub(crate) struct Curves {
     pub(crate) title: String,
-    /// What is along each axis, and how.
+    /// The name and the scale of each axis.
     pub(crate) x: (&'static str, Scale),
     pub(crate) y: (&'static str, Scale),
     pub(crate) curves: Vec<Curve>,
-    /// A value to compare with, and what it is.
+    /// A value to compare with, and its name.
     pub(crate) baseline: Option<(f64, &'static str)>,
 }
 
@@ -68,7 +68,7 @@ fn look(index: usize) -> (ShapeStyle, (u32, u32)) {
 }
 
 impl Scale {
-    /// Where an axis with these values begins and ends, and whether it is logarithmic.
+    /// The range of an axis with these values, and whether it is logarithmic.
     fn range(self, values: impl Iterator<Item = f64> + Clone) -> (Range<f64>, bool) {
         let low = values.clone().fold(f64::INFINITY, f64::min);
         let high = values.clone().fold(0.0, f64::max);

@@ -6,16 +6,16 @@ use std::ops::Range;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use super::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture, SIZE, padded, tick};
+use super::picture::{ACCENT, DrawResult, FAINT, FONT, LINE, Picture, SIZE, padded, tick};
 
-/// More would only lie on top of each other.
+/// More would only overlap.
 const MAX_CIRCLES: usize = 2000;
 /// Width and height of one of several panels.
 const PANEL: (u32, u32) = (400, 330);
 /// A single path is shown whole, as long as it is finite.
 const FAR: f64 = 1e6;
-/// Of several, one that diverges must not make the others too small to see: what is further from
-/// the minimum than the start by this factor is left out.
+/// With several paths, one that diverges must not make the others too small to see: points further
+/// from the minimum than the start by this factor are left out.
 const NEAR: f64 = 1.2;
 
 /// One path.
@@ -38,9 +38,9 @@ struct Sizes {
     label: i32,
     tick: i32,
     contour: u32,
-    /// One in so many of a contour's points is drawn: shorter stretches than a pixel look dotted.
+    /// Every how many of a contour's points to draw: segments shorter than a pixel look dotted.
     every: usize,
-    /// Of the areas below and beside the chart.
+    /// Sizes of the areas below and beside the chart.
     areas: (i32, i32),
 }
 
@@ -83,8 +83,8 @@ impl Paths<'_> {
         (self.panels.len().div_ceil(columns).max(1), columns)
     }
 
-    /// What to show of both axes: all points, but none that is `limit` times further from the
-    /// minimum than the start.
+    /// The ranges of both axes: all points, except those `limit` times further from the minimum than
+    /// the start.
     fn ranges(&self, limit: f64) -> [Range<f64>; 2] {
         let norm = |[x, y]: [f64; 2]| x.hypot(y);
         let paths = || self.panels.iter().map(|panel| panel.path);
@@ -150,8 +150,8 @@ fn contains(ranges: &[Range<f64>; 2], point: &[f64; 2]) -> bool {
     ranges.iter().zip(point).all(|(range, value)| range.contains(value))
 }
 
-/// The parts of a line that are inside, up to where they leave: the library does not cut lines at
-/// the edge of the chart. A stretch between two points that are both outside is left out.
+/// The parts of a line inside the chart: plotters does not clip lines at its edge. A segment between
+/// two points that are both outside is left out.
 fn cut(line: &[[f64; 2]], ranges: &[Range<f64>; 2]) -> Vec<Vec<(f64, f64)>> {
     let (mut runs, mut run) = (Vec::new(), Vec::new());
     for pair in line.windows(2) {
@@ -180,7 +180,7 @@ fn cut(line: &[[f64; 2]], ranges: &[Range<f64>; 2]) -> Vec<Vec<(f64, f64)>> {
     runs
 }
 
-/// Where the way from a point inside to one outside meets the edge.
+/// Where the segment from a point inside to a point outside meets the edge.
 fn edge(inside: [f64; 2], outside: [f64; 2], ranges: &[Range<f64>; 2]) -> Option<(f64, f64)> {
     let mut share = 1.0_f64;
     for ((from, to), range) in inside.into_iter().zip(outside).zip(ranges) {

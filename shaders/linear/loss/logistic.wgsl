@@ -1,6 +1,6 @@
-// The logistic loss of a prediction, which is the logarithm of the odds, for labels 0 and 1, four
-// at a time. Twin: `Loss::Logistic` in src/linear/loss.rs. Twin: `exp_negative` in
-// src/numerics/elementary.rs, where it says what the constants come from.
+// The logistic loss of four predictions, which are log-odds, for labels 0 and 1. Twin:
+// `Loss::Logistic` in src/linear/loss.rs. Twin: `exp_negative` in src/numerics/elementary.rs, which
+// explains the constants.
 
 fn constant(bits: u32) -> Real { return from_bits(vec4<u32>(bits)); }
 
@@ -12,7 +12,7 @@ fn exp_negative(argument: Real) -> Real {
     let bits = to_bits(argument);
     let beyond = bits > largest & bits <= vec4<u32>(0x7f800000u);
     let a = from_bits(select(bits, largest, beyond));
-    // n is the whole part of a number below 2^24, which its bits hold.
+    // n is the integer part of t. It is below 2^24, so it is a shift of the significand.
     let t = to_bits(add(mul(a, constant(0x3fb8aa3bu)), constant(0x3f000000u)));
     let fraction = (t & vec4<u32>(0x007fffffu)) | vec4<u32>(0x00800000u);
     let shift = min(vec4<u32>(150u) - (t >> vec4<u32>(23u)), vec4<u32>(31u));
@@ -46,7 +46,7 @@ fn log_one_plus(e: Real) -> Real {
     return mul(sum, z);
 }
 
-// Where a label is 1.
+// Which labels are 1.
 fn is_second(label: Real) -> vec4<bool> { return magnitude(label) != vec4<u32>(); }
 
 fn derivative(prediction: Real, label: Real) -> Real {

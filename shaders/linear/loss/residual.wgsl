@@ -1,5 +1,5 @@
-// What is kept of a prediction: by `job.terms`, the loss's derivative, its value, or the prediction
-// itself. `derivative` and `term` are those of one of the losses beside this file.
+// The value that `job.terms` selects for a prediction: the derivative of the loss, the loss, or the
+// prediction itself. `derivative` and `term` come from one of the loss files in this folder.
 
 fn residual_of(prediction: Real, label: Scalar) -> Scalar {
     if (job.terms == 0u) { return derivative(prediction, splat(label)).x; }

@@ -1,5 +1,5 @@
-// Half the squared error of a prediction, four at a time: what training follows downhill, and what
-// a sample of the loss sums (its double). Twin: `Loss::Squared` in src/linear/loss.rs.
+// The squared loss of four predictions. Training minimizes half the squared error; a sample of the
+// loss sums the squared error itself. Twin: `Loss::Squared` in src/linear/loss.rs.
 
 fn derivative(prediction: Real, label: Real) -> Real { return sub(prediction, label); }
 

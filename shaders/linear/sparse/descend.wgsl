@@ -1,12 +1,12 @@
-// Gradient and step of the columns that occur in a batch of sparse rows: each sums residual times
-// value over its occurrences, in the order of the batch, divides by the number of rows, adds the
-// penalty's share, and is updated by the rule. Four columns an invocation. Twin: `Stepper` in
-// src/linear/sparse.rs.
+// Gradient and step of the columns that occur in a batch of sparse rows. For each column, it sums
+// residual times value over the column's occurrences, in the order of the batch, divides by the
+// number of rows, adds the penalty's gradient, and applies the rule. Four columns per invocation.
+// Twin: `Stepper` in src/linear/sparse.rs.
 //
-// Shapes: words, from `job.group_first` on, `job.groups` records (column, first occurrence, end of
-// occurrences) of a column each, an occurrence being (position in the batch, bits of the value)
-// anywhere in words; residuals one value a position; hypers one `Hyper` a step; parameters and each
-// state vector `job.columns`.
+// Shapes: words: from `job.group_first` on, `job.groups` records (column, first occurrence, end of
+// occurrences), one per column; an occurrence is (position in the batch, bits of the value),
+// anywhere in words. residuals: one value per position; hypers: one `Hyper` per step; parameters
+// and each state vector: `job.columns`.
 
 @group(0) @binding(0) var<storage, read> words: array<u32>;
 @group(0) @binding(1) var<storage, read> residuals: array<Scalar>;
@@ -32,11 +32,12 @@ fn sparse_descend(
     }
     let longest = max(max(counts.x, counts.y), max(counts.z, counts.w));
     var sum = from_bits(vec4<u32>());
-    // No loop within: iterations are counted (MAX_LOOP_ITERATIONS in src/gpu/plan.rs).
+    // The loop contains no other loop, because iterations are limited (MAX_LOOP_ITERATIONS in
+    // src/gpu/plan.rs).
     for (var at = 0u; at < longest; at += 2u) {
         let places = begins + at;
         let present = vec4<u32>(at) < counts;
-        // Absent occurrences are +0 times +0.
+        // An absent occurrence adds +0 times +0.
         var values = vec4<u32>();
         var factors = from_bits(vec4<u32>());
         if (present.x) { factors.x = residuals[words[places.x]]; values.x = words[places.x + 1u]; }

@@ -1,10 +1,10 @@
-// Residuals of sparse rows: for each the prediction and from it what `job.terms` says, in the
-// canonical order of src/linear/sparse.rs: entry k belongs to partial sum k % 4. One invocation a
-// row. Twin: `product` in src/linear/sparse.rs.
+// Residuals of sparse rows: computes the prediction of each row, and from it the value that
+// `job.terms` selects. The sum is in the canonical order of src/linear/sparse.rs: entry k belongs
+// to partial sum k % 4. One invocation per row. Twin: `product` in src/linear/sparse.rs.
 //
-// Shapes: words, from `job.row_first` on, `job.rows` records (first entry, end of entries, bits of
-// the target) of a row each, an entry being (column, bits of the value) anywhere in words;
-// parameters `job.columns`; residuals one value a row, from `job.first` on.
+// Shapes: words: from `job.row_first` on, `job.rows` records (first entry, end of entries, bits of
+// the target), one per row; an entry is (column, bits of the value), anywhere in words. parameters:
+// `job.columns`; residuals: one value per row, from `job.first` on.
 
 @group(0) @binding(0) var<storage, read> words: array<u32>;
 @group(0) @binding(1) var<storage, read> parameters: array<Scalar>;
@@ -21,11 +21,12 @@ fn sparse_residual(
     let record = job.row_first + 3u * row;
     let end = words[record + 1u];
     var sum = from_bits(vec4<u32>());
-    // No loop within: iterations are counted (MAX_LOOP_ITERATIONS in src/gpu/plan.rs).
+    // The loop contains no other loop, because iterations are limited (MAX_LOOP_ITERATIONS in
+    // src/gpu/plan.rs).
     for (var first = words[record]; first < end; first += 8u) {
         let places = first + vec4<u32>(0u, 2u, 4u, 6u);
         let present = places < vec4<u32>(end);
-        // Absent entries are +0 times +0.
+        // An absent entry adds +0 times +0.
         var values = vec4<u32>();
         var weights = from_bits(vec4<u32>());
         if (present.x) { weights.x = parameters[words[places.x]]; values.x = words[places.x + 1u]; }

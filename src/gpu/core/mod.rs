@@ -1,5 +1,5 @@
-//! What all optimizers on a GPU share. An optimizer of one tensor, of many, or of rows is this core and
-//! a place.
+//! What all GPU optimizers share. The optimizers of one tensor and of many tensors wrap this core,
+//! and so does the stepper.
 
 mod passes;
 
@@ -23,8 +23,8 @@ use crate::numerics::Precision;
 use crate::rules::{Rule, check_state};
 use crate::step::{self, GradientGuard, GuardReport, Schedule, Tensors, TensorsError};
 
-/// Pairs of lists whose passes are kept. Callers who alternate between a few gradient buffers stay
-/// warm; older pairs are forgotten, and with them the hold on their memory.
+/// The number of pairs of lists whose passes are kept, so that callers may alternate between a few
+/// gradient buffers. Older passes are dropped, which releases their memory.
 const KEPT_PASSES: usize = 4;
 
 /// Rule, schedule, steps, precision, state, uniforms, guard and kept passes of an optimizer.
@@ -32,13 +32,13 @@ const KEPT_PASSES: usize = 4;
 pub(in crate::gpu) struct Core<R: Rule> {
     pub(in crate::gpu) gpu: Gpu,
     pub(in crate::gpu) tensors: Tensors<R>,
-    /// One for each group; groups whose formulas are equal share kernels.
+    /// One for each group. Groups with equal formulas share kernels.
     formulas: Vec<Formula>,
-    /// The length of a row, if rows share what they can of the state.
+    /// The length of a row, if the parameters of a row share state.
     pub(in crate::gpu) row_width: Option<usize>,
     pub(in crate::gpu) precision: Precision,
     pub(in crate::gpu) shape: KernelShape,
-    /// Invocations in a workgroup of the kernels over rows, each of which has one quad.
+    /// The number of invocations in a workgroup of the row kernels. Each computes one quad.
     rows_workgroup: u32,
     /// The maximum number of routes in a dispatch.
     max_routes: usize,
@@ -53,7 +53,7 @@ pub(in crate::gpu) struct Core<R: Rule> {
     guard_memory: Option<GuardMemory>,
     /// Most recently used first.
     kept: Vec<KeptPass>,
-    /// What steps over rows keep, for each tensor.
+    /// For each tensor, the memory of its steps over rows.
     rows: Vec<RowsMemory>,
 }
 
@@ -61,9 +61,9 @@ pub(in crate::gpu) struct Core<R: Rule> {
 #[derive(Debug)]
 struct KeptPass {
     params: Vec<GpuVec>,
-    /// None for a tensor without gradients, or with gradients of rows.
+    /// `None` for a tensor without gradients or with row gradients.
     grads: Vec<Option<GpuVec>>,
-    /// Those of the guard, unless rows are stepped too.
+    /// The guard's dispatches, unless the step has row gradients too.
     scan: Option<Pass>,
     steps: Pass,
 }
@@ -77,7 +77,7 @@ impl KeptPass {
 /// The passes of a step that are not kept.
 #[derive(Debug, Default)]
 pub(in crate::gpu) struct RowPasses {
-    /// Sums of row gradients, ahead of the guard.
+    /// Sums of row gradients, before the guard.
     sums: Pass,
     scan: Option<Pass>,
     steps: Pass,
@@ -86,8 +86,8 @@ pub(in crate::gpu) struct RowPasses {
 }
 
 impl<R: Rule> Core<R> {
-    /// Of tensors whose state is at the rules' initial values; `row_width` is the length of a row, if rows
-    /// share what they can of the state.
+    /// Creates a core with new state at the rules' initial values. `row_width` is the length of a
+    /// row, if the parameters of a row share state.
     pub(in crate::gpu) fn new(
         gpu: &Gpu,
         tensors: Tensors<R>,
@@ -99,7 +99,7 @@ impl<R: Rule> Core<R> {
         Self::over(gpu, tensors, row_width, state)
     }
 
-    /// Of tensors whose state is there.
+    /// Creates a core over existing state.
     pub(in crate::gpu) fn over(
         gpu: &Gpu,
         tensors: Tensors<R>,
@@ -149,8 +149,8 @@ impl<R: Rule> Core<R> {
         self
     }
 
-    /// The same with at most so many routes in a dispatch: where vectors lie elsewhere at each step, few
-    /// are best, since a kernel is compiled for its routes.
+    /// Sets the maximum number of routes in a dispatch. If vectors move from step to step, few
+    /// routes are best, because a kernel is compiled for its routes.
     pub(in crate::gpu) fn with_max_routes(mut self, max_routes: usize) -> Self {
         self.max_routes = max_routes;
         self.set_limits();
@@ -158,7 +158,7 @@ impl<R: Rule> Core<R> {
     }
 
     fn set_limits(&mut self) {
-        // A step that obeys a guard reads the decision too.
+        // A step that obeys a guard also binds the decision.
         let others = u32::from(self.guard.scans());
         let limits = self.gpu.device().limits();
         self.limits = TableLimits::new(&limits, self.shape, others, self.max_routes);
@@ -180,12 +180,12 @@ impl<R: Rule> Core<R> {
             None
         };
         self.guard = guard;
-        // For kernels with another number of buffers.
+        // The kernels now bind another number of buffers.
         self.set_limits();
         Ok(self)
     }
 
-    /// Makes the tensors and the state of the next steps these, if they are others.
+    /// Sets the tensors and the state of the next steps, if they have changed.
     pub(in crate::gpu) fn set_tensors(
         &mut self,
         tensors: Tensors<R>,
@@ -201,7 +201,7 @@ impl<R: Rule> Core<R> {
         Ok(())
     }
 
-    /// The uniforms of each group in the next step, in memory that is used again.
+    /// The uniforms of each group in the next step, in reused memory.
     fn scheduled(&mut self) -> Vec<R::Uniforms> {
         let mut uniforms = std::mem::take(&mut self.scheduled);
         uniforms.clear();
@@ -223,7 +223,7 @@ impl<R: Rule> Core<R> {
         result
     }
 
-    /// The same, with the uniforms of each group.
+    /// The same, with given uniforms for each group.
     pub(in crate::gpu) fn step_with(
         &mut self,
         uniforms: &[R::Uniforms],
@@ -255,7 +255,7 @@ impl<R: Rule> Core<R> {
         result
     }
 
-    /// The same, with the uniforms of each group.
+    /// The same, with given uniforms for each group.
     pub(in crate::gpu) fn record_with(
         &mut self,
         encoder: &mut wgpu::CommandEncoder,
@@ -281,7 +281,7 @@ impl<R: Rule> Core<R> {
         encode(encoder, R::NAME, passes, slot, decision);
     }
 
-    /// Makes ready what `encode` needs for these lists and the next step.
+    /// Prepares what `encode` needs for the next step over these lists.
     fn prepare(
         &mut self,
         uniforms: &[R::Uniforms],
@@ -302,14 +302,15 @@ impl<R: Rule> Core<R> {
         Ok(passes)
     }
 
-    /// The uniforms of the next step of the first group, which a kernel of the caller's takes; it counts.
+    /// Returns the first group's uniforms of the next step, for a kernel of the caller, and counts
+    /// the step.
     #[cfg(feature = "linear")]
     pub(in crate::gpu) fn next_uniforms(&mut self) -> R::Uniforms {
         self.steps += 1;
         step::scheduled(&self.tensors.rules[0], &self.schedule, self.steps)
     }
 
-    /// How many dispatches the step over these lists takes, less those of a guard.
+    /// The number of dispatches of a step over these lists, without those of a guard.
     pub(in crate::gpu) fn dispatches(
         &mut self,
         params: &[GpuVec],
@@ -319,7 +320,7 @@ impl<R: Rule> Core<R> {
         Ok(self.kept.first().map_or(0, |kept| kept.steps.dispatches.len()))
     }
 
-    /// How many dispatches the last step had, those of a guard included.
+    /// The number of dispatches of the last step, including those of a guard.
     #[cfg(test)]
     pub(in crate::gpu) fn kept_dispatches(&self) -> usize {
         let passes = |kept: &KeptPass| {
@@ -344,19 +345,19 @@ impl<R: Rule> Core<R> {
     }
 }
 
-/// The formula of each group; groups whose formulas are equal share kernels.
+/// The formula of each group. Groups with equal formulas share kernels.
 fn formulas<R: Rule>(tensors: &Tensors<R>) -> Vec<Formula> {
     let used = tensors.used_state();
     tensors.rules.iter().map(|rule| Formula::new(rule, &used)).collect()
 }
 
-/// Whether the device's limits allow a step over these tensors, with a guard or without.
+/// Checks that the device's limits allow a step over these tensors, with or without a guard.
 fn check_needs<R: Rule>(gpu: &Gpu, tensors: &Tensors<R>, guarded: bool) -> Result<(), GroupError> {
     let limits = gpu.device().limits();
     let alignment = u64::from(limits.min_storage_buffer_offset_alignment).max(16);
     let bytes = StepUniforms::<R>::bytes(tensors.rules.len()).next_multiple_of(SLOT_BYTES);
-    // Blocks, parameters, gradients, state; one group of four behind the worst alignment. A step that
-    // obeys a guard reads the decision too.
+    // Buffers: blocks, parameters, gradients and state, and the decision of a guard. Smallest
+    // binding: one quad after the worst alignment.
     let buffers = 3 + tensors.used_state().len() as u64 + u64::from(guarded);
     Needs::of(&limits)
         .buffers(buffers, 1)

@@ -1,4 +1,4 @@
-//! The passes of a step: bound for new lists of vectors, and kept for the last few.
+//! The passes of a step. They are bound for new lists of vectors, and kept for the last few lists.
 
 use super::{Core, KEPT_PASSES, KeptPass, RowPasses};
 use crate::gpu::group_error::GroupError;
@@ -15,8 +15,9 @@ use crate::rules::Rule;
 use crate::step::TensorGradient;
 
 impl<R: Rule> Core<R> {
-    /// Brings the pass over the tensors with a gradient for every parameter to the front; checks the lists
-    /// and makes it if new. `alone`: there are no other gradients, and the guard sees these.
+    /// Moves the pass over the tensors with dense gradients to the front of the kept passes. If the
+    /// lists are new, checks them and creates the pass. `alone` means that the step has no other
+    /// gradients, so that the guard scans these.
     pub(super) fn keep(
         &mut self,
         params: &[GpuVec],
@@ -33,7 +34,7 @@ impl<R: Rule> Core<R> {
         let mut regions = Regions::default();
         let (steps, places) = self.bind_dense(&mut regions, params, grads)?;
         let scan = match &mut self.guard_memory {
-            // Behind the steps' own, which have found out whether the buffers are usable.
+            // After the steps' own bindings, which have shown whether the buffers are usable.
             Some(guard) if scans => {
                 Some(guard.bind(&self.gpu, self.precision, &places, &regions.list)?)
             }
@@ -50,7 +51,7 @@ impl<R: Rule> Core<R> {
         Ok(())
     }
 
-    /// The steps of the tensors with a gradient for every parameter, and where those gradients lie.
+    /// Binds the steps of the tensors with dense gradients. Also returns where these gradients lie.
     fn bind_dense(
         &mut self,
         regions: &mut Regions,
@@ -109,8 +110,9 @@ impl<R: Rule> Core<R> {
         Ok(pass)
     }
 
-    /// Keeps all memory of a step for as long as the pass lives: the caller's vectors may be another
-    /// optimizer's state, whose memory is reused when the last clone of the vector is dropped.
+    /// Holds all memory of a step for as long as the pass lives. The caller's vectors may be
+    /// another optimizer's state, whose memory is reused when the last clone of the vector is
+    /// dropped.
     fn hold<'a>(&'a self, pass: &mut Pass, vectors: impl Iterator<Item = &'a GpuVec>) {
         pass.hold(self.state.all().chain(vectors).flat_map(GpuVec::guards));
     }
@@ -126,14 +128,14 @@ impl<R: Rule> Core<R> {
         }
     }
 
-    /// The kernels over rows of a tensor, and its group.
+    /// The options of a tensor's row kernels, and its group.
     fn rows_choice(&self, tensor: usize) -> (StepChoice, u32) {
         let group = self.tensors.group_of[tensor];
         let choice = self.choice(group as usize, Element::Scalars);
         (StepChoice { workgroup_size: self.rows_workgroup, ..choice }, group)
     }
 
-    /// The passes of a step in which some tensors have gradients of rows.
+    /// Binds the passes of a step in which some tensors have row gradients.
     pub(super) fn bind_rows(
         &mut self,
         params: &[GpuVec],
@@ -158,7 +160,7 @@ impl<R: Rule> Core<R> {
                     let bound = binder
                         .named(&mut self.rows[index], gradients, indices, scans)
                         .map_err(|error| GroupError::of_tensor(index, error))?;
-                    self.hold(&mut passes.steps, [params, gradients].into_iter());
+                    passes.steps.hold([params, gradients].into_iter().flat_map(GpuVec::guards));
                     passes.sums.append(bound.sums);
                     passes.steps.append(bound.steps);
                     let summed = bound.summed.iter().flat_map(|sums| regions.places(sums));
@@ -166,6 +168,7 @@ impl<R: Rule> Core<R> {
                 }
             }
         }
+        passes.steps.hold(self.state.all().flat_map(GpuVec::guards));
         if let Some(guard) = &mut self.guard_memory {
             passes.scan = Some(guard.bind(&self.gpu, self.precision, &places, &regions.list)?);
         }

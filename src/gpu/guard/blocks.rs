@@ -1,25 +1,25 @@
-//! How the scan of gradient vectors becomes dispatches: a pure function of where they lie and of the
-//! device's limits. Blocks of 4096 elements are counted vector after vector, whatever buffers and
+//! How the scan of gradient vectors becomes dispatches: a pure function of their places and the
+//! device's limits. Blocks of 4096 elements are numbered vector after vector, whatever buffers and
 //! bindings the vectors lie in.
 
 use super::super::plan::Element;
 use super::super::table::{Place, Window, in_cells, position_or_push};
 use crate::numerics::sum::BLOCK;
 
-/// What the device allows.
+/// The device's limits on a scan.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ScanLimits {
-    /// The size of a cell, the largest part of a buffer that is bound, in bytes.
+    /// The size of a cell in bytes: the largest part of a buffer that can be bound.
     pub(super) cell: u64,
-    /// How many windows a dispatch may bind; at least 1.
+    /// The maximum number of windows in a dispatch, at least 1.
     pub(super) windows: usize,
-    /// The maximum number of entries of a dispatch, and of its blocks.
+    /// The maximum numbers of entries and of blocks in a dispatch.
     pub(super) entries: usize,
     pub(super) blocks: usize,
 }
 
-/// `struct Block` of `shaders/guard/scan.wgsl`; the meaning of each field stands there. Pieces count
-/// from 0 here, and in entries once they are uploaded.
+/// `struct Block` of `shaders/guard/scan.wgsl`, which documents the fields. Here, pieces count from
+/// 0; the uploaded blocks count them as entries.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct Block {
@@ -52,8 +52,8 @@ pub(super) struct ScanDispatch {
     pub(super) pieces: Vec<Piece>,
 }
 
-/// Places for a block that is carried from dispatch to dispatch of its kind: one is read while the other
-/// is written.
+/// The number of places for a block that is carried from one dispatch to the next of its kind: one
+/// place is read while the other is written.
 pub(super) const CARRIED_BLOCKS: u64 = 2;
 
 impl ScanDispatch {
@@ -84,7 +84,7 @@ impl ScanDispatch {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ScanPlan {
     pub(super) dispatches: Vec<ScanDispatch>,
-    /// Blocks of all vectors: one partial each.
+    /// The number of blocks of all vectors. Each block has one partial.
     pub(super) blocks: usize,
 }
 
@@ -114,7 +114,7 @@ pub(super) fn plan(vectors: &[Vec<Place>], limits: &ScanLimits) -> ScanPlan {
 fn blocks_of(places: &[Place], cell: u64) -> Vec<(u64, Vec<Run>)> {
     let block_len = BLOCK as u64;
     let mut blocks: Vec<(u64, Vec<Run>)> = Vec::new();
-    let mut done = 0; // elements of the vector
+    let mut done = 0; // elements of the vector so far
     for place in in_cells(places, cell) {
         let (span, mut within) = (place.span, 0);
         while within < span.len {
@@ -150,12 +150,12 @@ struct Planner<'a> {
     plan: ScanPlan,
     /// The last dispatch for quads and for scalars.
     open: [Option<usize>; 2],
-    /// Where the block is carried that was cut last.
+    /// For quads and for scalars, the place of the block that was cut last.
     carried: [u32; 2],
 }
 
 impl Planner<'_> {
-    /// Adds a block whose first element is number `first`: to one dispatch, or cut where there is no
+    /// Adds a block whose first element is number `first`. The block is cut where a dispatch has no
     /// room for another window.
     fn add(&mut self, first: u64, runs: &[Run]) {
         let quads = runs.iter().all(|run| run.in_quads);
@@ -176,8 +176,9 @@ impl Planner<'_> {
             let block = match current {
                 Some((known, block)) if known == index => block,
                 Some((full, block)) => {
-                    // One block at a time is cut in each kind of dispatch. A dispatch may begin with one
-                    // and end with another, and never reads the place that it writes.
+                    // Each kind of dispatch has one cut block at a time. A dispatch may begin with
+                    // one cut block and end with another, but it never reads the place that it
+                    // writes.
                     let place = &mut self.carried[element as usize];
                     let carried = *place;
                     *place ^= 1;
@@ -208,7 +209,7 @@ impl Planner<'_> {
     fn has_room(&self, index: usize, run: &Run, entries: usize) -> bool {
         let ScanDispatch { windows, blocks, pieces, .. } = &self.plan.dispatches[index];
         let known = windows.contains(&run.window) || windows.len() < self.limits.windows;
-        // The header, and the block that is not in the list yet.
+        // Three entries: the header, and the block that is not in the list yet.
         let used = 3 + 2 * blocks.len() + pieces.len();
         known && used + entries <= self.limits.entries && blocks.len() < self.limits.blocks
     }

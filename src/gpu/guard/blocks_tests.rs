@@ -26,7 +26,8 @@ fn an_aligned_vector_is_one_dispatch_of_whole_blocks() {
     assert_eq!(shapes(&found), [(Element::Quads, blocks)]);
     let last = Piece { window: 0, start: 8192, begin: 0, end: 10_001 - 8192 };
     assert_eq!((found.blocks, found.dispatches[0].pieces[2]), (3, last));
-    // A header, two entries a block, and one a piece; the first piece comes behind the blocks.
+    // One entry for the header, two for each block and one for each piece. The pieces come after
+    // the blocks.
     let entries = found.dispatches[0].entries();
     assert_eq!(
         (entries.len(), entries[0], entries[1][..2].to_vec()),
@@ -34,21 +35,21 @@ fn an_aligned_vector_is_one_dispatch_of_whole_blocks() {
     );
 }
 
-/// Tensors have blocks of their own, numbered one after the other, and elements are counted over all.
+/// Each tensor has its own blocks. Blocks and elements are numbered over all tensors.
 #[test]
 fn tensors_begin_new_blocks() {
     let tensors = [vec![place(0, 0, 5, true)], vec![place(0, 32, 4097, true)]];
     let found = plan(&tensors, &LIMITS);
     assert_eq!(shapes(&found)[0].1, [(0, 1, 0, 0), (5, 1, 0, 0), (4101, 1, 0, 0)]);
     assert_eq!(found.dispatches[0].blocks[2].number, 2);
-    // What is counted past 2^32 goes into the high word.
+    // Element numbers from 2^32 on use the high word.
     let far = plan(&[vec![place(0, 0, 1 << 32, true)], vec![place(1, 0, 4, true)]], &LIMITS);
     let last = far.dispatches.last().unwrap().blocks.last().unwrap();
     assert_eq!((last.first_low, last.first_high), (0, 1));
 }
 
-/// Cells of 4096 bytes, one window a dispatch: a block is in four pieces, and each dispatch goes on from
-/// what the one before has left at the place that it does not read.
+/// With cells of 4096 bytes and one window per dispatch, a block is in four pieces. Each dispatch
+/// continues from what the one before has left, and leaves its own result at the other place.
 #[test]
 fn a_block_without_room_for_its_windows_is_carried_on() {
     let limits = ScanLimits { cell: 4096, windows: 1, ..LIMITS };
@@ -57,16 +58,16 @@ fn a_block_without_room_for_its_windows_is_carried_on() {
     assert_eq!(of, [(0, 1, 0, 1), (0, 1, 1, 1), (0, 1, 1, 1), (0, 1, 1, 0), (4096, 1, 0, 0)]);
     let carried: Vec<_> = found.dispatches.iter().map(|d| d.blocks[0].carried).collect();
     assert_eq!(carried[..4], [0, 1, 0, 1]);
-    // With more windows, two and two pieces.
+    // With two windows per dispatch, two and two pieces.
     let found = plan(&[vec![place(0, 0, 4096, true)]], &ScanLimits { windows: 2, ..limits });
     assert_eq!(shapes(&found)[0].1, [(0, 2, 0, 1)]);
     assert_eq!(shapes(&found)[1].1, [(0, 2, 1, 0)]);
 }
 
-/// The second buffer is aligned, but its first element is number 7 of the vector: its groups of four are
-/// none of the block's. Neither are those of a caller's vector whose end has no padding.
+/// The second buffer is aligned, but its first element is number 7 of the vector, so its quads are
+/// not quads of the block. Neither are those of a caller's vector whose end has no padding.
 #[test]
-fn a_group_of_four_must_be_one_of_the_block() {
+fn quads_must_be_quads_of_the_block() {
     let joined = vec![place(0, 0, 7, true), place(1, 0, 8, true)];
     for (vector, element) in [
         (joined, Element::Scalars),
@@ -79,10 +80,10 @@ fn a_group_of_four_must_be_one_of_the_block() {
 }
 
 proptest! {
-    /// Every element of every vector is looked at once, at its own place of its own block, in ascending
-    /// order; and no limit is passed.
+    /// Every element of every vector is scanned once, at its position in its block, in ascending
+    /// order. No limit is exceeded.
     #[test]
-    fn every_element_is_looked_at_once_in_order(
+    fn every_element_is_scanned_once_in_order(
         lens in proptest::collection::vec(proptest::collection::vec((1_u64..6000, 0_u64..9), 1..4), 1..5),
         cell in 8_u64..200,
         windows in 1_usize..4,
@@ -133,7 +134,8 @@ proptest! {
                 number += 1;
             }
         }
-        // Blocks of quads and of scalars go to dispatches of their own; within a block all is in order.
+        // Blocks of quads and of scalars have separate dispatches; within a block, elements are in
+        // order.
         seen.sort_by_key(|&(number, ..)| number);
         prop_assert_eq!(seen, expected);
     }

@@ -1,23 +1,23 @@
-//! The kernels of the pass over the gradients.
+//! The kernels of a guard.
 
 use super::super::kernel::Kernel;
 use super::super::plan::Element;
 use super::super::wgsl::{OUTCOME, Text, arithmetic};
 use crate::numerics::Precision;
 
-/// `workgroup_size` of `shaders/guard/partial.wgsl`: invocations that share a block.
+/// `workgroup_size` of `shaders/guard/partial.wgsl`: the number of invocations that share a block.
 pub(super) const WORKGROUP_SIZE: u32 = 64;
-/// `struct Partial` of the WGSL.
+/// The size of `struct Partial` of the WGSL, in bytes.
 pub(super) const PARTIAL_BYTES: u64 = 32;
-/// `struct Lane` of `shaders/guard/scan.wgsl`, of all invocations.
+/// The size of `struct Lane` of `shaders/guard/scan.wgsl` for all invocations, in bytes.
 pub(super) const CARRIED_BYTES: u64 = 64 * 32;
-/// The maximum of memory that a workgroup of any kernel shares.
+/// The maximum workgroup memory of these kernels, in bytes.
 pub(super) const WORKGROUP_BYTES: u64 = 64 * (16 + 16);
 
 const PARTIAL: &str = include_str!("../../../shaders/guard/partial.wgsl");
 const TREE: &str = include_str!("../../../shaders/guard/tree.wgsl");
 
-/// Looks at blocks of gradients. Bindings: entries, carried, partials, windows.
+/// Scans blocks of gradients. Bindings: entries, carried, partials, windows.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct ScanKernel {
     pub(in crate::gpu) precision: Precision,
@@ -94,7 +94,7 @@ impl Kernel for ReduceKernel {
     }
 }
 
-/// Decides. Bindings: policy, partials, outcome.
+/// Decides what the step does. Bindings: policy, partials, outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::gpu) struct DecideKernel {
     pub(in crate::gpu) precision: Precision,

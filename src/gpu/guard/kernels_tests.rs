@@ -13,7 +13,7 @@ const SCAN: ScanKernel = ScanKernel {
 };
 
 #[test]
-fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
+fn structs_have_the_layout_of_the_wgsl() {
     same_layout!(&DECIDE.text(), Policy { max_norm, with_norm, skip_step, padding });
     same_layout!(&DECIDE.text(), Outcome { non_finite, first, skipped, norm, skip, clip, scale });
     let scan = SCAN.text();
@@ -28,7 +28,7 @@ fn structs_are_laid_out_as_in_the_wgsl_that_a_device_gets() {
 }
 
 #[test]
-fn constants_are_those_of_the_shipped_wgsl() {
+fn constants_match_the_wgsl() {
     let (text, block) = (SCAN.text(), crate::numerics::sum::BLOCK);
     assert!(text.contains(&format!("const block_size: u32 = {block}u;")));
     assert!(text.contains(&format!("const workgroup_size: u32 = {WORKGROUP_SIZE}u;")));

@@ -1,5 +1,5 @@
-//! The guard over a step's gradients on a GPU: a pass before the step that scans, reduces and decides,
-//! and the report that it keeps. Nothing is read back unless the report is asked for.
+//! The guard over a step's gradients on a GPU: a pass before the step that scans, reduces and
+//! decides, and the report that it keeps. Nothing is read back until the report is requested.
 
 mod blocks;
 mod kernels;
@@ -24,21 +24,22 @@ use kernels::{CARRIED_BYTES, PARTIAL_BYTES, WORKGROUP_BYTES, WORKGROUP_SIZE};
 pub(super) use kernels::{DecideKernel, ReduceKernel, ScanKernel};
 use outcome::{Outcome, Policy};
 
-/// Storage buffers of a scan, less its windows.
+/// The number of storage buffers of a scan, without its windows.
 const SCAN_BUFFERS: u32 = 3;
 
-/// A guard that looks at the gradients before the step, and its memory.
+/// A guard that scans the gradients before the step, and its memory.
 #[derive(Debug)]
 pub(super) struct GuardMemory {
     guard: GradientGuard,
     limits: DispatchLimits,
     scan: ScanLimits,
     outcome: wgpu::Buffer,
-    /// The outcome, for the kernels that step.
+    /// The outcome, bound for the step kernels.
     pub(super) decision: wgpu::BindGroup,
-    /// Blocks that are cut, to be carried from dispatch to dispatch: of quads, of scalars.
+    /// Cut blocks, carried from one dispatch to the next: for quads, for scalars.
     carried: [wgpu::Buffer; 2],
-    /// One partial a block; then one for each block of those, until there is one. They grow.
+    /// One partial for each block; then one for each block of partials, until one is left. The
+    /// buffers grow on demand.
     levels: Vec<wgpu::Buffer>,
 }
 
@@ -65,7 +66,7 @@ impl GuardMemory {
         Ok(memory)
     }
 
-    /// Empties the report, ahead of all that is submitted from now on.
+    /// Empties the report before everything that is submitted from now on.
     pub(super) fn clear(&self, gpu: &Gpu) -> Result<(), StepError> {
         if gpu.is_lost() {
             return Err(StepError::DeviceLost);
@@ -82,7 +83,8 @@ impl GuardMemory {
         Ok(outcome.report())
     }
 
-    /// The dispatches that look at the gradients of each tensor, which lie in `regions`, and decide.
+    /// Binds the dispatches that scan the gradients of each tensor, which lie in `regions`, and
+    /// decide.
     pub(super) fn bind(
         &mut self,
         gpu: &Gpu,
@@ -98,7 +100,7 @@ impl GuardMemory {
         let entries: Vec<_> =
             plan.dispatches.iter().map(|dispatch| upload.push(&dispatch.entries())).collect();
         let policy = upload.push(&[Policy::of(&self.guard)]);
-        // Without a block no partial is written, and an old one would be read.
+        // Without blocks no partial is written, so an old one would be read.
         let nothing = (plan.blocks == 0).then(|| upload.push(&[0_u8; PARTIAL_BYTES as usize]));
         let uploaded = upload.send(gpu)?;
         let partials = |level: usize| range(&self.levels[level], 0, PARTIAL_BYTES * counts[level]);
@@ -134,7 +136,8 @@ impl GuardMemory {
         Ok(pass)
     }
 
-    /// Makes room for the partials of so many blocks; says how many each level has.
+    /// Makes room for the partials of `blocks` blocks. Returns the number of partials of each
+    /// level.
     fn grow(&mut self, gpu: &Gpu, blocks: u64) -> Result<Vec<u64>, StepError> {
         let mut counts = vec![blocks.max(1)];
         while let Some(&last) = counts.last().filter(|&&last| last > 1) {
@@ -163,7 +166,7 @@ fn scan_limits(limits: &wgpu::Limits) -> ScanLimits {
     }
 }
 
-/// Whether the device can run the pass over so many blocks.
+/// Checks that the device's limits allow a scan of `blocks` blocks.
 fn check_limits(limits: &wgpu::Limits, blocks: u64) -> Result<(), LimitError> {
     let partials = (PARTIAL_BYTES * blocks).max(CARRIED_BLOCKS * CARRIED_BYTES);
     Needs::of(limits)

@@ -1,9 +1,9 @@
-//! What the guard's kernels and the host tell each other: the CPU side of
-//! `shaders/guard/outcome.wgsl` and of `Policy` in `shaders/guard/decide.wgsl`.
+//! What the guard's kernels and the host exchange: the CPU side of `shaders/guard/outcome.wgsl` and
+//! of `Policy` in `shaders/guard/decide.wgsl`.
 
 use crate::step::{GradientGuard, GuardReport};
 
-/// `struct Outcome` of the WGSL; the meaning of each field stands there.
+/// `struct Outcome` of the WGSL, which documents the fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct Outcome {
@@ -16,12 +16,12 @@ pub(super) struct Outcome {
     pub(super) scale: u32,
 }
 
-/// Where there is no index or no norm; `decide` makes every NaN the canonical one, so no norm
-/// looks like this.
+/// Stands for a missing index or norm. `decide` makes every NaN the canonical one, so no norm has
+/// these bits.
 const NONE: u32 = u32::MAX;
 
 impl Outcome {
-    /// Before the first step, and after the report is cleared.
+    /// The outcome before the first step, and after the report is cleared.
     pub(super) const EMPTY: Self = Self {
         non_finite: [0; 2],
         first: [NONE; 2],
@@ -47,7 +47,7 @@ fn joined([low, high]: [u32; 2]) -> u64 {
     u64::from(high) << 32 | u64::from(low)
 }
 
-/// `struct Policy` of the WGSL; the meaning of each field stands there.
+/// `struct Policy` of the WGSL, which documents the fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct Policy {

@@ -1,4 +1,4 @@
-//! From the rows named to bound dispatches, whose lists and jobs are uploaded.
+//! Binds the dispatches of a step over rows, and uploads their lists and jobs.
 
 use super::super::context::Gpu;
 use super::super::errors::StepError;
@@ -17,25 +17,25 @@ use super::lists::{List, Run, runs};
 use super::memory::{RowsMemory, Scratch};
 use crate::step::{NamedRows, RowsError};
 
-/// The maximum number of row gradients of a step: kernels count their elements, and those of a part of
-/// the table beside them, in a u32.
+/// The maximum number of elements in the row gradients of a step: kernels count them, together with
+/// the elements of a part of the table, in a u32.
 const MAX_GRADIENTS: usize = 1 << 31;
 
 /// A table of rows with its state, and how it is stepped.
 pub(in crate::gpu) struct RowsBinder<'a> {
     gpu: &'a Gpu,
-    /// Elements are for each dispatch to choose.
+    /// The options of the kernels. Each dispatch chooses its own `element`.
     step: StepChoice,
-    /// Of hyper-parameters.
+    /// The group of hyper-parameters.
     group: u32,
-    /// The length of a row, if its parameters share what they can of the state.
+    /// The length of a row, if its parameters share state.
     row_width: Option<usize>,
-    /// Parameters, and the state vectors that every parameter has.
+    /// Parameters, and the state vectors that are not shared.
     table: Vec<&'a GpuVec>,
-    /// State vectors that rows share.
+    /// The shared state vectors.
     shared: Vec<&'a GpuVec>,
     limits: DispatchLimits,
-    /// The same for means.
+    /// The limits of the kernels that compute means.
     mean_limits: DispatchLimits,
     /// The maximum number of bytes in a binding.
     allowed: u64,
@@ -44,10 +44,10 @@ pub(in crate::gpu) struct RowsBinder<'a> {
 /// The dispatches of a step over the rows of one table.
 #[derive(Debug, Default)]
 pub(in crate::gpu) struct BoundRows {
-    /// Sums of gradients, ahead of a guard.
+    /// Sums of gradients, before a guard.
     pub(in crate::gpu) sums: Pass,
     pub(in crate::gpu) steps: Pass,
-    /// The gradients that are stepped with, row after row, if all have been summed.
+    /// The summed gradients, row after row, if all have been summed.
     pub(in crate::gpu) summed: Vec<GpuVec>,
 }
 
@@ -55,11 +55,12 @@ pub(in crate::gpu) struct BoundRows {
 struct Stage<'a> {
     work: Work,
     list: List,
-    /// Elements of a row of gradients.
+    /// The length of a row of gradients, in elements.
     width: usize,
     table: &'a [&'a GpuVec],
     grads: &'a GpuVec,
-    /// What the parameters of a row share, if they do: written by the means, read by the steps.
+    /// The values that the parameters of a row share, if they do: means write them, steps read
+    /// them.
     shared: Option<&'a GpuVec>,
 }
 
@@ -87,11 +88,12 @@ impl<'a> RowsBinder<'a> {
             allowed: limits.max_storage_buffer_binding_size.min(limits.max_buffer_size),
             step,
         };
-        // List, gradients, parameters, state; what rows share counts as one.
+        // List, gradients, parameters and state; shared values count as one vector.
         let row_wise = row_width.is_some();
         let vectors = (binder.table.len() + usize::from(row_wise)).max(1 + binder.shared.len());
         let decided = u64::from(binder.step.treatment != Default::default());
-        // The kernel that finds means: whole rows in a workgroup, and its partial sums.
+        // The kernel that computes means has whole rows in a workgroup, and memory for partial
+        // sums.
         let (lanes, bytes) =
             if row_wise { (MEAN_LANES, u64::from(16 * MEAN_WORKGROUP)) } else { (1, 0) };
         Needs::of(&limits)
@@ -101,8 +103,8 @@ impl<'a> RowsBinder<'a> {
         Ok(binder)
     }
 
-    /// Binds the step of the rows that `indices` names. Their gradients are all summed first if
-    /// `sum_all`.
+    /// Binds the step of the rows named in `indices`. With `sum_all`, all their gradients are
+    /// summed first.
     pub(in crate::gpu) fn named(
         &self,
         RowsMemory { named, scratch }: &mut RowsMemory,
@@ -149,7 +151,7 @@ impl<'a> RowsBinder<'a> {
         let width = self.row_width.unwrap_or(1);
         let rows = self.table[0].len() / width;
         if !self.can_be_read(gradients) || gradients.len() > MAX_GRADIENTS {
-            // They have to be summed first, as if all rows were named.
+            // Sum them first, as if all rows were named.
             let last = u32::try_from(rows).map_err(|_| too_many(gradients.len(), rows))?;
             let indices: Vec<u32> = (0..last).collect();
             let mut bound = self.named(memory, gradients, &indices, false)?;
@@ -167,8 +169,8 @@ impl<'a> RowsBinder<'a> {
         Ok(pass)
     }
 
-    /// Whether a step can read gradients where they are: in one binding, and in no buffer that it writes
-    /// to. WebGPU allows one buffer only one kind of binding in a dispatch.
+    /// Whether a step can read gradients in place: they lie in one binding, and in no buffer that
+    /// it writes to. WebGPU allows only one kind of binding for each buffer in a dispatch.
     fn can_be_read(&self, gradients: &GpuVec) -> bool {
         let mut written = self.table.iter().chain(&self.shared);
         self.gradients(gradients).len() == 1 && !written.any(|v| v.shares_buffer(gradients))
@@ -183,17 +185,17 @@ impl<'a> RowsBinder<'a> {
         StepError::Limit { limit, needed, allowed: self.allowed }
     }
 
-    /// The runs that the rows named come in.
+    /// Splits the named rows into runs.
     fn runs<'n>(
         &self,
         named: &'n NamedRows,
         sum_all: bool,
         max_inline: u32,
     ) -> Result<Vec<Run<'n>>, StepError> {
-        // Rows named often are apart from others, unless all are summed first.
+        // Rows with many occurrences are in separate runs, unless all rows are summed first.
         let apart = if sum_all { u32::MAX } else { max_inline };
         let all = Run::of(named, 0..named.rows.len());
-        // What rows share lies in one binding, and so do sums, unless a single row is larger.
+        // Shared values lie in one binding, and so do sums, unless a single row is larger.
         let sums = if sum_all || all.longest() > max_inline { named.width } else { 0 };
         let words = self.row_width.map_or(0, |_| self.step.formula.shared_words());
         let per_row = sums.max(words);
@@ -205,8 +207,9 @@ impl<'a> RowsBinder<'a> {
         runs(named, max_words, max_rows, apart).map_err(|words| self.too_long(words))
     }
 
-    /// Binds the step of so many rows whose gradients `grads` has, after their means if they share state;
-    /// `list` makes their list for a table whose rows have a certain length.
+    /// Binds the step of `rows` rows with the gradients `grads`, after their means if the
+    /// parameters of a row share state. `list` makes the list for a table whose rows have a given
+    /// length.
     fn bind_run(
         &self,
         scratch: &mut Scratch,
@@ -226,7 +229,7 @@ impl<'a> RowsBinder<'a> {
         self.bind(&Stage { work, list, width, table, grads, shared }, pass)
     }
 
-    /// Gradients, in one binding if that can hold them.
+    /// The pieces of the gradients: one, if a binding can hold them all.
     fn gradients(&self, vector: &GpuVec) -> Vec<Piece> {
         let pieces = plan(&[vector.spans()], &self.limits);
         let (first, len) = (pieces[0].bindings[0], vector.len());
@@ -235,7 +238,7 @@ impl<'a> RowsBinder<'a> {
         if pieces.len() == 1 || !fits || len > MAX_GRADIENTS {
             return pieces;
         }
-        // Without padding its last few elements are apart from groups of four.
+        // Without padding, `plan` puts the last few elements into their own piece.
         let (element, bindings) = (Element::Scalars, vec![Binding { size, ..first }]);
         vec![Piece { element, first: 0, len: len as u32, bindings }]
     }
@@ -285,8 +288,8 @@ fn too_many(gradients: usize, indices: usize) -> StepError {
     RowsError::Count { gradients, indices, max: MAX_GRADIENTS }.into()
 }
 
-/// What a dispatch binds behind job and list: parameters or sums, gradients, state, and what rows
-/// share; for means, gradients, state and what rows share.
+/// What a dispatch binds after job and list: parameters or sums, gradients, state and shared
+/// values; for means, gradients, state and shared values.
 fn vectors<'b>(
     stage: &'b Stage<'_>,
     (table, grads): (&Piece, &Piece),
@@ -297,7 +300,7 @@ fn vectors<'b>(
     let mut vectors: Vec<_> = stage.table.iter().zip(&table.bindings).map(bound).collect();
     let place = usize::from(stage.work != Work::Mean);
     vectors.insert(place, bound((&stage.grads, &grads.bindings[0])));
-    // It lies in one piece: `runs` has made it so.
+    // `runs` has made sure that they lie in one piece.
     let shared = stage.shared.map(|vector| &vector.segments()[0]);
     vectors.extend(shared.map(|s| range(&s.buffer, s.span.offset, 4 * s.span.len)));
     vectors

@@ -6,29 +6,31 @@ use super::super::plan::{DispatchLimits, Element, MAX_LOOP_ITERATIONS, Piece};
 use super::lists::{List, Starts};
 use crate::step::RowsError;
 
-/// Invocations that find the mean square of one row together; `lanes` in shaders/rows/mean.wgsl.
+/// The number of invocations that compute the mean square of one row together: `lanes` in
+/// shaders/rows/mean.wgsl.
 pub(super) const MEAN_LANES: u32 = 8;
 
-/// Invocations of a workgroup that finds means, at the most: `partials` in shaders/rows/mean.wgsl, of
-/// 16 bytes each.
+/// The maximum number of invocations in a workgroup that computes means: the length of `partials`
+/// in shaders/rows/mean.wgsl, with 16 bytes for each.
 pub(super) const MEAN_WORKGROUP: u32 = 64;
 
-/// The maximum number of terms that an invocation adds up: `max_terms` in shaders/rows/sum.wgsl.
+/// The maximum number of terms that an invocation sums: `max_terms` in shaders/rows/sum.wgsl.
 const MAX_TERMS: u32 = 1 << 15;
 const _: () = assert!(MAX_TERMS < MAX_LOOP_ITERATIONS);
 
-/// How often a row may be named for its gradients to be summed where they are used. `shared` is the
-/// length of a row if its parameters share accumulators, which [`check_row_length`] has seen.
+/// The maximum number of occurrences of a row whose gradients are summed where they are used.
+/// `shared` is the length of a row if its parameters share accumulators; [`check_row_length`] has
+/// checked it.
 pub(super) fn max_inline_occurrences(shared: Option<usize>) -> u32 {
     let Some(width) = shared else { return MAX_TERMS };
-    // An invocation that finds means goes through every `8 * 4`th column, and has an iteration for each of
-    // them, for its terms and for finding that they are over; and some for the tree.
+    // An invocation that computes means visits four of every `8 * 4` columns. For each four it has
+    // one iteration, one for each term, and one that ends the terms; the tree has a few more.
     let columns = width.div_ceil(4 * MEAN_LANES as usize).max(1);
     let iterations = (MAX_LOOP_ITERATIONS - 8) as usize / columns;
     iterations.saturating_sub(2).min(MAX_TERMS as usize) as u32
 }
 
-/// Checks that the squares of a row can be summed where its gradients are.
+/// Checks that a row is short enough for a kernel to sum its squares.
 pub(in crate::gpu) fn check_row_length(width: usize) -> Result<(), RowsError> {
     const MAX: usize = 4 * MEAN_LANES as usize * ((MAX_LOOP_ITERATIONS - 8) as usize / 3);
     if width > MAX { Err(RowsError::TooLong { width, max: MAX }) } else { Ok(()) }
@@ -37,11 +39,11 @@ pub(in crate::gpu) fn check_row_length(width: usize) -> Result<(), RowsError> {
 /// What the dispatches over a list are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// To sum the gradients of rows; the table is one of sums.
+    /// Sums the gradients of rows. The table holds the sums.
     Sum,
-    /// To find mean squares, and step the state that rows share; the table is that state.
+    /// Computes mean squares, and steps the shared state. The table is that state.
     Mean,
-    /// To step rows; the table is parameters and all other state.
+    /// Steps rows. The table is parameters and all other state.
     Step,
 }
 
@@ -57,7 +59,7 @@ pub(super) struct RowsDispatch {
     pub(super) job: Job,
 }
 
-/// `struct Job` of `shaders/rows/job.wgsl`; the meaning of each field stands there.
+/// `struct Job` of `shaders/rows/job.wgsl`, which documents the fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(in crate::gpu) struct Job {
@@ -80,9 +82,9 @@ pub(in crate::gpu) struct Job {
     pub(in crate::gpu) width_as_real: f32,
 }
 
-/// The dispatches that do `work` over the rows of `list`, of which each has `width` gradients. The
-/// parts of their table are `table` and those of the gradients `grads`. Part after part of the
-/// gradients, so that sums over several parts keep their order.
+/// The dispatches that do `work` over the rows of `list`, each with `width` gradients. `table` and
+/// `grads` are the parts of the table and of the gradients. The parts of the gradients come one
+/// after another, so that sums over several parts keep their order.
 pub(super) fn dispatches(
     work: Work,
     list: &List,
@@ -90,7 +92,7 @@ pub(super) fn dispatches(
     (table, grads): (&[Piece], &[Piece]),
     limits: &DispatchLimits,
 ) -> Vec<RowsDispatch> {
-    // Of a row in the table, and invocations of each row.
+    // The length of a row in the table, and the invocations for each row.
     let (table_width, per_row) = match work {
         Work::Mean => (1, MEAN_LANES),
         Work::Sum | Work::Step => (width, width.div_ceil(4)),
@@ -113,7 +115,7 @@ pub(super) fn dispatches(
                 first_row: rows.start as u32, // of a list, whose words a u32 counts
                 run_first: match &list.starts {
                     Starts::Listed(_) => 0,
-                    Starts::All(rows) => rows.start as u32, // a table of all rows has fewer than 2^32
+                    Starts::All(rows) => rows.start as u32, // all rows are fewer than 2^32
                 },
                 table_first: table_part.first as u32,
                 table_len: table_part.len,
@@ -121,7 +123,7 @@ pub(super) fn dispatches(
                 grads_len: grads_part.len,
                 params_start: shift(table_part, 0),
                 grads_start: shift(grads_part, 0),
-                // All state vectors begin alike.
+                // All state vectors have the same shift.
                 state_start: shift(table_part, usize::from(work != Work::Mean)),
                 width_as_real: width as f32,
                 ..Job::default()
@@ -138,7 +140,7 @@ pub(super) fn dispatches(
     all
 }
 
-/// Which of the rows that begin at `starts` reach into a part.
+/// The rows, numbered as in `starts`, that reach into a part.
 fn within(starts: &Starts, width: u32, part: &Piece) -> Range<usize> {
     let (width, end) = (u64::from(width), part.first + u64::from(part.len));
     match starts {
@@ -159,8 +161,8 @@ fn of_quads(part: &Piece) -> bool {
     part.element == Element::Quads && part.first.is_multiple_of(4) && part.len.is_multiple_of(4)
 }
 
-/// Shares `rows` rows of `quads` invocations each out among as few dispatches as their threads allow:
-/// several rows each, or a part of one.
+/// Divides `rows` rows of `quads` invocations each among as few dispatches as their threads allow.
+/// A dispatch has several rows, or a part of one.
 fn shares(job: Job, quads: u32, rows: usize, limits: &DispatchLimits) -> Vec<(Job, [u32; 2])> {
     let max = limits.max_invocations();
     let (row_step, quad_step) = ((max / quads).max(1), quads.min(max));
@@ -211,9 +213,9 @@ mod tests {
         assert_eq!(step(&list(&[0, 56])).len(), 1);
     }
 
-    /// Rows number 3, 63, 64 and 99 of 100, of 40 gradients each: state in parts of 64 and 36.
+    /// Rows 3, 63, 64 and 99 of 100, with 40 gradients each. The state is in parts of 64 and 36.
     #[test]
-    fn means_go_by_the_parts_of_the_state() {
+    fn means_are_split_by_the_parts_of_the_state() {
         let limits = DispatchLimits { binding: 256, ..LIMITS };
         let state = parts(0, 100);
         let grads = [Piece { len: 160, ..parts(0, 64)[0].clone() }];
@@ -226,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_quads_on_whole_groups_go_four_at_a_time() {
+    fn only_aligned_whole_quads_are_loaded_at_once() {
         let access = |width, table: &[Piece], grads: &[Piece]| {
             dispatches(Work::Step, &list(&[0]), width, (table, grads), &LIMITS)[0].element
         };
@@ -239,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_gradients_come_one_after_the_other() {
+    fn parts_of_the_gradients_come_one_after_another() {
         let (table, grads) = (parts(0, 100), parts(0, 80));
         let sum = |list: &List| dispatches(Work::Sum, list, 40, (&table, &grads), &LIMITS);
         let found = sum(&list(&[0, 60]));
@@ -249,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn long_sums_are_added_up_in_several_dispatches() {
+    fn long_sums_take_several_dispatches() {
         let (table, grads) = (parts(0, 64), parts(0, 64));
         let skips = |work, longest| {
             let list = List { longest, ..list(&[0, 8]) };
@@ -263,7 +265,8 @@ mod tests {
         assert!(text.contains(&format!("const max_terms = {MAX_TERMS}u;")));
     }
 
-    /// Of rows of 1024 an invocation has 32 groups of four columns: 32 * (2044 + 2) = 65,472 iterations.
+    /// In rows of 1024 columns, an invocation has 32 groups of four columns: 32 * (2044 + 2) =
+    /// 65,472 iterations.
     #[test]
     fn means_of_long_rows_have_fewer_terms() {
         assert_eq!(max_inline_occurrences(None), 32_768);
@@ -276,9 +279,9 @@ mod tests {
         assert!(check_row_length(698_561).is_err());
     }
 
-    /// Two workgroups in a row and two rows of them, of 3 invocations: 12 quads a dispatch.
+    /// Grids of at most 2 by 2 workgroups of 3 invocations: 12 quads per dispatch.
     #[test]
-    fn more_threads_than_a_grid_has_are_shared_out() {
+    fn threads_beyond_a_grid_are_divided_among_dispatches() {
         let limits = DispatchLimits { workgroups: 2, workgroup_size: 3, ..LIMITS };
         let cut = |width, rows| {
             let shares = shares(Job { width, ..Job::default() }, width.div_ceil(4), rows, &limits);
@@ -286,9 +289,9 @@ mod tests {
                 |(job, grid): (Job, [u32; 2])| (job.first_row, job.first_quad, job.threads, grid);
             shares.into_iter().map(share).collect::<Vec<_>>()
         };
-        // Rows of 5 quads: two at once.
+        // Rows of 5 quads: two in a dispatch.
         assert_eq!(cut(20, 3), [(0, 0, 10, [2, 2]), (2, 0, 5, [2, 1])]);
-        // Rows of 13 quads: each in two.
+        // Rows of 13 quads: each in two dispatches.
         let halves =
             [(0, 0, 12, [2, 2]), (0, 12, 1, [1, 1]), (1, 0, 12, [2, 2]), (1, 12, 1, [1, 1])];
         assert_eq!(cut(50, 2), halves);

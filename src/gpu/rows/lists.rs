@@ -1,5 +1,5 @@
-//! What a kernel reads of the rows: the words of its list, and where one list has to end and
-//! another begin. Pure, and tested without a GPU.
+//! The lists of rows that kernels read: their words, and where one list must end and another begin.
+//! These functions are pure, and tested without a GPU.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,17 +9,18 @@ use crate::step::NamedRows;
 /// Rows of one list, in ascending order, with their occurrences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Run<'a> {
-    /// Elements of a row of gradients.
+    /// The length of a row of gradients, in elements.
     pub(super) width: usize,
     pub(super) rows: Cow<'a, [u32]>,
-    /// Where the occurrences of each row begin among all, and the end of the last one's.
+    /// Where the occurrences of each row begin among all occurrences, and where those of the last
+    /// row end.
     begins: Cow<'a, [u32]>,
-    /// The rows of gradients: row after row, in their order.
+    /// The numbers of the rows of gradients: for row after row, its occurrences in order.
     occurrences: Cow<'a, [u32]>,
 }
 
 impl<'a> Run<'a> {
-    /// Some of the rows named.
+    /// A range of the named rows.
     pub(super) fn of(named: &'a NamedRows, rows: Range<usize>) -> Self {
         let own = named.begins[rows.start] as usize..named.begins[rows.end] as usize;
         Self {
@@ -30,34 +31,35 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The sums of these rows, which lie side by side, each with the occurrences of its row.
+    /// The sums of these rows as rows of their own, side by side, each with the occurrences of its
+    /// row.
     pub(super) fn sums(&self) -> Self {
         Self { rows: (0..self.rows.len() as u32).collect(), ..self.clone() }
     }
 
-    /// These rows, each with its sum for its one occurrence.
+    /// These rows, each with its sum as its only occurrence.
     pub(super) fn summed(&self) -> Self {
         let count = self.rows.len() as u32;
         let (begins, occurrences) = ((0..=count).collect(), (0..count).collect());
         Self { begins, occurrences, ..self.clone() }
     }
 
-    /// How often the row is named that is named most.
+    /// The maximum number of occurrences of a row.
     pub(super) fn longest(&self) -> u32 {
         self.begins.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or(0)
     }
 }
 
-/// Words of a list for `rows` rows with `occurrences` occurrences.
+/// The number of words in a list of `rows` rows with `occurrences` occurrences.
 fn words(rows: usize, occurrences: u32) -> usize {
     2 * (rows + 1) + occurrences as usize
 }
 
-/// Splits the named rows into runs of at most `max_rows` rows, whose lists have at most `max` words. Rows
-/// with more than `max_inline` occurrences never share a run with other rows.
+/// Splits the named rows into runs of at most `max_rows` rows, whose lists have at most `max`
+/// words. Rows with more than `max_inline` occurrences and other rows are never in the same run.
 ///
 /// # Errors
-/// The words of a row that is named too often for a list of its own.
+/// The number of words of a row whose occurrences do not fit one list.
 pub(super) fn runs(
     named: &NamedRows,
     max: usize,
@@ -66,11 +68,11 @@ pub(super) fn runs(
 ) -> Result<Vec<Run<'_>>, usize> {
     let begins = &named.begins;
     let count = |start: usize, end: usize| words(end - start, begins[end] - begins[start]);
-    let often = |row: usize| begins[row + 1] - begins[row] > max_inline;
+    let exceeds = |row: usize| begins[row + 1] - begins[row] > max_inline;
     let (mut runs, mut start) = (Vec::new(), 0);
     for row in 0..named.rows.len() {
         let full = count(start, row + 1) > max || row - start >= max_rows.max(1);
-        if row > start && (full || often(row) != often(start)) {
+        if row > start && (full || exceeds(row) != exceeds(start)) {
             runs.push(Run::of(named, start..row));
             start = row;
         }
@@ -85,9 +87,9 @@ pub(super) fn runs(
 /// Where the rows of a run begin in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Starts {
-    /// The first element of each; ascending.
+    /// The first element of each row, ascending.
     Listed(Vec<u64>),
-    /// All rows of these numbers, one behind the other.
+    /// All rows with these numbers, in sequence.
     All(Range<u64>),
 }
 
@@ -95,23 +97,25 @@ pub(super) enum Starts {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct List {
     pub(super) starts: Starts,
-    /// The most occurrences of a row.
+    /// The maximum number of occurrences of a row.
     pub(super) longest: u32,
-    /// Two words for each row: its start, and where its occurrences begin in the list; behind the
-    /// last row, where those end. Then each occurrence: the first element of a row of gradients.
-    /// Elements are counted modulo 2^32.
+    /// Two words for each row: its start, and where its occurrences begin in the list. After the
+    /// last row, two words of which the second says where its occurrences end. Then one word for
+    /// each occurrence: the first element of its row of gradients. Elements are counted modulo
+    /// 2^32.
     pub(super) words: Vec<u32>,
 }
 
 impl List {
-    /// All rows of these numbers, each with its row of gradients; no words are needed.
+    /// All rows with these numbers, each with one row of gradients. No words are needed.
     pub(super) fn all(rows: Range<u64>) -> Self {
         Self { starts: Starts::All(rows), longest: 1, words: Vec::new() }
     }
 
-    /// For rows of a table of `width` elements: those of a row of parameters, or 1 of shared state.
+    /// The list for a table with rows of `width` elements: the length of a row of parameters, or 1
+    /// for shared state.
     pub(super) fn new(run: &Run<'_>, width: usize) -> Self {
-        let zero = words(run.rows.len(), 0) as u32; // a list fits a binding, whose words a u32 counts
+        let zero = words(run.rows.len(), 0) as u32; // a list fits a binding, which a u32 counts
         let starts: Vec<_> = run.rows.iter().map(|&row| element(row, width)).collect();
         let row = |(start, &begin): (u64, &u32)| [start as u32, zero + begin - run.begins[0]];
         let ends = starts.iter().copied().chain([0]);
@@ -130,7 +134,7 @@ fn element(row: u32, width: usize) -> u64 {
 mod tests {
     use super::*;
 
-    /// Rows 0, 1 and 4 of three elements, of which row 4 comes three times.
+    /// Rows 0, 1 and 4 of three elements. Row 4 occurs three times.
     fn named() -> NamedRows {
         let mut named = NamedRows::default();
         named.name(15, 15, &[4, 0, 4, 4, 1]).unwrap();
@@ -145,14 +149,14 @@ mod tests {
         // Three rows, the end, and from word 8 on the occurrences 1; 4; 0, 2, 3.
         assert_eq!(list.words, [0, 8, 3, 9, 12, 10, 0, 13, 3, 12, 0, 6, 9]);
         assert_eq!(List::new(&Run::of(&named, 2..3), 3).words, [12, 4, 0, 7, 0, 6, 9]);
-        // State that rows share has one element a row; the gradients are the same.
+        // Shared state has one element per row; the gradients are the same.
         let shared = List::new(&Run::of(&named, 0..3), 1);
         assert_eq!(shared.starts, Starts::Listed(vec![0, 1, 4]));
         assert_eq!(shared.words, [0, 8, 1, 9, 4, 10, 0, 13, 3, 12, 0, 6, 9]);
     }
 
     #[test]
-    fn sums_stand_between_rows_and_gradients() {
+    fn sums_come_between_gradients_and_rows() {
         let named = named();
         let run = Run::of(&named, 1..3);
         let to = List::new(&run.sums(), 3);
@@ -175,7 +179,7 @@ mod tests {
         assert_eq!((list.starts, list.words), (Starts::Listed(vec![1 << 32]), vec![0, 4, 0, 5, 0]));
     }
 
-    /// The last row and the most occurrences of each run.
+    /// The last row of each run, and its maximum number of occurrences of a row.
     fn ends(max: usize, max_rows: usize, max_inline: u32) -> Result<Vec<(u32, u32)>, usize> {
         let named = named();
         let runs = runs(&named, max, max_rows, max_inline)?;
@@ -183,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_ends_where_the_next_row_would_be_too_much() {
+    fn a_list_ends_where_the_next_row_would_not_fit() {
         // Words of one row: 5, 5, 7; of the first two 8, of all three 13.
         assert_eq!(ends(13, 3, 9), Ok(vec![(4, 3)]));
         assert_eq!(ends(12, 3, 9), Ok(vec![(1, 1), (4, 3)]));
@@ -194,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_named_often_are_apart_from_others() {
+    fn rows_with_many_occurrences_are_in_separate_runs() {
         assert_eq!(ends(100, 3, 3), Ok(vec![(4, 3)]));
         assert_eq!(ends(100, 3, 2), Ok(vec![(1, 1), (4, 3)]));
         assert_eq!(ends(100, 3, 0), Ok(vec![(4, 3)]), "all are");

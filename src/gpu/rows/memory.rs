@@ -5,20 +5,20 @@ use super::super::errors::StepError;
 use super::super::vector::GpuVec;
 use crate::step::NamedRows;
 
-/// What an optimizer keeps for its steps over rows; nothing before the first.
+/// What an optimizer keeps for its steps over rows; empty before the first one.
 #[derive(Debug, Default)]
 pub(in crate::gpu) struct RowsMemory {
     pub(super) named: NamedRows,
     pub(super) scratch: Scratch,
 }
 
-/// Device memory of an optimizer's own, by number: what the parameters of each row share, then the sums of
-/// each run that needs them.
+/// Numbered vectors in device memory: number 0 for the values that the parameters of each row
+/// share, and the others for the sums of each run that needs them.
 #[derive(Debug, Default)]
 pub(super) struct Scratch(Vec<Option<GpuVec>>);
 
 impl Scratch {
-    /// Room for `len` elements in number `number`.
+    /// Vector number `number` with `len` elements. It is allocated again if it was shorter.
     pub(super) fn room(
         &mut self,
         gpu: &Gpu,

@@ -1,14 +1,13 @@
-//! Steps over some rows of a table in device memory: embeddings, and features that are rarely
-//! there.
+//! Steps over some rows of a table in device memory, for embeddings and sparse features.
 //!
-//! The indices come from the host. So a bad one is found before anything is changed, and the order
+//! The indices come from the host, so a bad index is found before anything changes, and the order
 //! in which duplicates are summed is fixed, with nothing read back from the device. The host sorts
-//! them and uploads a list of rows, each with its occurrences; one kernel sums the occurrences of
-//! a row and steps it in place.
+//! the indices and uploads a list of rows, each with its occurrences. One kernel sums the
+//! occurrences of a row and steps the row in place.
 //!
-//! A separate pass sums into scratch memory first where a step cannot read the gradients in place (in
-//! several bindings, or in a buffer that it writes to), where a row has more occurrences than one loop may
-//! have, and for a guard, which looks at the sums.
+//! Three cases need a separate pass first, which sums into scratch memory: a step cannot read the
+//! gradients in place, because they lie in several bindings or in a buffer that it writes to; a row
+//! has more occurrences than one loop may have; or a guard checks the sums.
 
 mod bind;
 mod dispatches;

@@ -1,19 +1,19 @@
-//! Commands of a run on their way to the device: copies, dispatches with their jobs, and steps of
-//! an optimizer, in order, a submission at a time.
+//! Collects the commands of a run into submissions: copies, dispatches with their jobs, and steps
+//! of an optimizer, in order.
 
 use super::super::errors::Result;
 use super::job::{Job, Structs};
 use super::kernels::{BoundKernel, WORKGROUP_SIZE, largest_binding};
 use crate::gpu::{DispatchLimits, Gpu, Staging, Wait, uniform_group};
 
-/// Multiplications of one submission: some tenths of a second on the slowest device, so that no
-/// watchdog takes it for hung.
+/// The number of multiplications after which a submission ends: some tenths of a second on the
+/// slowest device, so that no watchdog considers it hung.
 const SUBMISSION_WORK: u64 = 50_000_000;
 /// The maximum numbers of dispatches and of steps of one submission.
 const SUBMISSION_JOBS: u64 = 1024;
 const SUBMISSION_STEPS: u64 = 4096;
 
-/// The submission in the making.
+/// The submission under construction.
 pub(super) struct Commands {
     gpu: Gpu,
     pub(super) limits: DispatchLimits,
@@ -21,23 +21,23 @@ pub(super) struct Commands {
     /// The jobs of all dispatches of this submission, bound with dynamic offsets.
     jobs: Structs,
     job_group: wgpu::BindGroup,
-    /// Dispatches that are not encoded yet, the last ones, with their grids.
+    /// The latest dispatches, which are not encoded yet, with their grids.
     dispatches: Vec<(BoundKernel, [u32; 2])>,
-    /// The hyper-parameters of this submission's steps, if kernels of ours step.
+    /// The hyper-parameters of this submission's steps, if the linear kernels step.
     steps: Option<Structs>,
-    /// Buffers that the host fills in turn, if anything is copied. The first is filled next, or has been
-    /// for this submission.
+    /// Buffers that the host fills in turn, if anything is copied. The first one is filled next, or
+    /// has been filled for this submission.
     staging: Vec<Staging>,
     is_staged: bool,
-    /// Multiplications so far.
+    /// The number of multiplications so far.
     pub(super) work: u64,
-    /// Samples of the loss that this submission has, and those submitted before.
+    /// The number of loss samples in this submission, and in the submissions before.
     pub(super) samples: u64,
     pub(super) sampled: u64,
 }
 
 impl Commands {
-    /// For submissions that copy `staged` bytes at most.
+    /// Starts the first submission. Each one copies at most `staged` bytes.
     pub(super) fn new(gpu: &Gpu, staged: u64) -> Result<Self> {
         let device = gpu.device();
         let limits = device.limits();
@@ -63,7 +63,7 @@ impl Commands {
         })
     }
 
-    /// Makes room for hyper-parameters of `size` bytes a step; says where.
+    /// Allocates a buffer for hyper-parameters of `size` bytes per step, and returns it.
     pub(super) fn prepare_steps(&mut self, size: usize) -> Result<wgpu::Buffer> {
         let max_bytes = largest_binding(&self.gpu.device().limits());
         let (label, usage) = ("hyper-parameters", wgpu::BufferUsages::STORAGE);
@@ -72,20 +72,21 @@ impl Commands {
         Ok(self.steps.insert(steps).buffer.clone())
     }
 
-    /// Adds the hyper-parameters of a step; says its number in the submission.
+    /// Adds the hyper-parameters of a step. Returns its number in the submission.
     pub(super) fn push_step(&mut self, uniforms: &[u8]) -> u32 {
         self.steps.as_mut().map_or(0, |steps| steps.push(uniforms))
     }
 
-    /// Whether there is room for so many dispatches and a step, and no reason to submit. One dispatch
-    /// more always has room.
+    /// Whether there is room for `dispatches` dispatches and a step, and no other reason to submit.
+    /// If so, there is also room for one more dispatch.
     pub(super) fn has_room(&self, dispatches: usize) -> bool {
         self.jobs.has_room(dispatches + 1)
             && self.steps.as_ref().is_none_or(|steps| steps.has_room(1))
             && self.work < SUBMISSION_WORK
     }
 
-    /// Adds a dispatch of so many invocations; if there is no room, submits first what there is.
+    /// Adds a dispatch of `threads` invocations. Submits the collected commands first if there is
+    /// no room.
     pub(super) fn dispatch(&mut self, kernel: &BoundKernel, threads: u64, job: Job) -> Result<()> {
         if !self.has_room(1) {
             self.submit()?;
@@ -94,13 +95,13 @@ impl Commands {
         Ok(())
     }
 
-    /// The same where there is room.
+    /// Adds a dispatch of `threads` invocations, for which there must be room.
     pub(super) fn push(&mut self, kernel: &BoundKernel, threads: u64, job: Job) {
         self.jobs.push(bytemuck::bytes_of(&job));
         self.dispatches.push((kernel.clone(), self.limits.grid(threads)));
     }
 
-    /// The encoder, behind all dispatches.
+    /// The encoder, after all dispatches.
     pub(super) fn encoder(&mut self) -> Result<&mut wgpu::CommandEncoder> {
         let encoder = begin(&self.gpu, &mut self.encoder)?;
         if self.dispatches.is_empty() {
@@ -123,8 +124,9 @@ impl Commands {
         Ok(encoder)
     }
 
-    /// Lets `fill` write bytes for these buffers, one behind the other, and copies them there ahead of
-    /// this submission's dispatches: once a submission, and before the encoder is asked for.
+    /// Lets `fill` write the bytes for these buffers, one after another, and copies them there
+    /// before this submission's dispatches. Call it at most once per submission, and before
+    /// [`Commands::encoder`].
     pub(super) async fn copy(
         &mut self,
         wait: Wait,
@@ -146,7 +148,7 @@ impl Commands {
         Ok(())
     }
 
-    /// Submits what there is.
+    /// Submits the collected commands, if there are any.
     pub(super) fn submit(&mut self) -> Result<()> {
         if !self.dispatches.is_empty() {
             self.encoder()?;
@@ -166,7 +168,7 @@ impl Commands {
     }
 }
 
-/// The encoder of this submission, a new one if there is none.
+/// The encoder of this submission. Creates it if there is none.
 fn begin<'a>(
     gpu: &Gpu,
     encoder: &'a mut Option<wgpu::CommandEncoder>,

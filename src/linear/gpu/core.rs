@@ -1,4 +1,4 @@
-//! What a run has on a device, whatever the rows are.
+//! What runs over dense and over sparse rows share on a device.
 
 use std::ops::Range;
 
@@ -12,16 +12,16 @@ use crate::gpu::{Gpu, GpuOptimizer, GpuVec, Wait, whole};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
-/// What is kept of a prediction: `job.terms` of the WGSL.
+/// What is stored for each prediction: `job.terms` of the WGSL.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Kept {
-    /// The loss.
+    /// The loss term.
     Terms = 1,
     /// The prediction itself.
     Predictions = 2,
 }
 
-/// What a run or a prediction starts from.
+/// The inputs of a run or a prediction.
 #[derive(Clone, Copy)]
 pub(super) struct Setup<'a> {
     pub(super) gpu: &'a Gpu,
@@ -30,21 +30,22 @@ pub(super) struct Setup<'a> {
     pub(super) model: &'a LinearModel,
 }
 
-/// The model, what is found of each row, and the commands that come to it.
+/// The model, the results for each row, and the commands that compute them.
 pub(super) struct Core {
     pub(super) gpu: Gpu,
     pub(super) precision: Precision,
     pub(super) commands: Commands,
-    /// What all dispatches have in common.
+    /// The fields that the jobs of all dispatches share.
     pub(super) job: Job,
     pub(super) parameters: wgpu::Buffer,
     pub(super) residuals: wgpu::Buffer,
-    /// The loss's terms of an epoch's rows before they are learned from, if somebody asks.
+    /// The loss terms of an epoch's rows before they are learned from, if requested.
     pub(super) before: Option<wgpu::Buffer>,
 }
 
 impl Core {
-    /// For `rows` rows, and submissions that copy `staged` bytes to the device.
+    /// Prepares for `rows` rows, and for submissions that copy at most `staged` bytes to the
+    /// device.
     pub(super) fn new(setup: Setup<'_>, rows: usize, staged: u64) -> Result<Self> {
         let Setup { gpu, precision, training, model } = setup;
         let columns = model.weights.len() as u32 + 1; // columns are counted in u32
@@ -72,12 +73,12 @@ impl Core {
         Ok(core)
     }
 
-    /// A kernel with these buffers.
+    /// Binds a kernel to these buffers.
     pub(super) fn bind(&self, kernel: Kernel, buffers: &[&wgpu::Buffer]) -> Result<BoundKernel> {
         BoundKernel::new(&self.gpu, self.precision, kernel, buffers.iter().copied().map(whole))
     }
 
-    /// A kernel that steps, with these buffers, then hyper-parameters, parameters and state.
+    /// Binds a step kernel to these buffers, followed by hyper-parameters, parameters and state.
     pub(super) fn bind_step<R: Rule>(
         &mut self,
         kernel: Kernel,
@@ -86,12 +87,12 @@ impl Core {
     ) -> Result<BoundKernel> {
         let hypers = self.commands.prepare_steps(size_of::<R::Uniforms>())?;
         let fixed = buffers.iter().copied().chain([&hypers, &self.parameters]).map(whole);
-        // State lies in one buffer, since the parameters fit one binding.
+        // Each state vector lies in one buffer, because the parameters fit one binding.
         let state = (0..optimizer.state_count()).map(|index| optimizer.state(index).binding());
         BoundKernel::new(&self.gpu, self.precision, kernel, fixed.chain(state))
     }
 
-    /// Brings a part of a buffer back.
+    /// Downloads a part of a buffer.
     pub(super) async fn read(
         &self,
         buffer: &wgpu::Buffer,
@@ -102,7 +103,7 @@ impl Core {
         Ok(part.download_waiting(&self.gpu, wait).await?)
     }
 
-    /// Replaces the model, ahead of all that is submitted from now on.
+    /// Replaces the model, before everything that is submitted from now on.
     pub(super) fn set_model(&mut self, model: &LinearModel) -> Result<()> {
         let parameters = model.parameters();
         Ok(self.gpu.write(&GpuVec::padded(&self.parameters, parameters.len()), &parameters)?)

@@ -1,5 +1,5 @@
-//! Training on dense rows, in device memory or streamed: the host fills a staging buffer while the device
-//! works on what came through the other.
+//! Training on dense rows, in device memory or streamed: the host fills a staging buffer while the
+//! device works on the content of the other.
 
 use std::ops::Range;
 
@@ -14,25 +14,25 @@ use crate::data::Dataset;
 use crate::gpu::{GpuOptimizer, GpuVec, Wait};
 use crate::rules::Rule;
 
-/// How much longer one workgroup takes for its work than all of a slow device.
+/// How many times longer one workgroup takes for its work than all of a slow device.
 const ONE_WORKGROUP: usize = 8;
 
-/// Dense rows on their way to residuals and steps.
+/// Dense rows, and the kernels that turn them into residuals and steps.
 pub(super) struct DenseRows<'a> {
     pub(super) core: Core,
     data: &'a Dataset,
     shape: Shape,
     gradient: GpuGradient,
-    /// For small models; else the gradient's kernels and the optimizer's own.
+    /// For small models. Others use the gradient's kernels and the optimizer's own.
     descent: Option<Descent>,
-    /// What the optimizer steps, and by what.
+    /// The parameters that the optimizer steps, and their gradient.
     vectors: [GpuVec; 2],
-    /// Which positions of the epoch's order the window holds.
+    /// The positions of the epoch's order that the window holds.
     window: Range<usize>,
 }
 
 impl<'a> DenseRows<'a> {
-    /// Brings `data` to the device, or prepares to stream them.
+    /// Uploads `data`, or prepares to stream them.
     pub(super) fn new(setup: Setup<'_>, data: &'a Dataset) -> Result<Self> {
         let Setup { gpu, training, .. } = setup;
         let shape = Shape::new(data.feature_count(), &gpu.device().limits())?;
@@ -45,7 +45,7 @@ impl<'a> DenseRows<'a> {
         Ok(Self { core, data, shape, gradient, descent: None, vectors, window: 0..0 })
     }
 
-    /// Makes ready for steps by an optimizer.
+    /// Prepares for steps by an optimizer.
     pub(super) fn prepare<R: Rule>(
         &mut self,
         optimizer: &GpuOptimizer<R>,
@@ -56,7 +56,7 @@ impl<'a> DenseRows<'a> {
         Ok(())
     }
 
-    /// An epoch begins that visits the rows in this order.
+    /// Begins an epoch that visits the rows in this order.
     pub(super) fn begin_epoch(&mut self, order: &[u32]) -> Result<()> {
         self.submit()?;
         self.window = 0..0;
@@ -67,21 +67,21 @@ impl<'a> DenseRows<'a> {
         Ok(())
     }
 
-    /// Submits what there is.
+    /// Submits the collected commands.
     pub(super) fn submit(&mut self) -> Result<()> {
         self.close();
         self.core.commands.submit()
     }
 
-    /// Dispatches the batches that wait for others.
+    /// Dispatches the batches collected so far.
     fn close(&mut self) {
         if let Some(descent) = &mut self.descent {
             descent.close(&mut self.core.commands);
         }
     }
 
-    /// Fills the window with rows whose numbers `number` says; what the device had to do before is under
-    /// way meanwhile.
+    /// Fills the window with `count` rows; `number` returns the row at each position. Earlier work
+    /// of the device goes on meanwhile.
     async fn load(
         &mut self,
         count: usize,
@@ -100,7 +100,7 @@ impl<'a> DenseRows<'a> {
         self.core.commands.copy(wait, &buffers, fill).await
     }
 
-    /// Dispatches what leads to what is `kept` of all rows.
+    /// Dispatches the kernels that store what is `kept` of all rows.
     pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<()> {
         self.close();
         let rows = self.data.rows();
@@ -179,7 +179,7 @@ impl<'a> DenseRows<'a> {
         self.record(optimizer)
     }
 
-    /// Records the optimizer's step behind the gradient.
+    /// Records the optimizer's step after the gradient.
     fn record<R: Rule>(&mut self, optimizer: &mut GpuOptimizer<R>) -> Result<()> {
         let [parameters, gradient] = &self.vectors;
         Ok(optimizer.record(self.core.commands.encoder()?, parameters, gradient)?)

@@ -17,34 +17,35 @@ use crate::rules::Rule;
 /// `max_groups` and `max_rows` of `shaders/linear/descend.wgsl`.
 const MAX_GROUPS: u32 = 256;
 const MAX_ROWS: usize = 1024;
-/// Bytes of workgroup memory that the kernel takes: weights, residuals and partial gradients.
+/// The kernel's workgroup memory, in bytes: weights, residuals and partial gradients.
 const WORKGROUP_BYTES: u32 = 16 * MAX_GROUPS + 4 * MAX_ROWS as u32 + 16 * 32 * 8;
-/// Storage buffers beside those of the state.
+/// The number of storage buffers besides those of the state.
 const FIXED_BUFFERS: u32 = 5;
 /// The maximum number of multiplications of a batch for which one workgroup is faster than several
 /// dispatches.
 const BATCH_WORK: usize = 1 << 14;
-/// The maximum numbers of multiplications and batches of a dispatch: one workgroup does tens of millions
-/// and some thousands a second on the slowest device, and no watchdog may take it for hung. Wide models
-/// reach the limit of loop iterations with fewer batches: see [`max_batches`].
+/// The maximum numbers of multiplications and of batches in a dispatch, so that no watchdog
+/// considers it hung. On the slowest device, one workgroup does tens of millions of multiplications
+/// and some thousands of batches per second. Wide models reach the limit of loop iterations with
+/// fewer batches: see [`max_batches`].
 const DISPATCH_WORK: usize = 1 << 22;
 const DISPATCH_BATCHES: u32 = 512;
 
 /// The kernel, and the batches collected for the next dispatch.
 pub(super) struct Descent {
     kernel: BoundKernel,
-    /// What all dispatches have in common.
+    /// The fields that the jobs of all dispatches share.
     job: Job,
-    /// The dispatch that batches are being added to.
+    /// The dispatch to which batches are being added.
     open: Option<Job>,
 }
 
-/// How many batches of so many rows one dispatch may have: the loops of `descend.wgsl` take no more
-/// than [`MAX_LOOP_ITERATIONS`] for them.
+/// The maximum number of batches of `batch_rows` rows in one dispatch, so that the loops of
+/// `descend.wgsl` take at most [`MAX_LOOP_ITERATIONS`] iterations.
 fn max_batches(batch_rows: u32, column_groups: u32) -> u32 {
-    // A loop of n iterations takes one more to find that it is over.
+    // A loop of n iterations counts one more, for the check that ends it.
     let looped = |iterations: u32, inside: u32| iterations * (1 + inside) + 1;
-    // Of a tree over so many partial sums: an iteration for each half, and those within.
+    // A tree over `sums` partial sums: an iteration for each half, and the iterations inside.
     let tree = |sums: u32| looped(sums.ilog2(), 1) + sums - 1;
     let predict = looped(column_groups, 0) + tree(8);
     let run_length = batch_rows.div_ceil(RUNS as u32);
@@ -57,7 +58,7 @@ fn max_batches(batch_rows: u32, column_groups: u32) -> u32 {
 }
 
 impl Descent {
-    /// The kernel for a run's batches, if they are small enough for it, lie in one table or window, and
+    /// The kernel for a run's batches, if they are small enough and lie in one table or window, and
     /// the device's limits allow it.
     pub(super) fn new<R: Rule>(
         core: &mut Core,
@@ -89,8 +90,8 @@ impl Descent {
         }))
     }
 
-    /// Adds a batch, at `rows` of the epoch's order or the window, whose hyper-parameters have number
-    /// `step`, to a dispatch; there must be room for one.
+    /// Adds a batch to a dispatch, for which there must be room. `rows` are the batch's positions
+    /// in the epoch's order or in the window, and `step` is the number of its hyper-parameters.
     pub(super) fn add(&mut self, commands: &mut Commands, rows: &Range<usize>, step: u32) {
         let (row_first, batch_rows) = (rows.start as u32, rows.len() as u32); // below 2^32 rows
         if let Some(job) = &mut self.open {
@@ -132,7 +133,7 @@ mod tests {
     use crate::{Adagrad, Precision};
 
     #[test]
-    fn constants_are_those_of_the_shipped_wgsl() {
+    fn constants_match_the_wgsl() {
         let kernel = Kernel::Descend(Loss::Squared, Formula::of(&Adagrad::default()));
         let text = LinearKernel { kernel, precision: Precision::Native }.text();
         let module = naga::front::wgsl::parse_str(&text).unwrap();
@@ -153,11 +154,12 @@ mod tests {
         assert_eq!(workgroup, WORKGROUP_BYTES);
     }
 
-    /// By hand, of one row and one group: 2 iterations for the group and 4 + 3 + 7 for the tree of 8, in 1 + 1
-    /// for the row; a block of 4 sums of 2 iterations each, 4 * 3 + 1, and 6 + 5 + 31 for the tree of 32, in
-    /// 1 + 1; 70 and 1 for the batch; and 2 * 2 + 1 for weights that come and go.
+    /// The iterations for one row and one group, counted by hand. The row has 1 + 1 around 2 for
+    /// the group and 4 + 3 + 7 for the tree of 8: 18. The block has 1 + 1 around 4 * 3 + 1 for 4
+    /// sums of 2 iterations each and 6 + 5 + 31 for the tree of 32: 57. The batch has 1 more.
+    /// Loading and storing the weights take 2 * 2 + 1.
     #[test]
-    fn wide_models_have_fewer_batches_a_dispatch() {
+    fn wide_models_have_fewer_batches_per_dispatch() {
         let iterations = 1 + (1 + 2 + 14) + 1 + (1 + 13 + 42) + 1;
         assert_eq!(max_batches(1, 1), DISPATCH_BATCHES.min((MAX_LOOP_ITERATIONS - 5) / iterations));
         assert_eq!(max_batches(10, 2), DISPATCH_BATCHES);

@@ -15,28 +15,29 @@ use super::kernels::{
 use super::table::{Place, Table};
 use crate::gpu::{MAX_LOOP_ITERATIONS, Needs};
 
-/// The maximum number of rows of a run that one dispatch adds up: an invocation goes through them one by one, so
-/// that no driver takes it for hung, or ends its loop ([`MAX_LOOP_ITERATIONS`]). `max_rows` of
-/// `shaders/linear/accumulate.wgsl`.
+/// The maximum number of rows of a run that one dispatch sums: `max_rows` of
+/// `shaders/linear/accumulate.wgsl`. An invocation visits them one by one. With this limit no
+/// driver considers it hung or ends its loop ([`MAX_LOOP_ITERATIONS`]).
 const RUN_ROWS: u32 = 1 << 15;
 const _: () = assert!(RUN_ROWS < MAX_LOOP_ITERATIONS);
 
-/// All that the gradients and losses of one dataset need on a device. Bind groups are made once.
+/// Everything that the gradients and losses of one dataset need on a device. Bind groups are
+/// created once.
 #[derive(Debug)]
 pub(super) struct GpuGradient {
     /// Where the rows lie.
     pub(super) place: Place,
     pub(super) gradient: wgpu::Buffer,
     pub(super) order: wgpu::Buffer,
-    /// Groups of columns whose partial sums fit one binding.
+    /// The number of groups of columns whose partial sums fit one binding.
     block_groups: u32,
-    /// Invocations that share a row.
+    /// The number of invocations that share a row.
     row_width: u64,
-    /// From each table to each piece that a batch is gathered in.
+    /// For each table, one kernel for each piece in which a batch is gathered.
     gather: Vec<Vec<BoundKernel>>,
     /// For each table, or for the window.
     residual: Vec<BoundKernel>,
-    /// The same with the losses before, if somebody asks, in place of the residuals.
+    /// The same with losses before learning, if requested, in place of residuals.
     before: Vec<BoundKernel>,
     /// For each table or piece that a batch is read from.
     accumulate: Vec<BoundKernel>,
@@ -49,7 +50,7 @@ impl GpuGradient {
         let gpu = &core.gpu;
         let limits = gpu.device().limits();
         let all_groups = u64::from(core.job.column_groups);
-        // The partial sums of one group of columns.
+        // The size of the partial sums of one group of columns.
         let group_bytes = 16 * RUNS as u64;
         Needs::of(&limits)
             .workgroup(WORKGROUP_SIZE, 16 * u64::from(WORKGROUP_SIZE))
@@ -58,7 +59,7 @@ impl GpuGradient {
             .check()?;
         check_grid(core, rows as u64)?;
         if place.is_window {
-            // The partial sums of all columns go on from window to window.
+            // The partial sums of all columns continue from window to window.
             check_binding(&limits, group_bytes * all_groups)?;
         }
         let block_groups = (largest_binding(&limits) / group_bytes).min(all_groups);
@@ -101,7 +102,7 @@ impl GpuGradient {
         })
     }
 
-    /// Dispatches what leads from a batch to the gradient; `rows` is where the batch is in the
+    /// Dispatches the kernels that compute the gradient of a batch. `rows` are its positions in the
     /// epoch's order, or in the window.
     pub(super) fn batch(&self, core: &mut Core, rows: &Range<usize>) -> Result<()> {
         let row_first = rows.start as u32; // at most the number of rows, a u32
@@ -134,8 +135,8 @@ impl GpuGradient {
         Ok(())
     }
 
-    /// Dispatches what leads from the window's first rows, which are those at `rows` of a batch of
-    /// `batch_rows`, to what they add to the gradient.
+    /// Dispatches the kernels that add the window's first rows to the gradient. They are the rows
+    /// at positions `rows` of a batch of `batch_rows` rows.
     pub(super) fn batch_part(
         &self,
         core: &mut Core,
@@ -149,8 +150,9 @@ impl GpuGradient {
         self.accumulate(core, &self.accumulate[0], job)
     }
 
-    /// Dispatches what leads to the terms of rows before they are learned from, if somebody asks: those
-    /// at `rows` of the epoch's order, of which the window holds the first at its row `window_first`.
+    /// Dispatches the kernels that compute the loss terms of rows before they are learned from, if
+    /// requested. The rows are at positions `rows` of the epoch's order, and the window holds the
+    /// first of them at its row `window_first`.
     pub(super) fn terms_before(
         &self,
         core: &mut Core,
@@ -172,8 +174,8 @@ impl GpuGradient {
         Ok(())
     }
 
-    /// Dispatches what leads to what is `kept` of a table's or the window's rows, as they lie; `rows` are
-    /// their numbers.
+    /// Dispatches the kernel that stores what is `kept` of the rows of a table or the window, in
+    /// their order there. `rows` are the numbers of the rows.
     pub(super) fn table_rows(
         &self,
         core: &mut Core,
@@ -190,7 +192,7 @@ impl GpuGradient {
         core.commands.dispatch(kernel, self.row_width * u64::from(job.rows), job)
     }
 
-    /// For the block of columns from `job.group_first` on.
+    /// Dispatches the accumulation of the block of columns from `job.group_first` on.
     fn accumulate(&self, core: &mut Core, kernel: &BoundKernel, job: Job) -> Result<()> {
         let groups = self.block_groups.min(job.column_groups - job.group_first);
         for share in shares(job) {
@@ -201,8 +203,8 @@ impl GpuGradient {
         Ok(())
     }
 
-    /// Dispatches what leads from partial sums to the gradient, for the block of columns from
-    /// `group_first` on.
+    /// Dispatches the kernel that turns partial sums into the gradient, for the block of columns
+    /// from `group_first` on.
     pub(super) fn finish(&self, core: &mut Core, batch_rows: u32, group_first: u32) -> Result<()> {
         let groups = self.block_groups.min(core.job.column_groups - group_first);
         let job = Job { group_first, groups, divisor: batch_rows as f32, ..core.job };
@@ -210,8 +212,8 @@ impl GpuGradient {
     }
 }
 
-/// A job of adding up rows as several over at most [`RUN_ROWS`] of each run, in their order; those
-/// without rows left out.
+/// Splits a job that sums rows into jobs over at most [`RUN_ROWS`] rows of each run, in their
+/// order. Leaves out jobs without rows.
 fn shares(job: Job) -> impl Iterator<Item = Job> {
     let length = run_length(job.batch_rows as usize) as u32;
     let has_rows = move |job: &Job| {
@@ -224,7 +226,7 @@ fn shares(job: Job) -> impl Iterator<Item = Job> {
     skips.map(move |skip| Job { skip, ..job }).filter(has_rows)
 }
 
-/// Whether the largest dispatch over `rows` rows fits in the device's grid.
+/// Checks that the largest dispatch over `rows` rows fits the device's grid.
 fn check_grid(core: &Core, rows: u64) -> Result<()> {
     let sums = rows.div_ceil(BLOCK as u64) * u64::from(WORKGROUP_SIZE);
     let partials = RUNS as u64 * u64::from(core.job.column_groups);
@@ -238,10 +240,10 @@ fn check_grid(core: &Core, rows: u64) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// Runs of 70,000 rows, cut at 32,768 and 65,536. Run 1 ends at 140,000, and its first cut is at
-    /// 102,768: one part begins before it, the other behind it.
+    /// Runs of 70,000 rows, cut at 32,768 and 65,536. Run 1 ends at 140,000, and its first cut is
+    /// at 102,768: one part begins before it, the other after it.
     #[test]
-    fn every_row_of_a_run_is_added_up_once() {
+    fn every_row_of_a_run_is_summed_once() {
         let batch = Job { rows: 32 * 70_000, batch_rows: 32 * 70_000, ..Job::default() };
         let skips = |job| shares(job).map(|share| share.skip).collect::<Vec<_>>();
         assert_eq!(skips(batch), [0, 32_768, 65_536]);

@@ -1,8 +1,8 @@
-//! What the dispatches of a submission work on, and where the device reads that.
+//! The jobs of a submission's dispatches, and the buffers from which the device reads such structs.
 
 use crate::gpu::{DeviceError, Gpu};
 
-/// `struct Job` of `shaders/linear/job.wgsl`; the meaning of each field stands there.
+/// `struct Job` of `shaders/linear/job.wgsl`, which documents the fields.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, bytemuck::Pod, bytemuck::Zeroable)]
 pub(super) struct Job {
@@ -28,19 +28,20 @@ pub(super) struct Job {
     pub(super) skip: u32,
 }
 
-/// Structs that a submission reads, written at once ahead of it.
+/// Structs that a submission reads, written together before it.
 #[derive(Debug)]
 pub(super) struct Structs {
     pub(super) buffer: wgpu::Buffer,
     stride: usize,
     capacity: usize,
-    /// Those of this submission, and what the buffer begins with.
+    /// The structs of this submission, and the content at the start of the buffer.
     bytes: Vec<u8>,
     written: Vec<u8>,
 }
 
 impl Structs {
-    /// Room for `max_count` structs, `stride` bytes apart, or for as many as `max_bytes` bytes hold.
+    /// Creates a buffer for `max_count` structs, `stride` bytes apart, or for as many as fit in
+    /// `max_bytes` bytes.
     pub(super) fn new(
         gpu: &Gpu,
         label: &str,
@@ -65,12 +66,12 @@ impl Structs {
         self.count() + count <= self.capacity
     }
 
-    /// How many this submission has.
+    /// The number of structs in this submission.
     pub(super) fn count(&self) -> usize {
         self.bytes.len() / self.stride
     }
 
-    /// Adds one; says its number in the submission.
+    /// Adds a struct. Returns its number in the submission.
     pub(super) fn push(&mut self, bytes: &[u8]) -> u32 {
         let number = self.count();
         self.bytes.extend_from_slice(bytes);
@@ -83,7 +84,8 @@ impl Structs {
         (number * self.stride) as u32 // far fewer than 2^24 of 256 bytes
     }
 
-    /// Queues them, ahead of all that is submitted from now on; the next ones begin another submission.
+    /// Queues the write of this submission's structs, before everything that is submitted from now
+    /// on. Structs that are added later belong to the next submission.
     pub(super) fn write(&mut self, gpu: &Gpu) -> Result<(), DeviceError> {
         if !self.written.starts_with(&self.bytes) {
             gpu.catch(|| gpu.queue().write_buffer(&self.buffer, 0, &self.bytes))?;

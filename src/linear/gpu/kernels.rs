@@ -1,4 +1,4 @@
-//! The linear kernels: which there are, the files that they are made of, and their buffers.
+//! The kernels of linear models: the files that they are made of, and their buffers.
 
 use super::super::errors::{Result, TrainError};
 use super::super::loss::Loss;
@@ -7,7 +7,7 @@ use crate::numerics::Precision;
 
 /// `workgroup_size` of `shaders/linear/job.wgsl`.
 pub(super) const WORKGROUP_SIZE: u32 = 64;
-/// Invocations that share a row: `row_width` of the WGSL.
+/// The number of invocations that share a row: `row_width` of the WGSL.
 pub(super) const ROW_WIDTH: u64 = 8;
 
 macro_rules! shader {
@@ -16,7 +16,7 @@ macro_rules! shader {
     };
 }
 
-/// One of the kernels, with the loss or the rule that it is made for.
+/// A kernel, with the loss or the formula that it is compiled for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Kernel {
     Residual(Loss),
@@ -29,7 +29,7 @@ pub(super) enum Kernel {
     SparseDescend(Formula),
 }
 
-/// One of the kernels in an arithmetic.
+/// A kernel in one precision.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LinearKernel {
     pub(super) kernel: Kernel,
@@ -37,7 +37,8 @@ pub(super) struct LinearKernel {
 }
 
 impl LinearKernel {
-    /// The entry point, and the kernel's files, without those of the job, the arithmetic and the rule.
+    /// The entry point, and the kernel's files, without those of the job, the arithmetic and the
+    /// rule.
     fn files(&self) -> (&'static str, Vec<&'static str>) {
         let (predict, penalty) = (shader!("predict"), shader!("penalty"));
         let kept = shader!("loss/residual");
@@ -61,7 +62,7 @@ impl LinearKernel {
         }
     }
 
-    /// The rule, if the kernel steps, and how it reaches the state.
+    /// If the kernel steps: the rule's formula, and how the kernel accesses the state.
     fn formula(&self) -> Option<(&Formula, Element)> {
         match &self.kernel {
             Kernel::Descend(_, formula) => Some((formula, Element::Quads)),
@@ -105,7 +106,7 @@ pub(super) struct BoundKernel {
 }
 
 impl BoundKernel {
-    /// With these buffers, in the order of the kernel's bindings.
+    /// Binds a kernel to these buffers, in the order of its bindings.
     pub(super) fn new<'a>(
         gpu: &Gpu,
         precision: Precision,
@@ -118,7 +119,7 @@ impl BoundKernel {
     }
 }
 
-/// A storage buffer, padded to whole groups of four.
+/// Creates a storage buffer, padded to a multiple of 16 bytes.
 pub(super) fn storage(gpu: &Gpu, label: &str, bytes: u64) -> Result<wgpu::Buffer> {
     let usage =
         wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
@@ -130,12 +131,12 @@ pub(super) fn largest_binding(limits: &wgpu::Limits) -> u64 {
     limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)
 }
 
-/// Whether so many bytes fit a binding.
+/// Checks that `needed` bytes fit a binding.
 pub(super) fn check_binding(limits: &wgpu::Limits, needed: u64) -> Result<()> {
     check_limit("max_storage_buffer_binding_size", needed, largest_binding(limits))
 }
 
-/// Whether a limit allows what is needed.
+/// Checks that a limit allows what is needed.
 pub(super) fn check_limit(limit: &'static str, needed: u64, allowed: u64) -> Result<()> {
     let error = TrainError::Limit { limit, needed, allowed };
     if needed > allowed { Err(error) } else { Ok(()) }

@@ -10,7 +10,7 @@ fn native(kernel: Kernel) -> LinearKernel {
 }
 
 #[test]
-fn the_job_has_the_layout_of_the_shipped_wgsl() {
+fn the_job_has_the_layout_of_the_wgsl() {
     same_layout!(
         &native(Kernel::Finish).text(),
         Job {
@@ -38,9 +38,9 @@ fn the_job_has_the_layout_of_the_shipped_wgsl() {
     );
 }
 
-/// The constants that Rust and WGSL share by agreement.
+/// The constants that both Rust and WGSL state.
 #[test]
-fn constants_are_those_of_the_shipped_wgsl() {
+fn constants_match_the_wgsl() {
     let sum = native(Kernel::Sum).text();
     let residual = native(Kernel::Residual(Loss::Squared)).text();
     let stated = |source: &str, line: String| assert!(source.contains(&line), "{line}");

@@ -1,4 +1,5 @@
-//! Losses on their way back: sums in a ring in device memory, read behind the steps that follow.
+//! Samples of the loss: sums in a ring buffer in device memory, which are read back while later
+//! steps run.
 
 use std::time::Duration;
 
@@ -12,31 +13,31 @@ use super::job::Job;
 use super::kernels::{BoundKernel, Kernel, WORKGROUP_SIZE, storage};
 use crate::gpu::{Gpu, Readback, Wait};
 
-/// Places in the ring; more than the losses ever under way.
+/// The number of places in the ring: more than the maximum number of losses not yet read.
 const PLACES: u64 = 64;
-/// Losses that may be under way before the run waits for the oldest: enough to keep the device
-/// busy, few enough that an interrupt takes effect soon.
+/// The number of losses not yet read at which the run waits for the oldest: enough to keep the
+/// device busy, few enough that an interrupt takes effect soon.
 const UNDER_WAY: u64 = 16;
-/// How long a loss may wait for others to be copied with it: less than anyone who looks on notices.
+/// How long a loss may wait for others to be copied with it: too short for a user to notice.
 const INTERVAL: Duration = Duration::from_millis(20);
 
-/// The sums of the loss's terms that a run samples.
+/// The sums of loss terms that a run samples.
 pub(super) struct Losses {
     gpu: Gpu,
     ring: wgpu::Buffer,
-    /// What sums blocks of values, and sums of those, until one is left, each with the number of its
-    /// values.
+    /// The kernels that sum blocks of values, then blocks of these sums, until one sum is left.
+    /// Each has the number of its values.
     levels: Vec<(BoundKernel, u64)>,
-    /// Losses handed out.
+    /// The number of losses returned so far.
     collected: u64,
-    /// A copy of the ring under way, with the number of losses sampled before it.
+    /// A copy of the ring in progress, with the number of losses sampled before it.
     under_way: Option<(Readback, u64)>,
     /// When the last copy was started.
     started: Option<Instant>,
 }
 
 impl Losses {
-    /// For samples that are the sums of `count` values in the residuals.
+    /// Prepares for samples that are sums of `count` values in the residuals.
     pub(super) fn new(core: &Core, mut count: u64) -> Result<Self> {
         let gpu = &core.gpu;
         let ring = storage(gpu, "losses", 4 * PLACES)?;
@@ -55,7 +56,7 @@ impl Losses {
         Ok(Self { gpu, ring, levels, collected: 0, under_way: None, started: None })
     }
 
-    /// Dispatches the next sample's sum of the terms.
+    /// Dispatches the kernels that sum the terms of the next sample.
     pub(super) fn sample(&self, commands: &mut Commands) -> Result<()> {
         let place = (commands.sampled + commands.samples) % PLACES;
         for (kernel, values) in &self.levels {
@@ -69,8 +70,8 @@ impl Losses {
         Ok(())
     }
 
-    /// Hands out the losses that have arrived of the `sampled` that were submitted, in the order of
-    /// sampling; all of them if `all`.
+    /// Returns those of the `sampled` submitted losses that have arrived, in the order of sampling.
+    /// With `all`, waits for all of them.
     pub(super) async fn arrived(
         &mut self,
         sampled: u64,
@@ -103,7 +104,8 @@ impl Losses {
         Ok(arrived)
     }
 
-    /// Whether it is worth a copy: there are several losses, or somebody has waited for one.
+    /// Whether a copy is worth its cost: there are several losses, or the last copy was a while
+    /// ago.
     fn is_due(&self, behind: u64) -> bool {
         behind >= UNDER_WAY / 2 || self.started.is_none_or(|last| last.elapsed() >= INTERVAL)
     }

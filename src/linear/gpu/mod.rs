@@ -1,5 +1,5 @@
-//! Linear models on the GPU: rows in device memory, or streamed through it, and the dispatches that
-//! turn a batch of them into a step or all of them into a loss, with nothing read back in between.
+//! Linear models on the GPU. Rows lie in device memory or are streamed through it. Dispatches turn
+//! a batch of rows into a step, or all rows into a loss, with nothing read back in between.
 
 mod commands;
 mod core;

@@ -1,5 +1,5 @@
 //! Training on sparse rows: batches are laid out by row and by column on the host and streamed to
-//! the device, many a submission.
+//! the device, many per submission.
 
 use super::super::batches::Batch;
 use super::super::errors::{Result, TrainError};
@@ -11,37 +11,40 @@ use crate::data::SparseDataset;
 use crate::gpu::{Formula, GpuOptimizer, MAX_LOOP_ITERATIONS, Needs, Wait};
 use crate::rules::Rule;
 
-/// Words of a submission, unless one batch needs more.
+/// The maximum number of words in a submission, unless one batch needs more.
 const WINDOW_WORDS: u64 = 4 << 20;
-/// Words that rows without a step add at most before they are handed over.
+/// The maximum number of rows in a dispatch that does not step.
 const ROWS_AT_ONCE: usize = 1 << 12;
-/// The maximum number of rows of a batch, whose terms of a gradient an invocation adds up one an iteration,
-/// with a reserve for its other loop; and of features of a row, whose terms of its prediction are four an
-/// iteration.
+/// The maximum number of rows in a batch: an invocation adds one term of a gradient per iteration.
+/// The reserve is for its other loop.
 const MAX_BATCH_ROWS: usize = MAX_LOOP_ITERATIONS as usize - 16;
+/// The maximum number of features in a row: an invocation adds four terms of a prediction per
+/// iteration.
 const MAX_ROW_FEATURES: usize = 4 * (MAX_LOOP_ITERATIONS as usize - 1);
-/// Dispatches of one batch at most: losses before, residuals, the step; and of a sample of the loss.
+/// The maximum number of dispatches for one batch (losses before learning, residuals, the step),
+/// and for one sample of the loss.
 const BATCH_DISPATCHES: usize = 3;
 
-/// Sparse rows on their way to residuals and steps.
+/// Sparse rows, and the kernels that turn them into residuals and steps.
 pub(super) struct SparseRows<'a> {
     pub(super) core: Core,
     data: &'a SparseDataset,
-    /// The words of this submission, and where they go.
+    /// The words of this submission, and the buffer to which they are copied.
     words: Words,
     window: wgpu::Buffer,
-    /// The residuals are of all rows.
+    /// Computes residuals, in a buffer for all rows.
     residual: BoundKernel,
-    /// The same with the losses before, if somebody asks, in place of the residuals.
+    /// The same with losses before learning, if requested, in place of residuals.
     before: Option<BoundKernel>,
-    /// None for predictions.
+    /// `None` for predictions.
     descend: Option<BoundKernel>,
 }
 
 impl<'a> SparseRows<'a> {
     pub(super) fn new(setup: Setup<'_>, data: &'a SparseDataset) -> Result<Self> {
         let Setup { gpu, training, .. } = setup;
-        // Any rows may meet in a batch: it has at most the entries of the longest ones.
+        // A batch may consist of any rows, so its maximum number of entries is that of the longest
+        // rows.
         let batch_size = training.batch_size;
         let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
         lens.sort_unstable_by(|a, b| b.cmp(a));
@@ -74,7 +77,7 @@ impl<'a> SparseRows<'a> {
         })
     }
 
-    /// Makes ready for steps by an optimizer.
+    /// Prepares for steps by an optimizer.
     pub(super) fn prepare<R: Rule>(&mut self, optimizer: &GpuOptimizer<R>) -> Result<()> {
         let buffers = 4 + optimizer.state_count() as u64;
         Needs::of(&self.core.gpu.device().limits()).buffers(buffers, 1).check()?;
@@ -95,7 +98,7 @@ impl<'a> SparseRows<'a> {
         Job { rows, row_first, batch_rows: rows, ..self.core.job }
     }
 
-    /// Submits what there is, its words first.
+    /// Submits the collected commands, after the copy of their words.
     pub(super) async fn submit(&mut self, wait: Wait) -> Result<()> {
         let bytes: &[u8] = bytemuck::cast_slice(&self.words.words);
         if !bytes.is_empty() {
@@ -107,7 +110,8 @@ impl<'a> SparseRows<'a> {
         self.core.commands.submit()
     }
 
-    /// Dispatches what leads to what is `kept` of all rows; leaves room for a sample of the loss.
+    /// Dispatches the kernels that store what is `kept` of all rows. Leaves room for a sample of
+    /// the loss.
     pub(super) async fn all_rows(&mut self, kept: Kept, wait: Wait) -> Result<()> {
         let rows = self.data.rows();
         let mut first = 0;

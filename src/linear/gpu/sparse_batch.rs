@@ -1,18 +1,19 @@
-//! Sparse rows as the kernels read them: words that lie in one buffer, for as many batches as a
-//! submission has.
+//! Sparse rows in the layout that kernels read: words in one buffer, for all batches of a
+//! submission.
 
 use crate::data::SparseDataset;
 
-/// Where a batch's rows and columns lie among the words; shaders/linear/sparse/ says what they are.
+/// Where a batch's rows and columns lie among the words. shaders/linear/sparse/ documents the
+/// layout.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct BatchLayout {
-    /// The first record of a row, and how many rows there are.
+    /// The position of the first row's record, and the number of rows.
     pub(super) rows: (u32, u32),
-    /// The first record of a column, and how many columns occur.
+    /// The position of the first column's record, and the number of columns that occur.
     pub(super) columns: (u32, u32),
 }
 
-/// Words in the making.
+/// The words of a submission under construction.
 #[derive(Debug, Default)]
 pub(super) struct Words {
     pub(super) words: Vec<u32>,
@@ -23,8 +24,9 @@ pub(super) struct Words {
 impl Words {
     /// The maximum number of words that rows with `entries` entries add.
     pub(super) fn max_count(rows: usize, entries: usize) -> usize {
-        // A record and an entry of the bias for each row; each entry twice, with a record of its own
-        // column at most; and the bias's record.
+        // For each row, a record of 3 words and an entry of the bias of 2. For each entry, 2 words
+        // by row, 2 by column, and at most 3 for the record of its column. For the bias, a record
+        // of 3.
         5 * rows + 7 * entries + 3
     }
 
@@ -50,7 +52,7 @@ impl Words {
         BatchLayout { rows: (first, count), ..BatchLayout::default() }
     }
 
-    /// Appends a batch: its rows, and the columns that occur in them with the bias behind them.
+    /// Appends a batch: its rows, and the columns that occur in them, followed by the bias.
     pub(super) fn add_batch(&mut self, data: &SparseDataset, rows: &[u32]) -> BatchLayout {
         let layout = self.add_rows(data, rows.iter().map(|&row| row as usize));
         self.entries.clear();
@@ -59,7 +61,8 @@ impl Words {
             let entry = |(&column, value): (&u32, &f32)| (column, position, value.to_bits());
             self.entries.extend(columns.iter().zip(values).map(entry));
         }
-        // In the order of the batch by column, since the sort is stable; the bias is the last column.
+        // By column, and within a column in the order of the batch, since the sort is stable. The
+        // bias is the last column.
         self.entries.sort_by_key(|&(column, ..)| column);
         let bias = data.feature_count() as u32;
         let ones = (0..rows.len() as u32).map(|position| (bias, position, 1.0_f32.to_bits()));

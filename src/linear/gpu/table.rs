@@ -10,23 +10,23 @@ use super::kernels::{largest_binding, storage};
 use crate::data::Dataset;
 use crate::gpu::{Gpu, MAX_LOOP_ITERATIONS, StepError};
 
-/// Bytes of a window, unless less is allowed: large enough that a submission costs little beside
-/// the copy.
+/// The size of the window through which rows are streamed, in bytes, unless less is allowed. It is
+/// so large that a submission costs little compared with the copy.
 const WINDOW_BYTES: u64 = 32 << 20;
-/// Bytes that are staged at once.
+/// The number of bytes staged at once.
 const TRANSFER_BYTES: usize = 64 << 20;
 
-/// Bytes that a thread copies at a time.
+/// The number of bytes that a thread copies at a time.
 const CHUNK_BYTES: usize = 1 << 16;
-/// What stands behind the features of a row, as far as the row goes: the one that meets the bias, and
+/// The end of a row after its features, as far as the row goes: the 1 that multiplies the bias, and
 /// zeros.
 const END_OF_ROW: [f32; 4] = [1.0, 0.0, 0.0, 0.0];
 
-/// The maximum number of features, of which an invocation of `residual.wgsl` takes a thirty-second: an
-/// iteration for each four of them, and some for the tree.
+/// The maximum number of features. Eight invocations of `residual.wgsl` share a row, and each takes
+/// four features per iteration; the reserve is for the tree.
 const MAX_FEATURES: usize = 32 * (MAX_LOOP_ITERATIONS as usize - 8);
 
-/// Rows of features, a column of ones behind them, and their targets.
+/// Rows of features, each followed by a 1, and their targets.
 #[derive(Debug)]
 pub(super) struct Table {
     pub(super) rows: wgpu::Buffer,
@@ -46,17 +46,19 @@ impl Table {
 /// Where the rows of a dataset lie for the kernels.
 #[derive(Debug)]
 pub(super) struct Place {
-    /// All rows, read in the epoch's order, or a window.
+    /// All rows, read in the epoch's order; or one window, through which rows are streamed.
     pub(super) tables: Vec<Table>,
-    /// What batches are gathered in if there are several tables: as many pieces as bindings ask for.
+    /// Where batches are gathered if there are several tables: as many pieces as the binding limit
+    /// requires.
     pub(super) pieces: Vec<Table>,
-    /// Whether the rows are on the host, and the one table is room for some of them, one behind the other
-    /// in the epoch's order.
+    /// Whether the rows stay on the host. The only table is then a window, which holds some of the
+    /// rows in the epoch's order.
     pub(super) is_window: bool,
 }
 
 impl Place {
-    /// Brings rows to the device, if they may and the device has room; else prepares a window for them.
+    /// Uploads the rows, if the settings and the device's memory allow it. Otherwise creates a
+    /// window for them.
     pub(super) fn new(
         gpu: &Gpu,
         shape: &Shape,
@@ -71,7 +73,7 @@ impl Place {
             }
         }
         let rows = shape.window_rows(memory, batch_size, data.rows());
-        // It is no larger than one table.
+        // The window is no larger than one table.
         Ok(Self { tables: shape.allocate(gpu, rows)?, pieces: Vec::new(), is_window: true })
     }
 
@@ -92,7 +94,7 @@ impl Place {
                     let offset = (first - rows.start) as u64;
                     gpu.queue().write_buffer(&table.rows, offset * shape.row_bytes(), features);
                     gpu.queue().write_buffer(&table.target, offset * 4, target);
-                    // Sends the staged bytes off, so that their memory can be reused.
+                    // Submits the staged bytes, so that their memory can be reused.
                     gpu.queue().submit([]);
                 }
             })?;
@@ -104,23 +106,23 @@ impl Place {
         Ok(Self { tables, pieces, is_window: false })
     }
 
-    /// What the rows of a batch are read from again, for the gradient.
+    /// The tables from which the rows of a batch are read again, for the gradient.
     pub(super) fn parts(&self) -> &[Table] {
         if self.pieces.is_empty() { &self.tables } else { &self.pieces }
     }
 
-    /// How many rows the window has room for, if they are on the host.
+    /// The number of rows that the window holds, if rows are streamed.
     pub(super) fn capacity(&self) -> Option<usize> {
         self.is_window.then(|| self.tables[0].count as usize)
     }
 }
 
-/// How rows lie in tables.
+/// The layout of rows in tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shape {
-    /// Features and the bias.
+    /// The number of columns: features and the bias.
     pub(super) columns: u32,
-    /// Groups of four that they fill.
+    /// The number of groups of four columns.
     pub(super) column_groups: u32,
     /// The maximum number of rows in one table.
     pub(super) rows_per_table: u64,
@@ -130,8 +132,8 @@ pub(super) struct Shape {
 
 impl Shape {
     /// # Errors
-    /// [`TrainError::RowTooLarge`] if a binding does not hold one row, [`TrainError::Terms`] if an
-    /// invocation cannot go through it.
+    /// [`TrainError::RowTooLarge`] if one row does not fit a binding, [`TrainError::Terms`] if a
+    /// row is too long for the loop of an invocation.
     pub(super) fn new(features: usize, limits: &wgpu::Limits) -> Result<Self> {
         let binding = largest_binding(limits);
         let column_groups = (features as u64 + 1).div_ceil(4);
@@ -150,12 +152,12 @@ impl Shape {
         }
     }
 
-    /// Bytes of a row in a table.
+    /// The size of a row in a table, in bytes.
     pub(super) fn row_bytes(&self) -> u64 {
         16 * u64::from(self.column_groups)
     }
 
-    /// Empty tables for `rows` rows.
+    /// Creates tables for `rows` rows.
     pub(super) fn allocate(&self, gpu: &Gpu, rows: u64) -> Result<Vec<Table>> {
         let table = |first: u64| {
             let count = self.rows_per_table.min(rows - first);
@@ -170,8 +172,8 @@ impl Shape {
         starts.map(table).collect()
     }
 
-    /// How many rows a window has if the device is to hold `bytes` bytes of rows: all of `bytes`
-    /// or the usual size, cut to whole batches where there is room for one. Rows and targets share a
+    /// The number of rows of a window if the device may hold `bytes` bytes of rows: as many as fit
+    /// in `bytes` and the usual size, and whole batches if one fits. Rows and targets share a
     /// staging buffer, which is no larger than a binding.
     fn window_rows(&self, bytes: u64, batch_size: usize, rows: usize) -> u64 {
         let bytes = bytes.min(WINDOW_BYTES).min(self.binding);
@@ -181,8 +183,8 @@ impl Shape {
     }
 }
 
-/// Writes `count` rows as they lie in a table, `row_bytes` bytes each, and their targets behind them;
-/// `number` says which they are.
+/// Writes `count` rows in the layout of a table, `row_bytes` bytes each, followed by their targets.
+/// `number` returns the row at each index.
 pub(super) fn copy_rows(
     data: &Dataset,
     count: usize,
@@ -205,7 +207,7 @@ pub(super) fn copy_rows(
             done += count;
         }
     };
-    // Chunks of constant size are what mapped memory can be shared among threads by.
+    // Threads can share mapped memory only in chunks of constant size.
     let whole = table.len() / CHUNK_BYTES;
     let (chunks, rest) = table.into_chunks::<CHUNK_BYTES>();
     let chunks: Vec<_> = chunks.into_iter().enumerate().collect();
@@ -213,7 +215,7 @@ pub(super) fn copy_rows(
     write(CHUNK_BYTES * whole, rest);
 }
 
-/// Writes a row as it lies in a table, from its byte number `skip` on, as far as `place` goes.
+/// Writes a row in the layout of a table, from byte `skip` on, as far as `place` goes.
 fn write_row(features: &[u8], skip: usize, mut place: wgpu::WriteOnly<'_, [u8]>) {
     let known = features.get(skip..).unwrap_or_default();
     let known = &known[..known.len().min(place.len())];
@@ -237,7 +239,7 @@ mod tests {
             ..Default::default()
         });
         let gpu = Gpu::from_wgpu(device, queue);
-        // Four features and the bias are two groups, 32 bytes: three rows a table.
+        // Four features and the bias are two groups, 32 bytes: three rows per table.
         let shape = Shape::new(4, &gpu.device().limits()).unwrap();
         assert_eq!((shape.columns, shape.column_groups), (5, 2));
         let tables = shape.allocate(&gpu, 7).unwrap();
@@ -250,7 +252,7 @@ mod tests {
     #[test]
     fn a_window_holds_whole_batches_where_one_fits() {
         let limits = wgpu::Limits::default();
-        // Nine columns are three groups: 48 bytes a row, and 4 for the target.
+        // Nine columns are three groups: 48 bytes per row, and 4 for the target.
         let shape = Shape::new(8, &limits).unwrap();
         assert_eq!(shape.window_rows(52 * 100, 30, 1000), 90);
         assert_eq!(shape.window_rows(52 * 100, 100, 1000), 100);
@@ -265,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_cut_anywhere_come_out_whole() {
+    fn rows_written_in_two_parts_are_whole() {
         let features = [1.0_f32, 2.0, 3.0, 4.0, 5.0];
         let row = [1.0_f32, 2.0, 3.0, 4.0, 5.0, 1.0, 0.0, 0.0];
         let expected: &[u8] = bytemuck::cast_slice(&row);

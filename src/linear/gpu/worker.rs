@@ -1,4 +1,4 @@
-//! A training run on the GPU: many steps a submission, losses read back behind them.
+//! A training run on the GPU: many steps per submission, with losses read back later.
 
 use std::ops::Range;
 
@@ -16,8 +16,8 @@ use crate::gpu::{Gpu, GpuOptimizer, Wait};
 use crate::numerics::Precision;
 use crate::rules::Rule;
 
-/// Samples of the loss that share a submission where there is little work between them, and how
-/// much that is, in multiplications.
+/// The number of loss samples that share a submission if there is little work between them, and how
+/// much work that is, in multiplications.
 const SAMPLES_TOGETHER: u64 = 4;
 const SMALL_WORK: u64 = 1 << 20;
 

@@ -1,4 +1,4 @@
-//! Burn's AdaGrad on a GPU: `burn-peer ELEMENTS` answers the requests that ../README.md lists.
+//! Burn's AdaGrad on a GPU. `burn-peer ELEMENTS` answers the requests that ../README.md lists.
 
 use std::io::{BufRead, Write};
 use std::time::{Duration, Instant};
@@ -8,9 +8,9 @@ use burn::tensor::wgpu::WgpuBackend;
 use burn::tensor::{Device, Tensor, TensorData};
 
 const LEARNING_RATE: f64 = 0.01;
-/// Beside gradients of about 1 it makes no difference where epsilon goes.
+/// With gradients of about 1, the placement of epsilon makes no difference.
 const EPSILON: f32 = 1e-10;
-/// Steps before anything is timed: kernels are compiled, fused and tuned.
+/// Steps before anything is timed, in which kernels are compiled, fused and tuned.
 const WARM_UP: u32 = 20;
 
 type State = <AdaGrad as Optimizer>::State<1>;
@@ -22,15 +22,15 @@ fn values(len: usize) -> Vec<f32> {
         .collect()
 }
 
-/// When Burn has to get to work.
+/// When Burn must start a step.
 #[derive(Clone, Copy)]
 enum Pace {
-    /// A step is handed to the device before the next one is asked for, as a training run has to:
-    /// the next gradient depends on it.
+    /// Each step is submitted before the next is requested. A training run has to do that, because
+    /// the next gradient depends on the step.
     Queued,
-    /// The same, and waited for.
+    /// The same, waiting for each step.
     Waited,
-    /// Many steps are asked for at once, and Burn may fuse several into one kernel.
+    /// Many steps are requested at once, and Burn may fuse several into one kernel.
     Lazy,
 }
 
@@ -40,7 +40,7 @@ struct Run {
     adapter: String,
     optimizer: AdaGrad,
     gradient: Tensor<1>,
-    /// Parameters and accumulator; taken while a step replaces them.
+    /// Parameters and accumulator. `None` while a step replaces them.
     current: Option<(Tensor<1>, Option<State>)>,
 }
 
@@ -66,7 +66,7 @@ impl Run {
         self.device.sync().expect("the device works");
     }
 
-    /// The time of `steps` steps, the wait for the last included.
+    /// The time of `steps` steps, including the wait for the last.
     fn time(&mut self, steps: u32, pace: Pace) -> Duration {
         self.wait();
         let start = Instant::now();
@@ -82,7 +82,7 @@ impl Run {
         start.elapsed()
     }
 
-    /// Seconds for one step, measured for about `budget`.
+    /// The seconds of one step, measured for about `budget`.
     fn measure(&mut self, budget: Duration, pace: Pace) -> f64 {
         let once = self.time(4, pace) / 4;
         let steps = budget.div_duration_f64(once).clamp(1.0, 1e6) as u32;
@@ -93,7 +93,7 @@ impl Run {
     fn sum(&self) -> f64 {
         let (parameters, _) = self.current.as_ref().expect("every step puts its result back");
         let data = parameters.clone().into_data();
-        data.as_slice::<f32>().expect("of f32").iter().map(|&value| f64::from(value)).sum()
+        data.as_slice::<f32>().expect("f32 data").iter().map(|&value| f64::from(value)).sum()
     }
 }
 
@@ -110,9 +110,10 @@ fn main() {
     }
     let mut output = std::io::stdout().lock();
     let adapter = &run.adapter;
-    writeln!(output, "{{\"check\": {check:e}, \"device\": {adapter:?}}}").expect("someone listens");
+    writeln!(output, "{{\"check\": {check:e}, \"device\": {adapter:?}}}")
+        .expect("standard output is open");
     for line in std::io::stdin().lock().lines() {
-        let line = line.expect("text");
+        let line = line.expect("UTF-8 text");
         let (mode, seconds) = line.split_once(' ').expect("MODE SECONDS");
         let budget = Duration::from_secs_f64(seconds.parse().expect("seconds"));
         let pace = match mode {
@@ -122,6 +123,6 @@ fn main() {
             _ => panic!("{mode}: no such measurement"),
         };
         let seconds = run.measure(budget, pace);
-        writeln!(output, "{{\"seconds\": {seconds:e}}}").expect("someone listens");
+        writeln!(output, "{{\"seconds\": {seconds:e}}}").expect("standard output is open");
     }
 }

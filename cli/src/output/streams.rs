@@ -1,0 +1,163 @@
+//! Files that were open when the program started: standard output, standard error, `/dev/fd/N`.
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+/// An output that is an open file already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stream {
+    Stdout,
+    Stderr,
+    /// The file descriptor of this number.
+    Descriptor(i32),
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stdout => formatter.write_str("standard output"),
+            Self::Stderr => formatter.write_str("standard error"),
+            Self::Descriptor(number) => write!(formatter, "file descriptor {number}"),
+        }
+    }
+}
+
+/// Why a stream cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{stream} {reason}")]
+pub(crate) struct StreamError {
+    pub(crate) stream: Stream,
+    reason: String,
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{OFlags, fcntl_getfl};
+    use rustix::stdio;
+
+    use super::*;
+
+    static STDOUT_LOST: AtomicBool = AtomicBool::new(false);
+    static STDERR_LOST: AtomicBool = AtomicBool::new(false);
+
+    // Before `main`, Rust opens /dev/null in place of a standard stream that is closed, and what is
+    // written there is lost without an error. Only code that runs earlier sees that it was closed.
+    // This makes two system calls and stores what they say, which needs nothing of Rust's runtime.
+    #[ctor::ctor(unsafe)]
+    fn look_before_main() {
+        STDOUT_LOST.store(!is_writable(stdio::stdout()), Ordering::Relaxed);
+        STDERR_LOST.store(!is_writable(stdio::stderr()), Ordering::Relaxed);
+    }
+
+    fn is_writable(file: impl AsFd) -> bool {
+        fcntl_getfl(file).is_ok_and(|flags| flags & OFlags::RWMODE != OFlags::RDONLY)
+    }
+
+    impl Stream {
+        /// The stream that writes to the regular file at `path`, whatever that is called.
+        pub(crate) fn of_file(path: &Path) -> Option<Self> {
+            let named = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
+            [Self::Stdout, Self::Stderr].into_iter().find(|stream| {
+                let open = stream.open().ok().and_then(|file| file.metadata().ok());
+                open.is_some_and(|open| (open.dev(), open.ino()) == (named.dev(), named.ino()))
+            })
+        }
+
+        /// The stream that `path` stands for: a file in the folder of this process's open files,
+        /// where the links `/dev/stdout` and `/dev/fd` lead.
+        pub(crate) fn of_name(path: &Path) -> Option<Self> {
+            let own = ["/proc/self/fd", "/proc/thread-self/fd", "/dev/fd"];
+            let is_own =
+                |own| std::fs::canonicalize(own).is_ok_and(|own| path.parent() == Some(&own));
+            match path.file_name()?.to_str()?.parse().ok()? {
+                _ if !own.into_iter().any(is_own) => None,
+                1 => Some(Self::Stdout),
+                2 => Some(Self::Stderr),
+                number => Some(Self::Descriptor(number)),
+            }
+        }
+
+        /// A handle that writes where the stream stands, and moves it on.
+        ///
+        /// # Errors
+        /// [`StreamError`] if it is not open for writing.
+        pub(crate) fn open(self) -> Result<File, StreamError> {
+            self.check()?;
+            let file = match self {
+                Self::Stdout => io::stdout().as_fd().try_clone_to_owned().map(File::from),
+                Self::Stderr => io::stderr().as_fd().try_clone_to_owned().map(File::from),
+                Self::Descriptor(number) => duplicate(number),
+            };
+            match file {
+                Ok(file) if is_writable(&file) => Ok(file),
+                Ok(_) => Err(self.error("is open for reading only")),
+                Err(error) => Err(self.error(&format!("cannot be written: {error}"))),
+            }
+        }
+
+        /// Looks whether it is a standard stream that was lost from the start.
+        ///
+        /// # Errors
+        /// [`StreamError`] if so.
+        pub(crate) fn check(self) -> Result<(), StreamError> {
+            let lost = match self {
+                Self::Stdout => STDOUT_LOST.load(Ordering::Relaxed),
+                Self::Stderr => STDERR_LOST.load(Ordering::Relaxed),
+                Self::Descriptor(_) => false,
+            };
+            let closed = "is closed, or open for reading only";
+            if lost { Err(self.error(closed)) } else { Ok(()) }
+        }
+
+        fn error(self, reason: &str) -> StreamError {
+            StreamError { stream: self, reason: reason.to_owned() }
+        }
+    }
+
+    /// Another handle of an open file. Opening its name in `/proc` would begin at its start.
+    #[cfg(target_os = "linux")]
+    fn duplicate(number: i32) -> io::Result<File> {
+        use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
+        let handle = pidfd_open(getpid(), PidfdFlags::empty())
+            .and_then(|own| pidfd_getfd(&own, number, PidfdGetfdFlags::empty()));
+        match handle {
+            Ok(handle) => Ok(File::from(handle)),
+            Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
+            // A kernel before 5.6, or a sandbox that forbids it. The end of the file is where the
+            // stream stands, unless somebody else writes there.
+            Err(_) => File::options().append(true).open(format!("/proc/self/fd/{number}")),
+        }
+    }
+
+    /// Another handle of an open file. Elsewhere, opening its name makes one.
+    #[cfg(not(target_os = "linux"))]
+    fn duplicate(number: i32) -> io::Result<File> {
+        File::options().append(true).open(format!("/dev/fd/{number}"))
+    }
+}
+
+/// Elsewhere no file's name stands for a stream.
+#[cfg(not(unix))]
+impl Stream {
+    pub(crate) fn of_file(_: &Path) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn of_name(_: &Path) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn open(self) -> Result<File, StreamError> {
+        Err(StreamError { stream: self, reason: "has no name here".to_owned() })
+    }
+
+    pub(crate) fn check(self) -> Result<(), StreamError> {
+        Ok(())
+    }
+}

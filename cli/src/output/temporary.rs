@@ -1,0 +1,145 @@
+//! Files that are written beside the one that they will replace. None is left behind by a run that
+//! ends by itself or by a signal; those of a killed run are deleted by the next run that writes the
+//! same file. To tell them from files in use, a run holds a lock on each while it is open.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How much of a file's name its temporary file has, so that the name is short enough.
+const NAME_CHARACTERS: usize = 48;
+
+/// Temporary files of this run; those that are put in place or deleted no longer exist. Whoever
+/// holds the lock may create and rename files.
+static FILES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn files() -> MutexGuard<'static, Vec<PathBuf>> {
+    FILES.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Deletes the files that are half-written, for a program that ends at once. From here on, no
+/// other file can appear.
+pub(crate) fn abandon_files() {
+    let files = files();
+    for path in files.iter() {
+        let _ = fs::remove_file(path); // most are not there any more
+    }
+    std::mem::forget(files);
+}
+
+/// An empty file beside `path`, deleted when dropped.
+pub(super) fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
+    let prefix = prefix(path);
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(&prefix);
+    // As any other program would create it, rather than for the owner's eyes only.
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let mut files = files();
+    loop {
+        let file = builder.tempfile_in(folder(path))?;
+        if lock(file.as_file())? {
+            files.push(file.path().to_owned());
+            return Ok(file);
+        }
+    }
+}
+
+/// Gives a file its final name.
+pub(super) fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<()> {
+    let _files = files();
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// Deletes what killed runs have left of `path`. What cannot be deleted stays.
+pub(super) fn remove_stale(path: &Path) {
+    let prefix = prefix(path);
+    let Ok(entries) = fs::read_dir(folder(path)) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+            let _ = remove_unused(&entry.path());
+        }
+    }
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().unwrap_or(Path::new("."))
+}
+
+/// What the names of temporary files of `path` begin with.
+fn prefix(path: &Path) -> OsString {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let name: String = name.chars().take(NAME_CHARACTERS).collect();
+    format!(".wgpu-optim-{name}-").into()
+}
+
+/// Locks a file that was just created; false if another run has taken it for a stale one.
+#[cfg(unix)]
+fn lock(file: &File) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt;
+    // A file system without locks has no stale files deleted either.
+    let _ = file.lock();
+    Ok(file.metadata()?.nlink() > 0)
+}
+
+/// Deletes a file that no run has locked.
+#[cfg(unix)]
+fn remove_unused(path: &Path) -> io::Result<()> {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    // Neither through a link nor waiting for the other end of a pipe.
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = File::options().read(true).write(true).custom_flags(flags).open(path)?;
+    let opened = file.metadata()?;
+    if opened.is_file() && file.try_lock().is_ok() {
+        // The lock was free because the file is stale, or because it has its final name by now.
+        let named = fs::symlink_metadata(path)?;
+        if (named.dev(), named.ino()) == (opened.dev(), opened.ino()) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Elsewhere a lock would keep others from reading the file, so stale files stay.
+#[cfg(not(unix))]
+fn lock(_: &File) -> io::Result<bool> {
+    Ok(true)
+}
+
+#[cfg(not(unix))]
+fn remove_unused(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stale_files_of_this_output_are_deleted_and_no_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let used = beside(&at("a.csv")).unwrap();
+        let stale = at(".wgpu-optim-a.csv-AbCdEf");
+        let others = [".wgpu-optim-b.csv-AbCdEf", "a.csv", ".wgpu-optim-a.csv"].map(at);
+        for path in [&stale].into_iter().chain(&others) {
+            fs::write(path, "1").unwrap();
+        }
+        std::os::unix::fs::symlink("a.csv", at(".wgpu-optim-a.csv-link")).unwrap();
+        remove_stale(&at("a.csv"));
+        assert!(!stale.exists());
+        assert!(others.iter().all(|path| path.exists()));
+        assert!(used.path().exists() && at(".wgpu-optim-a.csv-link").exists());
+    }
+
+    /// The name of 255 bytes that a file system allows leaves no room for more.
+    #[test]
+    fn long_names_have_short_temporary_files() {
+        let directory = tempfile::tempdir().unwrap();
+        beside(&directory.path().join("\u{20ac}".repeat(85))).unwrap();
+    }
+}

@@ -1,0 +1,115 @@
+//! Too little memory and too few threads: an error that says how much is needed, and never an abort.
+#![cfg(target_os = "linux")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use std::process::{Command, Output};
+
+use common::{Folder, text};
+
+/// Runs the program with so many KiB of address space; `input` is a command whose output it reads.
+fn limited(place: &Folder, kibibytes: u32, arguments: &str, input: &str) -> Output {
+    let script = format!(
+        "{input} 2>/dev/null | (ulimit -v {kibibytes}; exec \"$0\" {arguments} --device cpu --quiet)"
+    );
+    let mut shell = Command::new("bash");
+    shell.current_dir(place.directory.path()).env("RAYON_NUM_THREADS", "2");
+    shell.args(["-c", &script, env!("CARGO_BIN_EXE_wgpu-optim")]).output().unwrap()
+}
+
+/// Expects status 1 and a message of one line that says how much was needed.
+#[track_caller]
+fn assert_too_little(output: &Output, run: &str) {
+    let message = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{run}: {message}");
+    assert!(message.starts_with("error: ") && message.lines().count() == 1, "{run}: {message}");
+    let amount = message.contains(|character: char| character.is_ascii_digit());
+    assert!(message.contains("memory") && amount, "{run}: {message}");
+    assert_eq!(text(&output.stdout), "", "{run}");
+}
+
+#[test]
+fn an_index_near_the_largest() {
+    let place = Folder::new();
+    place.file("rows.svm", "1 1:1 268435450:2\n0 2:1\n");
+    for kibibytes in [500_000, 1_000_000, 2_000_000] {
+        let output = limited(&place, kibibytes, "fit rows.svm", "true");
+        assert_too_little(&output, &format!("{kibibytes} KiB"));
+    }
+}
+
+/// Wherever memory ends: on reading, splitting, scoring and reporting.
+#[test]
+fn a_table_and_its_held_out_rows() {
+    let place = Folder::new();
+    let rows: String = (0..1_000_000).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 3)).collect();
+    place.file("rows.csv", rows);
+    let mut done = 0;
+    for held_out in ["", "--test 0.3", "--test 0.3 --validation 0.2"] {
+        for kibibytes in (28_000..68_000).step_by(4_000) {
+            let output = limited(&place, kibibytes, &format!("fit rows.csv {held_out}"), "true");
+            match output.status.code() {
+                Some(0) => done += 1,
+                _ => assert_too_little(&output, &format!("{held_out} in {kibibytes} KiB")),
+            }
+        }
+    }
+    assert!((1..30).contains(&done), "{done} of 30 runs had enough memory");
+}
+
+#[test]
+fn a_model_and_its_answers() {
+    let place = Folder::new();
+    place.file("rows.svm", "1 1:1 2000000:2\n0 2:1\n");
+    place.succeed(&["fit", "rows.svm", "--device", "cpu", "--save", "m.safetensors"]);
+    let mut done = 0;
+    for kibibytes in (28_000..68_000).step_by(4_000) {
+        let output = limited(&place, kibibytes, "predict m.safetensors rows.svm", "true");
+        match output.status.code() {
+            Some(0) => done += 1,
+            _ => assert_too_little(&output, &format!("{kibibytes} KiB")),
+        }
+    }
+    assert!((1..10).contains(&done), "{done} of 10 runs had enough memory");
+}
+
+#[test]
+fn pipes_without_end() {
+    let place = Folder::new();
+    for (input, format) in [
+        ("yes 1,2", "delimited"),
+        ("yes 1 1:2 3:4", "libsvm"),
+        ("yes 1, | tr -d '\\n'", "delimited"),
+        ("(printf '1,2\\n3,\"'; yes 4)", "delimited"),
+        ("(echo 1 1:2; yes 1:2 | tr '\\n' ' ')", "libsvm"),
+    ] {
+        let arguments = format!("fit /dev/stdin --format {format}");
+        assert_too_little(&limited(&place, 200_000, &arguments, input), input);
+    }
+}
+
+/// The stacks of so many threads do not fit. What one thread computes is the same.
+#[test]
+fn without_threads_one_does_the_work() {
+    let place = Folder::new();
+    place.file("rows.csv", (0..5000).map(|i| format!("{i},{}\n", i * i % 17)).collect::<String>());
+    let run = |limit: &str| {
+        let script = format!("{limit}; exec \"$0\" fit rows.csv --device cpu --json");
+        let mut shell = Command::new("bash");
+        shell.current_dir(place.directory.path()).env("RAYON_NUM_THREADS", "4000");
+        let output =
+            shell.args(["-c", &script, env!("CARGO_BIN_EXE_wgpu-optim")]).output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let report = common::json(&text(&output.stdout));
+        (report["weights_bits"].clone(), text(&output.stderr))
+    };
+    let (bits, message) = run("ulimit -v 500000");
+    assert!(message.contains("no threads could be started"), "{message}");
+    assert_eq!(run("export RAYON_NUM_THREADS=2"), (bits, String::new()));
+}
