@@ -4,8 +4,8 @@ use super::shape::KernelShape;
 
 /// The maximum number of loop iterations of an invocation, over all its loops. After 65,535
 /// iterations lavapipe silently leaves the loops (`LP_MAX_TGSI_LOOP_ITERATIONS` in Mesa's
-/// gallivm/lp_bld_limits.h). The check that ends a loop counts as an iteration too. The reserve is
-/// for short loops, and for loops that a driver adds.
+/// `gallivm/lp_bld_limits.h`). The check that ends a loop counts as an iteration too. The reserve
+/// is for short loops, and for loops that a driver adds.
 pub(crate) const MAX_LOOP_ITERATIONS: u32 = 65_535 - 35;
 
 /// The maximum number of quads in a piece, so that a u32 can count its elements.

@@ -15,7 +15,7 @@ const UNIT: f64 = f32::EPSILON as f64;
 /// The smallest normal number. A device may flush smaller ones to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-/// The largest value that is bounded. It leaves room below f32::MAX for every rounding.
+/// The largest value that is bounded. It leaves room below `f32::MAX` for every rounding.
 const HUGE: f64 = (1u128 << 126) as f64;
 
 /// Covers the rounding errors of double precision, in the value and in its bound.

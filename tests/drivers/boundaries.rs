@@ -207,7 +207,7 @@ fn step_at<R: Rule>(driver: &Driver, precision: Precision, offset: usize, rule: 
     }
 }
 
-/// Parameters and gradients in one buffer need the kernel that binds gradients as read_write.
+/// Parameters and gradients in one buffer need the kernel that binds gradients as `read_write`.
 fn arena(driver: &Driver) {
     for rule in by_state() {
         with_rule!(rule, |rule| arena_of(driver, rule));

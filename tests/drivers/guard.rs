@@ -309,7 +309,7 @@ impl Guarded<'_> {
     }
 }
 
-/// Finite gradients whose squares exceed f32::MAX are scaled by 0, or the step is skipped.
+/// Finite gradients whose squares exceed `f32::MAX` are scaled by 0, or the step is skipped.
 fn overflow(driver: &Driver) {
     for (rule, guarded) in each(driver, by_state(), &[Precision::Exact], &guards(1.0)) {
         with_rule!(rule, |rule| guarded.overflow(rule));

@@ -53,7 +53,7 @@ pub(crate) fn gradients(seed: u64, step: u64, len: usize) -> Vec<f32> {
 }
 
 /// Gradients from 2^-4 up to 2^4, so that every element of a row counts in its mean square. Twin:
-/// `gradients` in generate_row_wise.py.
+/// `gradients` in `generate_row_wise.py`.
 pub(crate) fn moderate(seed: u64, step: u64, len: usize) -> Vec<f32> {
     let element = |index| {
         let hash = hashed(seed, step, index);

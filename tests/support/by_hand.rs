@@ -10,7 +10,7 @@ pub(crate) const UNIT: f64 = f32::EPSILON as f64;
 /// The smallest normal number, below which a device may flush to zero.
 const TINY: f64 = f32::MIN_POSITIVE as f64;
 
-/// The limit for every number in a step. It leaves room for every rounding below f32::MAX.
+/// The limit for every number in a step. It leaves room for every rounding below `f32::MAX`.
 const HUGE: f64 = (1u128 << 126) as f64;
 
 /// Covers the products of units, which are below 2^-16 units.
