@@ -12,11 +12,14 @@
 
 #[path = "support/measuring.rs"]
 mod measuring;
+#[path = "support/random.rs"]
+mod random;
 mod support;
 
 use std::time::Instant;
 
 use measuring::measuring;
+use random::Random;
 use support::gpus;
 use wgpu_optim::{Adagrad, CpuOptimizer, Gpu, GpuOptimizer, Precision, wgpu};
 
@@ -25,23 +28,6 @@ const NAMED: usize = 10_000;
 const SMALL: usize = 100_000;
 const LARGE: usize = 10_000_000;
 const STEPS: usize = 60;
-
-/// Numbers that look random: a fixed sequence.
-struct Random(u64);
-
-impl Random {
-    /// The finalizer of SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn rows(&mut self, rows: usize) -> Vec<u32> {
-        (0..NAMED).map(|_| (self.next() % rows as u64) as u32).collect()
-    }
-}
 
 fn gradients() -> Vec<f32> {
     (0..NAMED * WIDTH).map(|index| 0.5 + (index % 1000) as f32 / 1000.0).collect()
@@ -55,11 +41,11 @@ fn median(mut milliseconds: Vec<f64>) -> f64 {
 /// The median time of `step` in milliseconds, without the first few steps.
 fn time(steps: usize, rows: usize, fresh: bool, mut step: impl FnMut(&[u32])) -> f64 {
     let mut random = Random(7);
-    let mut named = random.rows(rows);
+    let mut named = random.rows(NAMED, rows);
     let mut times = Vec::new();
     for number in 0..steps + 5 {
         if fresh {
-            named = random.rows(rows);
+            named = random.rows(NAMED, rows);
         }
         let start = Instant::now();
         step(&named);

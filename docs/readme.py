@@ -3,8 +3,8 @@
 
 The blocks of a page run one after the other, in one new folder. `wgpu-optim ...` and
 `cargo run --release -- ...` run the program that --command names. A block below a line
-`<!-- not run: REASON -->` is left out. README.md's length and the links between all pages are
-checked too. Rust blocks are tests of the library's documentation. Standard library only.
+`<!-- not run: REASON -->` is left out. README.md's length is checked too; tests/release/links.py checks
+links. Rust blocks are tests of the library's documentation. Standard library only.
 """
 
 import argparse
@@ -22,8 +22,6 @@ PAGES = ["README.md", "cli/README.md"]
 MAX_LINES = 150
 MAX_SECONDS = 120
 BLOCK = re.compile(r"(?:^<!-- not run: ([^\n]+?) -->\n)?^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
-LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 
 # What the pages take to be there.
 FILES = {
@@ -82,30 +80,6 @@ def run_page(page, command):
     return problems
 
 
-def anchors(text):
-    """The names of a page's headings in links, as GitHub makes them."""
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
-
-
-def dead_links():
-    """Links from page to page that lead nowhere."""
-    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "*.md"]
-    listed = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True)
-    for page in map(Path, filter(None, listed.stdout.split("\0"))):
-        if not (ROOT / page).is_file():
-            continue
-        for target, anchor in LINK.findall(CODE.sub("", (ROOT / page).read_text())):
-            if ":" in target:
-                continue
-            to = ROOT / page.parent / target if target else ROOT / page
-            is_there = to.exists()
-            if is_there and anchor and to.suffix == ".md":
-                is_there = anchor in anchors(to.read_text())
-            if not is_there:
-                yield f"{page}: a link leads nowhere: {target}{'#' if anchor else ''}{anchor}"
-
-
 def programs_to_run():
     """The programs among which `cargo run` would have to choose."""
     metadata = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
@@ -127,7 +101,6 @@ def main():
     command = parser.parse_args().command
 
     problems = [problem for page in PAGES for problem in run_page(page, command)]
-    problems += dead_links()
     lines = len((ROOT / "README.md").read_text().splitlines())
     if lines > MAX_LINES:
         problems.append(f"README.md: {lines} lines: at most {MAX_LINES}")

@@ -11,6 +11,8 @@ mod device;
 mod machine;
 mod parts;
 mod programs;
+#[path = "../support/random.rs"]
+mod random;
 mod record;
 mod session;
 mod timing;

@@ -7,6 +7,7 @@ use wgpu_optim::{GpuOptimizer, Precision};
 use super::{RULE, step_bytes};
 use crate::Result;
 use crate::device::check_room;
+use crate::random::Random;
 use crate::timing::{Bench, Case, Contestant, Mode};
 use crate::traffic::values;
 
@@ -37,7 +38,7 @@ fn table(bench: &mut Bench, case: &Case, rows: usize, precision: Precision) -> R
     let optimizer = GpuOptimizer::new(&gpu, RULE, len)?.with_precision(precision);
     let optimizer = RefCell::new(optimizer);
     let mut random = Random(7);
-    let lists: Vec<Vec<u32>> = (0..LISTS).map(|_| random.rows(rows)).collect();
+    let lists: Vec<Vec<u32>> = (0..LISTS).map(|_| random.rows(NAMED, rows)).collect();
     let mut contestants = Vec::new();
     for (which, lists) in [("new rows each step", &lists[..]), ("the same rows", &lists[..1])] {
         let mut lists = lists.iter().cycle();
@@ -49,21 +50,4 @@ fn table(bench: &mut Bench, case: &Case, rows: usize, precision: Precision) -> R
         }));
     }
     bench.compare(case, &mut contestants, &[Mode::Queued, Mode::Waited])
-}
-
-/// Numbers that look random: a fixed sequence, as in benches/rows.rs.
-struct Random(u64);
-
-impl Random {
-    /// The finaliser of SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let bits = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bits ^ (bits >> 31)
-    }
-
-    fn rows(&mut self, rows: usize) -> Vec<u32> {
-        (0..NAMED).map(|_| (self.next() % rows as u64) as u32).collect()
-    }
 }

@@ -4,4 +4,5 @@ pub(crate) mod device;
 pub(crate) mod headings;
 pub(crate) mod rule;
 pub(crate) mod rule_list;
+pub(crate) mod training;
 pub(crate) mod values;

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wgpu_optim::Schedule;
 
-use crate::args::device::{DeviceArgs, PrecisionArg};
-use crate::args::headings::{DATA, DEVICE, OPTIMIZER, OUTPUT, TRAINING};
+use crate::args::device::DeviceArgs;
+use crate::args::headings::{DATA, OUTPUT};
 use crate::args::rule;
-use crate::args::values::{at_least_one, real, whole};
+use crate::args::training::TrainingArgs;
+use crate::args::values::real;
 use crate::input::options::{LossArg, Standardize};
 use crate::input::text_file::Format;
 
@@ -71,36 +71,8 @@ pub(crate) struct CompareArgs {
         help_heading = DATA
     )]
     pub(crate) standardize: Option<Standardize>,
-    /// Change every optimizer's learning rate from step to step, as in `fit`
-    #[arg(
-        long,
-        value_name = "SCHEDULE",
-        default_value = "constant",
-        help_heading = OPTIMIZER
-    )]
-    pub(crate) schedule: Schedule,
-    /// Rows per step; at most all rows
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = at_least_one,
-        allow_negative_numbers = true,
-        help_heading = TRAINING
-    )]
-    pub(crate) batch_size: usize,
-    /// Seed of the held-out rows, the initial weights and the order of the rows
-    #[arg(
-        long,
-        default_value_t = 0,
-        value_parser = whole::<u64>,
-        allow_negative_numbers = true,
-        help_heading = TRAINING
-    )]
-    pub(crate) seed: u64,
-    /// The arithmetic of a GPU
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Native, help_heading = DEVICE)]
-    pub(crate) precision: PrecisionArg,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
     /// Plot every optimizer's training loss by epoch into FILE, an .svg or a .png
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) plot: Option<PathBuf>,

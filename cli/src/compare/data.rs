@@ -65,8 +65,8 @@ pub(super) fn split(
     args: &CompareArgs,
 ) -> Result<Parts<RawRows>, Error> {
     match args.data {
-        Some(_) => split_file(rows, source, args.seed),
-        None => split_built_in(rows, args.seed),
+        Some(_) => split_file(rows, source, args.training.seed),
+        None => split_built_in(rows, args.training.seed),
     }
 }
 

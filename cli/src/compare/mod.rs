@@ -39,16 +39,16 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
     let training = Training {
         loss: data::loss(args).into(),
         epochs: args.epochs,
-        batch_size: args.batch_size,
-        schedule: args.schedule.clone(),
-        seed: args.seed,
+        batch_size: args.training.batch_size,
+        schedule: args.training.schedule.clone(),
+        seed: args.training.seed,
         evaluate_every: evaluate_every(&set.parts.training),
         ..Training::default()
     };
     let contest = Contest {
         set: &set,
         training: &training,
-        engine: device.engine(args.precision.into()),
+        engine: device.engine(args.training.precision.into()),
         display: Trying::new(args.quiet),
     };
     let entries = contest.entries(&rules, &args.learning_rates)?;
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
         set: &set,
         training: &training,
         device: device.description(),
-        precision: args.precision.into(),
+        precision: args.training.precision.into(),
         entries: &entries,
     };
     write(&files, &comparison, args)

@@ -3,14 +3,14 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wgpu_optim::Schedule;
 
 use super::penalty::PenaltyArgs;
 use super::validation::{ValidationArgs, share};
-use crate::args::device::{DeviceArgs, PrecisionArg};
-use crate::args::headings::{DATA, DEVICE, OPTIMIZER, OUTPUT, TRAINING};
+use crate::args::device::DeviceArgs;
+use crate::args::headings::{DATA, DEVICE, OPTIMIZER, OUTPUT};
 use crate::args::rule::{self, RuleArgs};
-use crate::args::values::{at_least_one, real, size, whole};
+use crate::args::training::TrainingArgs;
+use crate::args::values::{real, size, whole};
 use crate::input::options::{LossArg, Standardize};
 use crate::input::text_file::Format;
 
@@ -124,39 +124,10 @@ pub(crate) struct FitArgs {
     /// 1e-6 for adagrad]
     #[arg(long, value_parser = real, allow_hyphen_values = true, help_heading = OPTIMIZER)]
     pub(crate) epsilon: Option<f32>,
-    /// Change the learning rate from step to step, such as cosine:300 or
-    /// warmup:30,exponential:0.99. The message about a wrong value lists all schedules
-    #[arg(
-        long,
-        value_name = "SCHEDULE",
-        default_value = "constant",
-        help_heading = OPTIMIZER
-    )]
-    pub(crate) schedule: Schedule,
-    /// Rows per step; at most all rows
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = at_least_one,
-        allow_negative_numbers = true,
-        help_heading = TRAINING
-    )]
-    pub(crate) batch_size: usize,
-    /// Seed of the held-out rows, the initial weights and the order of the rows
-    #[arg(
-        long,
-        default_value_t = 0,
-        value_parser = whole::<u64>,
-        allow_negative_numbers = true,
-        help_heading = TRAINING
-    )]
-    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) training: TrainingArgs,
     #[command(flatten)]
     pub(crate) validation: ValidationArgs,
-    /// The arithmetic of a GPU
-    #[arg(long, value_enum, default_value_t = PrecisionArg::Native, help_heading = DEVICE)]
-    pub(crate) precision: PrecisionArg,
     /// Keep at most SIZE of the table in GPU memory, such as 500MB or 2GiB, and stream a larger table
     /// from the host [default: stream only tables that do not fit]
     #[arg(

@@ -61,7 +61,8 @@ fn built_in(args: &FitArgs) -> Result<Input, Error> {
 /// Holds out the rows that the arguments ask for.
 pub(super) fn split(rows: RawRows, args: &FitArgs) -> Result<Parts<RawRows>, Error> {
     let (test, validation) = (args.test, args.validation.share());
-    let split = Split::choose(wanted_rows(args, rows.len())?, test, validation, args.seed)?;
+    let split =
+        Split::choose(wanted_rows(args, rows.len())?, test, validation, args.training.seed)?;
     Ok(split.cut(rows)?)
 }
 

@@ -58,9 +58,9 @@ impl Setup {
             early_stop: args.validation.early_stop(),
             progressive: args.validation.is_progressive(),
             epochs: args.epochs,
-            batch_size: args.batch_size,
-            seed: args.seed,
-            schedule: args.schedule.clone(),
+            batch_size: args.training.batch_size,
+            seed: args.training.seed,
+            schedule: args.training.schedule.clone(),
             gpu_memory: args.gpu_memory,
             ..Training::default()
         };
@@ -94,7 +94,7 @@ impl Run {
             (Rows::Dense(dataset), Loss::Squared) => least_squares::best_loss(dataset)?,
             _ => None,
         };
-        let engine = setup.device.engine(args.precision.into());
+        let engine = setup.device.engine(args.training.precision.into());
         let observe = &mut |progress: &_| display.update(progress);
         let trained = train(setup.rule.rule, engine, &set.parts, &training, observe);
         display.finish();
@@ -120,7 +120,7 @@ impl Run {
             device: setup.device.description(),
             training: &self.training,
             rule: &setup.rule,
-            precision: args.precision.into(),
+            precision: args.training.precision.into(),
         })
     }
 }
