@@ -2,112 +2,28 @@
 //! lines; rows are then parsed as they are read, so that memory holds the numbers and not the
 //! text.
 
+mod error;
+
 use std::collections::HashMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use csv::ByteRecord;
-use ndarray::{Array1, Array2, ShapeError};
+use ndarray::{Array1, Array2};
 
 use crate::input::classes::{ClassCollector, Classes, Label, TooFewClasses};
 use crate::input::delimiter::{Delimiter, SingleBlanks};
 use crate::input::row_guard::{RowFault, RowGuard};
 use crate::input::text_file::{TextFile, TextFileError};
-use crate::interrupt::{self, Interrupted};
-use crate::memory::{OutOfMemory, grow, with_room};
+use crate::interrupt;
+use crate::memory::{grow, with_room};
 use crate::output::text::printable;
+pub(crate) use error::TableError;
 
 /// Rows between two looks at whether the user wants to stop.
 const ROWS_PER_CHECK: usize = 4096;
 /// How much of a wrong text an error shows.
 const SHOWN_CHARACTERS: usize = 40;
-
-/// Why a table could not be read.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum TableError {
-    #[error(transparent)]
-    Text(#[from] TextFileError),
-    #[error(transparent)]
-    Interrupted(#[from] Interrupted),
-    #[error(transparent)]
-    TooFewClasses(#[from] TooFewClasses),
-    #[error(transparent)]
-    Shape(#[from] ShapeError),
-    #[error("{}: the file is empty: give one with at least one row of numbers", path.display())]
-    Empty { path: PathBuf },
-    #[error(
-        "{}: there is a header (line {line}) but no row of numbers below it: add rows",
-        path.display()
-    )]
-    HeaderOnly { path: PathBuf, line: u64 },
-    #[error(
-        "{}, line {line}: {found} columns, but line {first} has {expected}: {hint}",
-        path.display()
-    )]
-    Ragged {
-        path: PathBuf,
-        line: u64,
-        found: usize,
-        first: u64,
-        expected: usize,
-        hint: &'static str,
-    },
-    #[error(
-        "{}, line {line}, column {column} ({name}): {text} {problem}",
-        path.display()
-    )]
-    NotANumber {
-        path: PathBuf,
-        line: u64,
-        column: usize,
-        name: String,
-        text: String,
-        problem: &'static str,
-    },
-    #[error(
-        "{}, line {line}: columns {first} and {second} are both called {name:?}: rename one",
-        path.display()
-    )]
-    SameName { path: PathBuf, line: u64, first: usize, second: usize, name: String },
-    #[error(
-        "{}: the row of line {line} has a quotation mark that is not closed: close it, or delete \
-         it",
-        path.display()
-    )]
-    Unclosed { path: PathBuf, line: u64 },
-    #[error(
-        "{}, line {line}, column {column}: {label} is a third class, beside {first} and {second}: \
-         the logistic loss takes two; delete the rows of the others, or use --loss squared",
-        path.display()
-    )]
-    ThirdClass {
-        path: PathBuf,
-        line: u64,
-        column: usize,
-        label: Label,
-        first: Label,
-        second: Label,
-    },
-    #[error(
-        "{}, line {line}, column {column}: {text:?} goes on behind the quotation mark that closes it: \
-         delete the marks, or double those inside the text",
-        path.display()
-    )]
-    StrayQuote { path: PathBuf, line: u64, column: usize, text: String },
-    #[error(transparent)]
-    OutOfMemory(#[from] OutOfMemory),
-}
-
-impl TableError {
-    /// Whether the run failed, rather than the input being wrong.
-    pub(crate) fn run_failed(&self) -> bool {
-        match self {
-            Self::Interrupted(_) | Self::Shape(_) | Self::OutOfMemory(_) => true,
-            Self::Text(error) => error.run_failed(),
-            _ => false,
-        }
-    }
-}
 
 /// An open table whose columns are known and whose rows are yet to be read.
 pub(crate) struct Table {
