@@ -13,7 +13,8 @@ use std::process::{Command, Output};
 
 use common::{Folder, text};
 
-/// Runs the program with so many KiB of address space; `input` is a command whose output it reads.
+/// Runs the program with `kibibytes` KiB of address space; `input` is a command whose output it
+/// reads.
 fn limited(place: &Folder, kibibytes: u32, arguments: &str, input: &str) -> Output {
     let script = format!(
         "{input} 2>/dev/null | (ulimit -v {kibibytes}; exec \"$0\" {arguments} --device cpu --quiet)"
@@ -44,7 +45,7 @@ fn an_index_near_the_largest() {
     }
 }
 
-/// Wherever memory ends: on reading, splitting, scoring and reporting.
+/// Wherever memory runs out: while reading, splitting, scoring or reporting.
 #[test]
 fn a_table_and_its_held_out_rows() {
     let place = Folder::new();
@@ -94,7 +95,7 @@ fn pipes_without_end() {
     }
 }
 
-/// The stacks of so many threads do not fit. What one thread computes is the same.
+/// The stacks of all threads do not fit. One thread computes the same result.
 #[test]
 fn without_threads_one_does_the_work() {
     let place = Folder::new();

@@ -20,7 +20,7 @@ fn cell(metrics: &Metrics) -> String {
     }
 }
 
-/// All results, and what they were made with.
+/// All results, and the settings that produced them.
 pub(super) struct Comparison<'a> {
     pub(super) set: &'a TrainingSet,
     pub(super) training: &'a Training,
@@ -61,7 +61,7 @@ impl Comparison<'_> {
         let Self { set, training, .. } = self;
         let [rows, validation, test] = self.rows();
         let precision = match self.device.kind {
-            "cpu" => "the bits of exact precision".to_owned(),
+            "cpu" => "exact precision".to_owned(),
             _ => format!("{} precision", self.precision),
         };
         let mut text = format!(

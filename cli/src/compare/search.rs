@@ -48,7 +48,8 @@ impl<T> Trials<T> {
         Ok(Self { all })
     }
 
-    /// Tries rates around `own`, and goes on beyond the end where the best one is.
+    /// Tries rates around `own`. While the best one is the first or the last, tries rates beyond
+    /// it.
     pub(super) fn around(
         own: f32,
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!((rates, best, edge), (expected, Some(10.0), false));
         let (rates, best, edge) = search(|rate| Some(distance(rate, 0.0031)));
         assert_eq!((&rates[..3], best, edge), (&[0.001, 0.003, 0.01][..], Some(0.003), false));
-        // As far as it goes.
+        // As far as the search goes.
         let (rates, best, edge) = search(|rate| Some(-f64::from(rate)));
         assert_eq!((rates.len(), best, edge), (11, Some(1000.0), true));
     }

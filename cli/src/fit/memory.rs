@@ -1,4 +1,4 @@
-//! How much memory a run takes beside the training, which asks for its own.
+//! How much memory a run takes in addition to training, which checks its own.
 
 use super::args::FitArgs;
 use super::least_squares;
@@ -7,17 +7,18 @@ use crate::memory::{self, OutOfMemory};
 use crate::output::text::count;
 use crate::training::parts::Rows;
 
-/// What the scores keep of each row: its prediction and its target, and for the AUC both in order.
+/// What the scores keep of each row: its prediction and its target, and for the AUC both in sorted
+/// order.
 const BYTES_PER_ROW: usize = 8;
 const BYTES_PER_RANKED_ROW: usize = 16;
-/// What is kept of each weight while a model is saved, and while it is shown.
+/// Bytes for each weight while a model is saved, and while it is shown.
 const BYTES_PER_WEIGHT: usize = 24;
 const BYTES_PER_SHOWN_WEIGHT: usize = 256;
-/// Room for all that does not grow with the data.
+/// Memory for everything that does not grow with the data.
 const SPARE_BYTES: usize = 1 << 20;
 
-/// Looks whether there is memory for the least-squares fit, and for the scores and the report, without
-/// which a trained model would be lost.
+/// Checks that there is memory for the least-squares fit, the scores and the report. If it were
+/// short after training, the model would be lost.
 ///
 /// # Errors
 /// [`OutOfMemory`] if not.

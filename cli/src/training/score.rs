@@ -16,8 +16,8 @@ pub(crate) struct Score {
 }
 
 impl Score {
-    /// Scores `model` on `rows`, by the CPU engine whatever trained it. `unit` is what one unit of
-    /// the scaled target is in the file.
+    /// Scores `model` on `rows`, by the CPU engine whatever trained it. `unit` is the size of one
+    /// unit of the scaled target in the file.
     ///
     /// # Errors
     /// [`TrainError`] if the model has another number of features.
