@@ -22,7 +22,7 @@ pub(crate) struct Launcher<R> {
     pub(crate) rule: R,
     precision: Precision,
     kernels: Kernels,
-    /// The last job of each device and length, where it is in the device's memory.
+    /// The last job of each device and length, which stays in the device's memory.
     jobs: Jobs,
 }
 
@@ -32,7 +32,7 @@ type Kernels = Arc<Mutex<HashMap<(KernelShape, bool), Source>>>;
 impl<R: Rule> Launcher<R> {
     pub(crate) fn new(rule: R, precision: Precision) -> Result<Self, OptimError> {
         let launcher = Self { rule, precision, kernels: Arc::default(), jobs: Arc::default() };
-        // A rule whose kernel has a fault is found here, before Burn's lazy operations run it.
+        // Report a faulty kernel here, before Burn's lazy operations run it.
         launcher.kernel(KernelShape::default(), true)?;
         Ok(launcher)
     }
@@ -74,7 +74,7 @@ impl<R: Rule> Launcher<R> {
             arguments.with_buffer(handle.binding())
         });
         let properties = client.properties();
-        // Burn's runtime knows no card behind a software device.
+        // Burn's runtime reports no physical device for a software driver.
         let software = properties.identity.physical.is_none();
         let hardware = &properties.hardware;
         let shape = KernelShape::for_device(software, hardware.plane_size_max);
@@ -111,7 +111,8 @@ impl Source {
     }
 }
 
-/// The WGSL with its overrides at their values, since cubecl passes none, and its entry point.
+/// The WGSL with its overrides replaced by their values, since cubecl passes none, and the name of
+/// its entry point.
 fn without_overrides(step: &PortableStep) -> Result<(String, String), OptimError> {
     use naga::back::{pipeline_constants::process_overrides, wgsl};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -124,7 +125,7 @@ fn without_overrides(step: &PortableStep) -> Result<(String, String), OptimError
         process_overrides(&module, &info, None, &constants).map_err(|error| fail(&error))?;
     let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty());
     let text = text.map_err(|error| fail(&error))?;
-    // naga renames what has the name of a function of WGSL's own.
+    // naga renames an entry point that has the name of a built-in function of WGSL.
     let written = naga::front::wgsl::parse_str(&text).map_err(|error| fail(&error))?;
     let entry = written.entry_points.into_iter().map(|entry| entry.name).next();
     Ok((text, entry.unwrap_or_default()))
@@ -142,7 +143,7 @@ impl KernelMetadata for Source {
 
 impl CubeKernel for Source {
     fn define(&self) -> KernelDefinition {
-        // Never compiled: the source stands in for it.
+        // Never compiled: `source` replaces it.
         let settings = KernelSettings::new(
             CubeDim::new_1d(1).into(),
             ExecutionMode::Checked,

@@ -16,11 +16,12 @@ use crate::lent::Lent;
 use crate::state::OptimState;
 use crate::update::{Queue, Task, check, update};
 
-/// Steps all parameters of a module in one submission, which makes possible what needs all gradients
-/// at once: clipping by their global norm, and leaving out a step whose gradients are not finite.
+/// Steps all parameters of a module in one submission, which allows what needs all gradients at
+/// once: clipping by their global norm, and skipping a step whose gradients are not finite.
 ///
-/// It stands where a [`ModuleOptimizer`] stands, and has its records and groups: Burn keeps the state
-/// of each parameter, as with [`WgpuOptim`](crate::WgpuOptim). The device is shared with Burn:
+/// It takes the place of a [`ModuleOptimizer`] in a training loop, with the same records and
+/// groups: Burn keeps the state of each parameter, as with [`WgpuOptim`](crate::WgpuOptim). The
+/// device is shared with Burn:
 ///
 /// ```no_run
 /// use burn::tensor::Device;
@@ -42,13 +43,13 @@ pub struct WgpuModuleOptim<R: Rule> {
     copies: u64,
 }
 
-/// The steps that Burn has asked for, until they are submitted.
+/// The steps that Burn has requested, until they are submitted.
 struct Asked<R> {
     steps: Vec<Step<R>>,
-    /// The queue that they come through.
+    /// The queue that they come from.
     queue: Option<Queue>,
     copies: u64,
-    /// Why a parameter cannot be stepped: then none is.
+    /// Why a parameter cannot be stepped. Then none is.
     failed: Option<OptimError>,
 }
 
@@ -61,7 +62,7 @@ struct Step<R> {
 }
 
 impl<R: Rule> WgpuModuleOptim<R> {
-    /// Of a rule in native precision, on the device that Burn uses.
+    /// An optimizer with this rule in native precision, on the device that Burn uses.
     ///
     /// # Errors
     /// [`OptimError`] if a hyper-parameter is outside its domain, or the device's limits are too low.
@@ -73,20 +74,20 @@ impl<R: Rule> WgpuModuleOptim<R> {
         Ok(Self { inner, rule, asked, stepper: GpuStepper::new(gpu)?, copies: 0 })
     }
 
-    /// The same in another precision.
+    /// Sets the precision.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { stepper: self.stepper.with_precision(precision), ..self }
     }
 
-    /// The same with its kernels in another shape.
+    /// Sets the shape of the kernels.
     #[must_use]
     pub fn with_shape(self, shape: KernelShape) -> Self {
         Self { stepper: self.stepper.with_shape(shape), ..self }
     }
 
-    /// The same with a guard over the gradients of all parameters together: their global norm, and
-    /// what becomes of a step with a gradient that is not finite.
+    /// Sets a guard over the gradients of all parameters together: it clips by their global norm,
+    /// and decides what happens to a step with a gradient that is not finite.
     ///
     /// # Errors
     /// [`OptimError`] if the norm is outside its domain, or the device's limits are too low.
@@ -94,10 +95,11 @@ impl<R: Rule> WgpuModuleOptim<R> {
         Ok(Self { stepper: self.stepper.with_guard(guard)?, ..self })
     }
 
-    /// The same with another rule for some parameters, as [`ModuleOptimizer::with_group`] has it.
+    /// Sets another rule for some parameters, like [`ModuleOptimizer::with_group`].
     ///
     /// # Errors
-    /// [`OptimError`] if a hyper-parameter is outside its domain, or the rule has other state vectors.
+    /// [`OptimError`] if a hyper-parameter is outside its domain, or the rule has different state
+    /// vectors.
     pub fn with_group(self, group: ParamGroup, rule: R) -> Result<Self, OptimError> {
         rule.validate()?;
         let (expected, found) = (self.rule.state_names(), rule.state_names());
@@ -112,7 +114,7 @@ impl<R: Rule> WgpuModuleOptim<R> {
     /// learning rate.
     ///
     /// # Errors
-    /// [`StepError`], which has the module. Its parameters have not been stepped then.
+    /// [`StepError`], which contains the module. Its parameters have not been stepped.
     pub fn step<M: Module>(
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
@@ -126,7 +128,7 @@ impl<R: Rule> WgpuModuleOptim<R> {
         }
     }
 
-    /// Submits what Burn has asked for. If that fails, no step counts.
+    /// Submits the steps that Burn has requested. If that fails, no step counts.
     fn submit(&mut self) -> Result<(), OptimError> {
         let queue = self.lock().queue.take();
         let drained = queue.map_or(Ok(()), Queue::drain);
@@ -187,14 +189,14 @@ impl<R: Rule> WgpuModuleOptim<R> {
         self.inner.to_record()
     }
 
-    /// The same with the state of a record.
+    /// Loads the state of a record.
     #[must_use]
     pub fn load_record(self, record: OptimizerRecord) -> Self {
         Self { inner: self.inner.load_record(record), ..self }
     }
 }
 
-/// Asks for steps, one parameter at a time.
+/// Requests steps, one parameter at a time.
 #[derive(Clone)]
 struct Asking<R> {
     rule: R,
@@ -236,7 +238,7 @@ impl<R: Rule> Optimizer for Asking<R> {
     }
 }
 
-/// Asks for one step of one parameter.
+/// Requests one step of one parameter.
 struct Ask<R> {
     rule: R,
     learning_rate: f64,

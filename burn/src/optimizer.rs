@@ -15,16 +15,17 @@ use crate::lent::Lent;
 use crate::state::OptimState;
 use crate::update::{Task, update};
 
-/// A rule of [`wgpu_optim`] as an optimizer of Burn's, for tensors on any wgpu device of Burn's.
+/// A rule of [`wgpu_optim`] as an optimizer for Burn, for tensors on any of Burn's wgpu devices.
 ///
-/// [`ModuleOptimizer::from`] makes of it what steps a whole module, with Burn's schedulers, parameter
-/// groups and records; a `Learner` takes that. The rule's own learning rate is not used: Burn passes
-/// one to each step.
+/// [`ModuleOptimizer::from`] turns it into an optimizer for a whole module, with Burn's schedulers,
+/// parameter groups and records, which a `Learner` takes. The rule's own learning rate is not used:
+/// Burn passes one to each step.
 ///
-/// Each parameter is one kernel, launched in Burn's own stream, which writes parameter and state in
-/// place. A tensor that something else holds, such as a clone of the module, is copied first;
-/// [`WgpuOptim::copies`] counts those. Where Burn compiles its shaders to another language than WGSL
-/// (its features `vulkan` and `metal`), give the device's handles too, by [`WgpuOptim::with_gpu`].
+/// A step runs one kernel per parameter in Burn's own stream, which updates the parameter and its
+/// state in place. A tensor that something else holds, such as a clone of the module, is copied
+/// first; [`WgpuOptim::copies`] counts those. If Burn compiles its shaders to a language other than
+/// WGSL (its features `vulkan` and `metal`), pass the device's handles too, with
+/// [`WgpuOptim::with_gpu`].
 #[derive(Clone, Debug)]
 pub struct WgpuOptim<R: Rule> {
     rule: R,
@@ -35,7 +36,7 @@ pub struct WgpuOptim<R: Rule> {
 }
 
 impl<R: Rule> WgpuOptim<R> {
-    /// Of a rule in native precision.
+    /// An optimizer with this rule in native precision.
     ///
     /// # Errors
     /// [`OptimError`] if a hyper-parameter is outside its domain.
@@ -43,7 +44,7 @@ impl<R: Rule> WgpuOptim<R> {
         Self::with_precision(rule, Precision::Native)
     }
 
-    /// Of a rule in another precision.
+    /// An optimizer with this rule in this precision.
     ///
     /// # Errors
     /// As [`WgpuOptim::new`].
@@ -53,8 +54,8 @@ impl<R: Rule> WgpuOptim<R> {
         Ok(Self { rule, precision, launcher, copies: Arc::default(), buffers: None })
     }
 
-    /// The same with the handles of Burn's device, through which parameters are stepped where Burn's
-    /// runtime takes no WGSL. That waits for Burn at each parameter.
+    /// Sets the handles of Burn's device, through which parameters are stepped if Burn's runtime
+    /// does not take WGSL. Each parameter then waits for Burn.
     ///
     /// # Errors
     /// [`OptimError`] if the device's limits are too low.
@@ -64,8 +65,8 @@ impl<R: Rule> WgpuOptim<R> {
     }
 
     /// How many tensors have been copied, by this optimizer and its clones, because something else
-    /// held their memory or they were not contiguous. Burn's operations are lazy: what is queued is
-    /// not counted yet.
+    /// held their memory or they were not contiguous. Burn's operations are lazy: copies that are
+    /// still queued are not counted yet.
     #[must_use]
     pub fn copies(&self) -> u64 {
         self.copies.load(Ordering::Relaxed)

@@ -19,15 +19,15 @@ use crate::error::OptimError;
 pub struct OptimState<R, const D: usize> {
     /// The vectors that the rule has, in the order of [`Rule::STATE`].
     pub vectors: Vec<Tensor<D>>,
-    /// Steps taken. Each step makes a count of its own, so that one that fails can take it back.
+    /// Steps taken. Each step has a counter of its own, so that a step that fails can decrement it.
     steps: Arc<AtomicU64>,
-    /// The rule's own names of the vectors.
+    /// The rule's names for the vectors.
     names: Vec<&'static str>,
     rule: PhantomData<fn() -> R>,
 }
 
 impl<R: Rule, const D: usize> OptimState<R, D> {
-    /// The state ahead of the first step of a parameter like `tensor`.
+    /// The state before the first step of a parameter like `tensor`.
     pub(crate) fn new(rule: &R, tensor: &Tensor<D>) -> Self {
         let initial = rule.initial_state();
         let used = (0..R::STATE.len()).filter(|&index| rule.uses_state(index));
@@ -43,7 +43,8 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// Whether these are the vectors of `rule`: a record may be of another choice of formula.
+    /// Checks that these are the vectors of `rule`: a record may come from another choice of
+    /// formula.
     pub(crate) fn check(&self, rule: &R) -> Result<(), OptimError> {
         let (expected, found) = (rule.state_names(), self.names.clone());
         if found == expected { Ok(()) } else { Err(OptimError::State { expected, found }) }

@@ -1,5 +1,5 @@
-//! An update of tensors in place, in the order of Burn's own operations: with fusion an operation of its
-//! stream, without it a call.
+//! Updates tensors in place, in order with Burn's own operations: with fusion as an operation of
+//! its stream, without it by a direct call.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,28 +13,29 @@ use wgpu_optim::Rule;
 use crate::error::OptimError;
 use crate::state::OptimState;
 
-/// What is done to the tensors of one parameter, once all operations before have been queued.
+/// Work on the tensors of one parameter, done once all earlier operations have been queued.
 pub(crate) trait Task: Send + Sync + 'static {
-    /// Does it to the parameter, its gradient, and the state vectors, which are contiguous and of one
-    /// length. All but the gradient are ours alone to write.
+    /// Does the work on the parameter, its gradient and the state vectors, which are contiguous and
+    /// of equal length. Nothing else uses the memory of any but the gradient.
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError>;
 
-    /// A tensor had to be copied.
+    /// Called when a tensor had to be copied.
     fn copied(&self);
 
-    /// It has been queued here.
+    /// Called with the queue of the task.
     fn queued(&self, _queue: &Queue) {}
 }
 
 /// The number of the gradient among the tensors of an update; it is only read.
 const GRADIENT: usize = 1;
 
-/// Queues a task over a parameter, its gradient and its state, and gives parameter and state back as
-/// they are behind it. `task` makes it for the number of the step, which is also what the state counts.
+/// Queues a task over a parameter, its gradient and its state, and returns the parameter and the
+/// state after it. `task` creates the task from the step's number, which is the state's counter
+/// too.
 ///
 /// # Panics
 /// If the tensors are not on a wgpu device, or [`check`] finds an error: Burn's trait has no way to
-/// return one. With fusion, what goes wrong later is reported where the tensors are read.
+/// return one. With fusion, later errors are reported where the tensors are read.
 pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     rule: &R,
     tensor: Tensor<D>,
@@ -66,7 +67,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     (tensor, state.stepped(updated.collect(), steps))
 }
 
-/// Whether a parameter can be stepped: all is of f32, and the state is this rule's.
+/// Checks that a parameter can be stepped: its tensors are f32, and the state is this rule's.
 pub(crate) fn check<R: Rule, const D: usize>(
     rule: &R,
     tensor: &Tensor<D>,
@@ -80,7 +81,7 @@ pub(crate) fn check<R: Rule, const D: usize>(
     }
 }
 
-/// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
+/// A tensor as the update needs it: contiguous and, if it is written, the only owner of its memory.
 fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
     let contiguous = tensor.is_contiguous() && !tensor.meta.tiling.is_tiled();
     let tensor = if contiguous {
@@ -96,9 +97,9 @@ fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
     tensor
 }
 
-/// Whether nothing else will read the memory of a tensor. Burn's records read lazily and hold no tensor
-/// meanwhile, only a binding, as kernels do that have not been submitted: once those are gone, what is
-/// left is a record.
+/// Whether nothing else will read the memory of a tensor. Burn's records read lazily and until then
+/// hold only a binding, not a tensor. Kernels that have not been submitted hold bindings too. If a
+/// binding remains after these are submitted, it belongs to a record.
 fn is_ours(tensor: &CubeTensor) -> bool {
     let is_bound = || tensor.handle.memory.is_bound();
     tensor.can_mut() && (!is_bound() || (flush(tensor).is_ok() && !is_bound()))
@@ -129,7 +130,7 @@ fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Result<Vec<CubeTensor>, Op
 mod direct {
     use super::{CubeTensor, OptimError, Task, run};
 
-    /// Without fusion, nothing waits.
+    /// Without fusion, nothing is queued.
     #[derive(Clone)]
     pub(crate) struct Queue;
 

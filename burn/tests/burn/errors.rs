@@ -72,7 +72,7 @@ fn half(net: Net) -> Net {
     Net { wide: wide.map(|wide| Tensor::from_inner(wide).require_grad()), ..net }
 }
 
-const HALF: &str = "a tensor cannot be stepped, since it is not of f32 on a wgpu device: \
+const HALF: &str = "a tensor cannot be stepped, since it is not f32 on a wgpu device: \
                     it is of type f16";
 
 #[test]
