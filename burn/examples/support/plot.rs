@@ -55,7 +55,7 @@ pub struct Chart {
 pub fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if !(is(path, "svg") || is(path, "png")) {
-        return Err(format!("{shown}: a picture must be .svg or .png: give a name that ends in one of these"));
+        return Err(format!("{shown}: pictures must be .svg or .png: change the name's ending"));
     }
     // Opens without truncating, so that a picture that is there stays until the new one is done.
     let opened = OpenOptions::new().append(true).create(true).open(path);
