@@ -23,6 +23,28 @@ pub enum OptimError {
         /// The state vectors found.
         found: Vec<&'static str>,
     },
+    /// The gradient or a state vector has another shape than the parameter, as after the parameter
+    /// has grown, or with a record of another model.
+    #[error("the parameter has the shape {expected:?}, but {what} has {found:?}")]
+    Shape {
+        /// The gradient or the state vector.
+        what: &'static str,
+        /// The shape of the parameter.
+        expected: Vec<usize>,
+        /// The other shape.
+        found: Vec<usize>,
+    },
+    /// Some parameters could not be stepped because the operations before had failed. Then none is.
+    #[error(
+        "{missing} of {all} parameters have no gradient or value, since operations before this step \
+         failed: nothing was stepped"
+    )]
+    Incomplete {
+        /// How many parameters have none.
+        missing: usize,
+        /// How many parameters the step has.
+        all: usize,
+    },
     /// Burn compiles its shaders to a language other than WGSL, and the device's handles are not
     /// known.
     #[error("Burn's runtime does not take WGSL here: pass the device by `with_gpu`")]

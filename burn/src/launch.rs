@@ -22,7 +22,7 @@ pub(crate) struct Launcher<R> {
     pub(crate) rule: R,
     precision: Precision,
     kernels: Kernels,
-    /// The last job of each device and length, which stays in the device's memory.
+    /// Jobs that are in a device's memory already.
     jobs: Jobs,
 }
 
@@ -55,19 +55,18 @@ impl<R: Rule> Launcher<R> {
         tensors: &[CubeTensor],
     ) -> Result<(), OptimError> {
         let client = &tensors[0].client;
-        let len = tensors[0].meta.shape().num_elements() as u32;
+        let len = tensors[0].meta.shape().num_elements();
+        let too_long = || OptimError::Tensor(format!("it has {len} elements, more than 2^32 - 1"));
+        let len = u32::try_from(len).map_err(|_| too_long())?;
         let job = PortableStep::job(&self.rule, learning_rate, step, len);
         let job = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = (tensors[0].device.clone(), len);
-            match jobs.get(&key) {
-                Some((bytes, handle)) if *bytes == job => handle.clone(),
-                _ => {
-                    let handle = client.create_from_slice(&job);
-                    jobs.insert(key, (job, handle.clone()));
-                    handle
-                }
+            let upload = || client.create_from_slice(&job);
+            // Rates and step counts change, and some lengths too.
+            if jobs.len() >= MAX_JOBS {
+                jobs.clear();
             }
+            jobs.entry((tensors[0].device.clone(), job.clone())).or_insert_with(upload).clone()
         };
         let handles = [job].into_iter().chain(tensors.iter().map(|tensor| tensor.handle.clone()));
         let arguments = handles.fold(KernelArguments::new(), |arguments, handle| {
@@ -90,8 +89,11 @@ pub(crate) fn takes_wgsl(tensor: &CubeTensor) -> bool {
     tensor.client.name().contains("wgsl")
 }
 
-/// Jobs by device and length: the bytes, and where they are on the device.
-type Jobs = Arc<Mutex<HashMap<(CubeDevice, u32), (Vec<u8>, Handle)>>>;
+/// Jobs by device and content, in the device's memory.
+type Jobs = Arc<Mutex<HashMap<(CubeDevice, Vec<u8>), Handle>>>;
+
+/// The number of jobs that are kept. Each takes a few dozen bytes.
+const MAX_JOBS: usize = 1024;
 
 /// A kernel as cubecl takes it: WGSL without overrides.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use crate::error::OptimError;
 use crate::launch::{Launcher, takes_wgsl};
 use crate::lent::Lent;
 use crate::state::OptimState;
-use crate::update::{Task, update};
+use crate::update::{Task, checked_rate, update};
 
 /// A rule of [`wgpu_optim`] as an optimizer for Burn, for tensors on any of Burn's wgpu devices.
 ///
@@ -26,6 +26,14 @@ use crate::update::{Task, update};
 /// first; [`WgpuOptim::copies`] counts those. If Burn compiles its shaders to a language other than
 /// WGSL (its features `vulkan` and `metal`), pass the device's handles too, with
 /// [`WgpuOptim::with_gpu`].
+///
+/// # Panics
+/// Burn's trait has no way to return an error. A step panics if a tensor is not f32 on a wgpu
+/// device, if gradient or state have another shape than the parameter, if the state is of another
+/// rule, or if the learning rate is negative or not finite. [`WgpuModuleOptim`] returns an error
+/// instead.
+///
+/// [`WgpuModuleOptim`]: crate::WgpuModuleOptim
 #[derive(Clone, Debug)]
 pub struct WgpuOptim<R: Rule> {
     rule: R,
@@ -33,6 +41,8 @@ pub struct WgpuOptim<R: Rule> {
     launcher: Launcher<R>,
     copies: Arc<AtomicU64>,
     buffers: Option<Arc<Mutex<GpuStepper<R>>>>,
+    /// Whether to step through buffers even where the runtime takes WGSL.
+    always_buffers: bool,
 }
 
 impl<R: Rule> WgpuOptim<R> {
@@ -51,7 +61,8 @@ impl<R: Rule> WgpuOptim<R> {
     pub fn with_precision(rule: R, precision: Precision) -> Result<Self, OptimError> {
         rule.validate()?;
         let launcher = Launcher::new(rule, precision)?;
-        Ok(Self { rule, precision, launcher, copies: Arc::default(), buffers: None })
+        let (copies, buffers) = Default::default();
+        Ok(Self { rule, precision, launcher, copies, buffers, always_buffers: false })
     }
 
     /// Sets the handles of Burn's device, through which parameters are stepped if Burn's runtime
@@ -62,6 +73,13 @@ impl<R: Rule> WgpuOptim<R> {
     pub fn with_gpu(self, gpu: &Gpu) -> Result<Self, OptimError> {
         let stepper = GpuStepper::new(gpu)?.with_precision(self.precision);
         Ok(Self { buffers: Some(Arc::new(Mutex::new(stepper))), ..self })
+    }
+
+    /// For tests: steps through buffers also where Burn's runtime takes WGSL.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn always_through_buffers(self) -> Self {
+        Self { always_buffers: true, ..self }
     }
 
     /// How many tensors have been copied, by this optimizer and its clones, because something else
@@ -89,12 +107,20 @@ impl<R: Rule> Optimizer for WgpuOptim<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
+        if tensor.shape().num_elements() == 0 {
+            return (tensor, state);
+        }
+        let learning_rate = match checked_rate(&self.rule, learning_rate) {
+            Ok(learning_rate) => learning_rate,
+            Err(error) => panic!("{error}"),
+        };
         let task = |step: Arc<AtomicU64>| Step {
             launcher: self.launcher.clone(),
             learning_rate,
             step: step.load(Ordering::Relaxed),
             copies: Arc::clone(&self.copies),
             buffers: self.buffers.clone(),
+            always_buffers: self.always_buffers,
         };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
         (tensor, Some(state))
@@ -112,11 +138,12 @@ struct Step<R: Rule> {
     step: u64,
     copies: Arc<AtomicU64>,
     buffers: Option<Arc<Mutex<GpuStepper<R>>>>,
+    always_buffers: bool,
 }
 
 impl<R: Rule> Task for Step<R> {
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
-        if takes_wgsl(&tensors[0]) {
+        if takes_wgsl(&tensors[0]) && !self.always_buffers {
             return self.launcher.launch(self.learning_rate, self.step, &tensors);
         }
         let buffers = self.buffers.as_ref().ok_or(OptimError::NoWgsl)?;

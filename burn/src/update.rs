@@ -6,12 +6,12 @@ use std::sync::atomic::AtomicU64;
 
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeBackend, CubeTensor};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{Device, Tensor};
 use cubecl::server::ServerError;
 use wgpu_optim::Rule;
 
 use crate::error::OptimError;
-use crate::state::OptimState;
+use crate::state::{OptimState, check_tensor};
 
 /// Work on the tensors of one parameter, done once all earlier operations have been queued.
 pub(crate) trait Task: Send + Sync + 'static {
@@ -22,8 +22,8 @@ pub(crate) trait Task: Send + Sync + 'static {
     /// Called when a tensor had to be copied.
     fn copied(&self);
 
-    /// Called with the queue of the task.
-    fn queued(&self, _queue: &Queue) {}
+    /// Called with the queue of the task and its device.
+    fn queued(&self, _queue: &Queue, _device: &Device) {}
 }
 
 /// The number of the gradient among the tensors of an update; it is only read.
@@ -43,6 +43,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     state: Option<OptimState<R, D>>,
     task: impl FnOnce(Arc<AtomicU64>) -> T,
 ) -> (Tensor<D>, OptimState<R, D>) {
+    let device = tensor.device();
     let primitives = check(rule, &tensor, &gradient, state.as_ref()).and_then(|()| {
         let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
         let vectors = std::mem::take(&mut state.vectors);
@@ -58,7 +59,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
         Err(error) => panic!("{error}"),
     };
     let steps = Arc::new(AtomicU64::new(state.steps() + 1));
-    let updated = match queue(primitives, task(Arc::clone(&steps))) {
+    let updated = match queue(primitives, task(Arc::clone(&steps)), &device) {
         Ok(updated) => updated,
         Err(error) => panic!("{error}"),
     };
@@ -67,18 +68,29 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     (tensor, state.stepped(updated.collect(), steps))
 }
 
-/// Checks that a parameter can be stepped: its tensors are f32, and the state is this rule's.
+/// Checks that a parameter can be stepped: all tensors are f32 on a wgpu device and have the same
+/// shape, and the state is this rule's. The kernels rely on it: Burn's runtime compiles WGSL
+/// without bounds checks.
 pub(crate) fn check<R: Rule, const D: usize>(
     rule: &R,
     tensor: &Tensor<D>,
     gradient: &Tensor<D>,
     state: Option<&OptimState<R, D>>,
 ) -> Result<(), OptimError> {
-    state.map_or(Ok(()), |state| state.check(rule))?;
-    match [tensor, gradient].into_iter().find(|tensor| tensor.dtype() != DType::F32) {
-        Some(other) => Err(OptimError::Tensor(format!("it is of type {}", other.dtype().name()))),
-        None => Ok(()),
-    }
+    let shape = tensor.shape();
+    check_tensor("the parameter", tensor, &shape)?;
+    check_tensor("the gradient", gradient, &shape)?;
+    state.map_or(Ok(()), |state| state.check(rule, &shape))
+}
+
+/// Checks the learning rate of a step. One that f32 holds only as a subnormal counts as 0, since
+/// schedules decay that far and devices differ there.
+pub(crate) fn checked_rate<R: Rule>(rule: &R, learning_rate: f64) -> Result<f64, OptimError> {
+    let learning_rate = if (learning_rate as f32).is_subnormal() { 0.0 } else { learning_rate };
+    let mut rule = *rule;
+    rule.set_learning_rate(learning_rate as f32);
+    rule.validate()?;
+    Ok(learning_rate)
 }
 
 /// A tensor as the update needs it: contiguous and, if it is written, the only owner of its memory.
@@ -128,7 +140,7 @@ fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Result<Vec<CubeTensor>, Op
 
 #[cfg(not(feature = "fusion"))]
 mod direct {
-    use super::{CubeTensor, OptimError, Task, run};
+    use super::{CubeTensor, Device, OptimError, Task, run};
 
     /// Without fusion, nothing is queued.
     #[derive(Clone)]
@@ -143,8 +155,9 @@ mod direct {
     pub(super) fn queue(
         tensors: Vec<CubeTensor>,
         task: impl Task,
+        device: &Device,
     ) -> Result<Vec<CubeTensor>, OptimError> {
-        task.queued(&Queue);
+        task.queued(&Queue, device);
         run(tensors, &task)
     }
 }
@@ -156,7 +169,7 @@ use direct::queue;
 
 #[cfg(feature = "fusion")]
 mod fused {
-    use super::{CubeBackend, CubeTensor, GRADIENT, OptimError, Task, run};
+    use super::{CubeBackend, CubeTensor, Device, GRADIENT, OptimError, Task, run};
     use burn::backend::ExecutionError;
     use burn::backend::fusion::custom::{
         CustomOpIr, HandleContainer, Operation, OperationIr, StreamId, TensorId, TensorIr,
@@ -206,9 +219,10 @@ mod fused {
     pub(super) fn queue<T: Task>(
         tensors: Vec<FusionTensor<Runtime>>,
         task: T,
+        device: &Device,
     ) -> Result<Vec<FusionTensor<Runtime>>, OptimError> {
         let client = tensors[0].client.clone();
-        task.queued(&Queue(client.clone()));
+        task.queued(&Queue(client.clone()), device);
         let output = |(index, tensor): (usize, &FusionTensor<Runtime>)| {
             let id = client.create_empty_handle();
             (index != GRADIENT).then(|| TensorIr::uninit(id, tensor.shape.clone(), tensor.dtype))
