@@ -5,6 +5,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
+use signal_hook::consts::SIGHUP;
+
 use crate::output;
 
 /// How long the loops have to check the flag. A program should stop within a second.
@@ -12,7 +15,7 @@ const GRACE: Duration = Duration::from_millis(700);
 
 /// The user asked the run to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("interrupted: no file was written")]
+#[error("interrupted: no file was replaced")]
 pub(crate) struct Interrupted;
 
 static REQUESTED: AtomicBool = AtomicBool::new(false);
@@ -27,7 +30,7 @@ pub(crate) fn install() {
 /// end the program at once, which is acceptable.
 #[cfg(unix)]
 pub(crate) fn install() {
-    use signal_hook::consts::{SIGABRT, SIGHUP, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
+    use signal_hook::consts::{SIGABRT, SIGINT, SIGTERM, SIGXCPU, SIGXFSZ};
     use signal_hook::{flag, iterator::Signals};
     use std::sync::Arc;
 
@@ -38,11 +41,8 @@ pub(crate) fn install() {
 
     let (ready, registered) = std::sync::mpsc::channel();
     let wait = move || {
-        let mut signals = vec![SIGINT, SIGTERM, SIGXCPU];
-        if !is_ignored(SIGHUP) {
-            signals.push(SIGHUP);
-        }
-        let signals = Signals::new(signals);
+        let signals = [SIGHUP, SIGINT, SIGXCPU, SIGTERM];
+        let signals = Signals::new(signals.into_iter().filter(|&signal| !is_ignored(signal)));
         let _ = ready.send(());
         if let Ok(mut signals) = signals {
             signals.forever().take(1).for_each(|_| stop());
@@ -54,14 +54,14 @@ pub(crate) fn install() {
     }
 }
 
-/// Whether a signal is ignored and should stay so, like SIGHUP under `nohup`. True if the system
-/// does not say.
+/// Whether a signal is ignored and should stay so, like SIGHUP under `nohup`, or SIGINT in a
+/// script's background jobs. If the system does not say, only SIGHUP.
 #[cfg(unix)]
 fn is_ignored(signal: i32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
-    mask.is_none_or(|mask| mask >> (signal - 1) & 1 == 1)
+    mask.map_or(signal == SIGHUP, |mask| mask >> (signal - 1) & 1 == 1)
 }
 
 /// Asks the run to stop, and ends the program if it does not. Runs on a thread of its own.

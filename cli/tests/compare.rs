@@ -186,7 +186,7 @@ fn classes_have_all_their_scores() {
 /// A rate at which a run diverges is reported and left out. If there is no other rate, that is an
 /// error.
 #[test]
-fn diverging_rates_are_told() {
+fn diverging_rates_are_reported() {
     let place = Folder::new();
     let rows: String = (0..50).map(|row| format!("{row},{}\n", 3 * row)).collect();
     place.file("line.csv", rows);

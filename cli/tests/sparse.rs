@@ -128,9 +128,9 @@ fn means_that_are_no_numbers_are_told_once() {
     place.file("far.svm", "1 1:1e18\n".repeat(64));
     let fit = ["fit", "far.svm", "--device", "cpu", "--optimizer", "sgd", "--learning-rate", "1"];
     let once = ["--batch-size", "1", "--epochs", "1", "--validation", "progressive"];
-    let told = text(&place.run(&[&fit[..], &once].concat()).stderr);
-    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{told}");
+    let printed = text(&place.run(&[&fit[..], &once].concat()).stderr);
+    let rows = printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{printed}");
 }
 
 #[test]
@@ -154,9 +154,9 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     assert!((first - 2.0_f64.ln()).abs() < 0.1, "{first}");
     // Also reported during the run, unless `--quiet` is given.
     let live = [&fixed[..], &["--validation", "progressive"]].concat();
-    let told = text(&place.run(&live).stderr);
-    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{told}");
+    let printed = text(&place.run(&live).stderr);
+    let rows = printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{printed}");
     let quiet = text(&place.run(&[&live[..], &["--quiet"]].concat()).stderr);
     assert!(!quiet.contains("mean loss before"), "{quiet}");
     let plain = fit(&["--epochs", "3"]);

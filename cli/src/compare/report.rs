@@ -48,7 +48,7 @@ impl Comparison<'_> {
     /// Reports learning rates at which training diverged.
     pub(super) fn notes(&self) {
         for Entry { label, trials, .. } in self.entries {
-            let diverged = trials.all.iter().filter(|trial| trial.result.is_none());
+            let diverged = trials.all.iter().filter(|trial| trial.loss.is_none());
             let rates: Vec<_> = diverged.map(|trial| trial.learning_rate.to_string()).collect();
             if !rates.is_empty() {
                 output::note(&format!("{label} diverged at {}", rates.join(", ")));
@@ -94,7 +94,7 @@ impl Comparison<'_> {
         table.load_style(STYLE);
         table.set_header(["rule", "learning rate", "loss", "validation loss", score, "seconds"]);
         for entry in self.entries {
-            let (Some((rate, validation, trained)), Some((_, scored))) = (entry.run(), &entry.best)
+            let (Some((rate, validation, trained)), Some(scored)) = (entry.run(), &entry.test)
             else {
                 table.add_row([&entry.label, "diverged", "-", "-", "-", "-"]);
                 continue;

@@ -87,7 +87,7 @@ impl Run {
             );
         }
         let training = Training { evaluate_every: evaluate_every(rows), ..setup.training.clone() };
-        memory::check(rows, args)?;
+        memory::check(&set.parts, args)?;
         let display = Display::new(args.quiet);
         // Before training, so that a user who stops waiting for it loses no trained model.
         let best_loss = match (rows, training.loss) {

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_fails_is_told_and_so_are_the_others() {
+    fn every_file_that_fails_is_reported_and_the_others_are_written() {
         let results = [("a", Err("a: full")), ("b", Ok(())), ("c", Err("c: full"))];
         let all = all_written(results.map(|(name, result)| (Path::new(name), result)));
         assert_eq!(all.unwrap_err().to_string(), "a: full; c: full; b was written");

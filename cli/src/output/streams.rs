@@ -130,9 +130,47 @@ mod unix {
         match handle {
             Ok(handle) => Ok(File::from(handle)),
             Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
-            // Kernels before 5.6 and some sandboxes do not allow this. Append instead: the stream's
-            // position is the end of the file, unless another program writes to it.
-            Err(_) => File::options().append(true).open(format!("/proc/self/fd/{number}")),
+            Err(_) => reopen(number),
+        }
+    }
+
+    /// The same where the kernel is older than 5.6, or a sandbox does not allow that. The new handle
+    /// appends: the stream's position is the end of the file, unless another program writes to it.
+    #[cfg(target_os = "linux")]
+    fn reopen(number: i32) -> io::Result<File> {
+        // To open the name again would make a stream that is only read writable.
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        let mode = flags.map(|flags| OFlags::from_bits_retain(flags) & OFlags::RWMODE);
+        let mut options = File::options();
+        match mode {
+            Some(mode) if mode != OFlags::RDONLY => options.append(true),
+            _ => options.read(true),
+        };
+        options.open(format!("/proc/self/fd/{number}"))
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    mod tests {
+        use std::io::{Read, Write};
+        use std::os::fd::AsRawFd;
+
+        use super::*;
+
+        #[test]
+        fn a_stream_that_is_reopened_is_written_only_if_it_was_writable() {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(b"a").unwrap();
+            let written = reopen(file.as_file().as_raw_fd()).unwrap();
+            assert!(is_writable(&written));
+            (&written).write_all(b"b").unwrap();
+            let read = File::open(file.path()).unwrap();
+            let reopened = reopen(read.as_raw_fd()).unwrap();
+            assert!(!is_writable(&reopened));
+            let mut content = String::new();
+            (&read).read_to_string(&mut content).unwrap();
+            assert_eq!(content, "ab");
         }
     }
 

@@ -9,6 +9,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+/// The number of random characters at the end of the name of a temporary file.
+const RANDOM_CHARACTERS: usize = 6;
+
 /// How many characters of a file's name are in the name of its temporary file, so that this is not
 /// too long.
 const NAME_CHARACTERS: usize = 48;
@@ -35,7 +38,7 @@ pub(crate) fn abandon_files() {
 pub(super) fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let prefix = prefix(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
+    builder.prefix(&prefix).rand_bytes(RANDOM_CHARACTERS);
     // With the usual permissions, rather than readable by the owner only.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
@@ -61,7 +64,11 @@ pub(super) fn remove_stale(path: &Path) {
     let Ok(entries) = fs::read_dir(folder(path)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+        let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        let is_temporary = |rest: &[u8]| {
+            rest.len() == RANDOM_CHARACTERS && rest.iter().all(u8::is_ascii_alphanumeric)
+        };
+        if rest.is_some_and(is_temporary) {
             let _ = remove_unused(&entry.path());
         }
     }
@@ -128,15 +135,23 @@ mod tests {
         let at = |name: &str| directory.path().join(name);
         let used = beside(&at("a.csv")).unwrap();
         let stale = at(".wgpu-optim-a.csv-AbCdEf");
-        let others = [".wgpu-optim-b.csv-AbCdEf", "a.csv", ".wgpu-optim-a.csv"].map(at);
+        let others = [
+            ".wgpu-optim-b.csv-AbCdEf",
+            ".wgpu-optim-a.csv-b.csv-AbCdEf",
+            ".wgpu-optim-a.csv-old",
+            ".wgpu-optim-a.csv-a copy",
+            "a.csv",
+            ".wgpu-optim-a.csv",
+        ]
+        .map(at);
         for path in [&stale].into_iter().chain(&others) {
             fs::write(path, "1").unwrap();
         }
-        std::os::unix::fs::symlink("a.csv", at(".wgpu-optim-a.csv-link")).unwrap();
+        std::os::unix::fs::symlink("a.csv", at(".wgpu-optim-a.csv-GhIjKl")).unwrap();
         remove_stale(&at("a.csv"));
         assert!(!stale.exists());
         assert!(others.iter().all(|path| path.exists()));
-        assert!(used.path().exists() && at(".wgpu-optim-a.csv-link").exists());
+        assert!(used.path().exists() && at(".wgpu-optim-a.csv-GhIjKl").exists());
     }
 
     /// A name of 255 bytes, the maximum of many file systems, leaves no room for a prefix.

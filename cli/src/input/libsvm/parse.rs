@@ -185,9 +185,9 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number at `at`, rounded once, and where it ends. Errors are reported for the text at `told`.
+/// The number at `at`, rounded once, and where it ends. Errors name the place `reported_at`.
 #[inline(always)]
-fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f32, usize), Wrong> {
+fn number(text: &[u8], at: usize, reported_at: usize, problem: ParseFault) -> Result<(f32, usize), Wrong> {
     let negative = text.get(at) == Some(&b'-');
     let first = at + usize::from(negative);
     let (mut mantissa, mut end, mut fraction) = (0_u64, first, 0);
@@ -217,7 +217,7 @@ fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f
             return Ok((if negative { -value } else { value }, end));
         }
     }
-    slow_number(text, at, told, problem)
+    slow_number(text, at, reported_at, problem)
 }
 
 /// The same for numbers in any form.
@@ -225,7 +225,7 @@ fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f
 fn slow_number(
     text: &[u8],
     at: usize,
-    told: usize,
+    reported_at: usize,
     problem: ParseFault,
 ) -> Result<(f32, usize), Wrong> {
     let end = end_of_token(text, at);
@@ -233,9 +233,9 @@ fn slow_number(
     let parsed = std::str::from_utf8(token).ok().and_then(|token| token.parse::<f32>().ok());
     match parsed {
         Some(value) if value.is_finite() => Ok((value, end)),
-        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((told, ParseFault::Overflow)),
-        Some(_) => Err((told, ParseFault::NotFinite)),
-        None => Err((told, problem)),
+        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((reported_at, ParseFault::Overflow)),
+        Some(_) => Err((reported_at, ParseFault::NotFinite)),
+        None => Err((reported_at, problem)),
     }
 }
 
