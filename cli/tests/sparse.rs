@@ -129,7 +129,8 @@ fn means_that_are_no_numbers_are_told_once() {
     let fit = ["fit", "far.svm", "--device", "cpu", "--optimizer", "sgd", "--learning-rate", "1"];
     let once = ["--batch-size", "1", "--epochs", "1", "--validation", "progressive"];
     let printed = text(&place.run(&[&fit[..], &once].concat()).stderr);
-    let rows = printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let rows =
+        printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{printed}");
 }
 
@@ -155,7 +156,8 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     // Also reported during the run, unless `--quiet` is given.
     let live = [&fixed[..], &["--validation", "progressive"]].concat();
     let printed = text(&place.run(&live).stderr);
-    let rows = printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    let rows =
+        printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{printed}");
     let quiet = text(&place.run(&[&live[..], &["--quiet"]].concat()).stderr);
     assert!(!quiet.contains("mean loss before"), "{quiet}");

@@ -187,7 +187,12 @@ const POWERS: [f64; 23] = [
 
 /// The number at `at`, rounded once, and where it ends. Errors name the place `reported_at`.
 #[inline(always)]
-fn number(text: &[u8], at: usize, reported_at: usize, problem: ParseFault) -> Result<(f32, usize), Wrong> {
+fn number(
+    text: &[u8],
+    at: usize,
+    reported_at: usize,
+    problem: ParseFault,
+) -> Result<(f32, usize), Wrong> {
     let negative = text.get(at) == Some(&b'-');
     let first = at + usize::from(negative);
     let (mut mantissa, mut end, mut fraction) = (0_u64, first, 0);
