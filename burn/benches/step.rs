@@ -12,6 +12,7 @@
 #[path = "support/allocations.rs"]
 mod allocations;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -108,19 +109,19 @@ fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>>
     };
     let (burns, launched, at_once): (_, _, Step<M>) = match rule {
         "adagrad" => {
-            let mut module = WgpuModuleOptim::new(gpu, Adagrad::default()).expect("valid");
+            let module = WgpuModuleOptim::new(gpu, Adagrad::default()).expect("valid");
             (
                 own(AdaGradConfig::new().init()),
                 own(WgpuOptim::new(Adagrad::default()).expect("valid").init()),
-                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+                at_once(module),
             )
         }
         _ => {
-            let mut module = WgpuModuleOptim::new(gpu, Adam::default()).expect("valid");
+            let module = WgpuModuleOptim::new(gpu, Adam::default()).expect("valid");
             (
                 own(AdamConfig::new().init()),
                 own(WgpuOptim::new(Adam::default()).expect("valid").init()),
-                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+                at_once(module),
             )
         }
     };
@@ -132,6 +133,17 @@ fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>>
         new("WgpuModuleOptim", at_once),
         new("no optimizer", none),
     ]
+}
+
+/// The dispatches of the last step of a module at once.
+static DISPATCHES: AtomicUsize = AtomicUsize::new(0);
+
+fn at_once<M: Bench, R: Rule>(mut optim: WgpuModuleOptim<R>) -> Step<M> {
+    Box::new(move |model, grads| {
+        let model = optim.step(0.001, model, grads).expect("stepped");
+        DISPATCHES.store(optim.dispatches(), Ordering::Relaxed);
+        model
+    })
 }
 
 /// Prints the median time of the kernel alone: one dispatch over one vector with as many elements as
@@ -236,6 +248,8 @@ fn run<M: Bench>(
                 }
             }
         }
+        let dispatches = DISPATCHES.load(Ordering::Relaxed);
+        println!("# {what}, {rule}: a step by WgpuModuleOptim is {dispatches} dispatches");
         for contestant in &all {
             println!("{}", row(what, rule, &all[0], contestant));
         }

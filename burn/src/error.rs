@@ -34,10 +34,11 @@ pub enum OptimError {
         /// The other shape.
         found: Vec<usize>,
     },
-    /// Some parameters could not be stepped because the operations before had failed. Then none is.
+    /// Operations before the step failed, so that some parameters or gradients do not exist. No
+    /// parameter has been stepped. Burn loses those parameters and their state.
     #[error(
-        "{missing} of {all} parameters have no gradient or value, since operations before this step \
-         failed: nothing was stepped"
+        "{missing} of {all} parameters have no value or gradient, since operations before this step \
+         failed: nothing was stepped; continue from records of the module and the optimizer"
     )]
     Incomplete {
         /// How many parameters have none.

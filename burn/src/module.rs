@@ -196,6 +196,12 @@ impl<R: Rule> WgpuModuleOptim<R> {
         self.copies
     }
 
+    /// The number of dispatches of the last step, including those of a guard.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.stepper.dispatches()
+    }
+
     /// What the guard has seen since it was set, blocking the thread.
     ///
     /// # Errors

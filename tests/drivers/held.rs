@@ -200,6 +200,7 @@ fn refused(driver: &Driver) {
     let negative = step_with(&[step(state(8)), wrong]);
     assert!(matches!(negative, Err(GroupError::Tensors(TensorsError::Rule { group: 1, .. }))));
     assert_eq!(step_with(&[step(state(8)), step(state(8))]), Ok(()));
+    assert!((1..=2).contains(&stepper.dispatches()), "{} dispatches", stepper.dispatches());
     assert_eq!(stepper.step(&[], &[], &[]), Ok(()), "a step of no tensors");
     let rows = TensorGradient::Rows { gradients: &grads[0], indices: &[0] };
     let mixed = stepper.step_mixed(&[step(state(8))], &params[..1], &[rows]);
