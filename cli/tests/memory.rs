@@ -57,7 +57,7 @@ fn a_table_and_its_held_out_rows() {
         "fit rows.csv --test 0.3",
         "fit rows.csv --test 0.3 --validation 0.2",
         "fit rows.csv --test 0.9",
-        "compare rows.csv --epochs 1 --optimizers adagrad --learning-rates 0.1 --test 0.8",
+        "compare rows.csv --epochs 1 --optimizers adagrad --learning-rates 0.1",
     ] {
         for kibibytes in (28_000..68_000).step_by(4_000) {
             let output = limited(&place, kibibytes, arguments, "true");

@@ -96,7 +96,7 @@ impl Contest<'_> {
             entries.push(self.entry(number, rule, rates)?);
         }
         self.display.finish();
-        if entries.iter().all(|entry| entry.best.is_none()) {
+        if entries.iter().all(|entry| entry.trials.best.is_none()) {
             return Err(Error::Run(
                 "every optimizer diverged at every learning rate: give lower --learning-rates, or \
                  standardize the columns"

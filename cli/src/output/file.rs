@@ -92,7 +92,7 @@ impl OutputFile {
         match self.kind {
             Kind::Open(Stream::Stdout, _) => Err(OutputError::NotWritable {
                 path: self.name,
-                reason: "the result is printed to standard output, which this is".to_owned(),
+                reason: "this is standard output, where the result is printed".to_owned(),
             }),
             _ => Ok(self),
         }
@@ -190,7 +190,9 @@ fn describe(error: &io::Error) -> String {
         ErrorKind::NotADirectory => "its directory is a file".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
         ErrorKind::FileTooLarge => "the file is larger than is allowed (ulimit -f)".to_owned(),
-        ErrorKind::InvalidFilename => "the file system does not allow this name".to_owned(),
+        ErrorKind::InvalidFilename => {
+            "the file system does not allow this name, or one of this length".to_owned()
+        }
         _ => error.to_string(),
     }
 }
