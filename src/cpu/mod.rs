@@ -13,6 +13,8 @@ mod guarded;
 #[cfg(feature = "linear")]
 mod interleaved;
 mod methods;
+#[cfg(test)]
+mod nan_tests;
 mod optimizer;
 mod row_gradients;
 #[cfg(test)]
