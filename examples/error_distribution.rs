@@ -70,7 +70,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the font inside the program is damaged")?;
+        .map_err(|_| "the built-in font could not be read: please report this")?;
     let size = (WIDTH, PANEL_HEIGHT * panels.len() as u32 + 60);
     if path.ends_with(".png") {
         draw(&BitMapBackend::new(&path, size).into_drawing_area(), &panels)

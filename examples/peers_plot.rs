@@ -35,7 +35,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let lines = read(&record)?;
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the font inside the program is damaged")?;
+        .map_err(|_| "the built-in font could not be read: please report this")?;
     let size = (WIDTH, (TOP + BOTTOM + ROW * lines.len() as i32) as u32);
     if path.ends_with(".png") {
         draw(&BitMapBackend::new(&path, size).into_drawing_area(), &lines)

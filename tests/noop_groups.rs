@@ -125,6 +125,19 @@ fn a_refused_step_changes_nothing() {
     let byte = state[0].buffers().next().unwrap().1.start;
     let expected = GroupError::Overlap { first: grads(0), second: own_state, byte };
     assert_eq!(own.step(&p, &with(&g, 0, &state[0])), Err(expected));
+    // Gradients are only read, so they may overlap each other, but nothing that is written.
+    let part = g[0].slice(3..8).unwrap();
+    let mut ours = GpuGroupOptimizer::new(&gpu, &[group(&lens)]).unwrap();
+    ours.step(&p, &with(&g, 1, &part)).unwrap();
+    let expected = overlap(grads(0), own_state, byte);
+    let all = GpuVec::concatenate([state[0].clone()]).unwrap();
+    assert_eq!(own.step(&p, &with(&with(&g, 0, &all), 1, &part)), Err(expected));
+    // A long gradient, then a short one, then what is written: the first reaches into the last.
+    let memory = gpu.zeros(20).unwrap();
+    let [long, short, written] = [0..8, 1..6, 7..11].map(|range| memory.slice(range).unwrap());
+    let (reached, g) = (with(&p, 2, &written), with(&with(&g, 0, &long), 1, &short));
+    assert_eq!(ours.step(&reached, &g), Err(overlap(params(2), grads(0), 28)));
+    let g = gpu.zeros_many(&lens).unwrap();
     // The state of another optimizer is a vector like any other.
     optimizer.step(&p, &state).unwrap();
     optimizer.step(&p, &g).unwrap();

@@ -18,7 +18,11 @@ if [ "${#missing[@]}" -gt 0 ]; then
         echo "Installing ${missing[*]}"
         export DEBIAN_FRONTEND=noninteractive
         "${as_root[@]}" apt-get update -qq
-        "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+        # One by one: Ubuntu, for one, has no package of Chromium's.
+        for package in "${missing[@]}"; do
+            "${as_root[@]}" apt-get install -y -qq --no-install-recommends "$package" >/dev/null ||
+                echo "$package is not available here; continuing without it." >&2
+        done
     else
         echo "Missing: ${missing[*]} (the names of Debian's packages)." >&2
         echo "Install the Vulkan loader, Mesa's lavapipe and SwiftShader, or continue without them." >&2

@@ -33,8 +33,8 @@ fn declares(text: &str, name: &str) -> bool {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     name.split("::").all(|part| {
         text.lines().map(str::trim_start).filter(|line| !line.starts_with("//")).any(|line| {
-            let variant =
-                line.strip_prefix(part).is_some_and(|rest| rest.starts_with([',', '(', ' ']));
+            let variant = part.starts_with(char::is_uppercase)
+                && line.strip_prefix(part).is_some_and(|rest| rest.starts_with([',', '(', ' ']));
             let item =
                 ["fn ", "struct ", "enum ", "trait ", "const ", "static "].iter().any(|kind| {
                     line.split_once(&format!("{kind}{part}"))

@@ -70,7 +70,7 @@ pub(crate) fn run(
     };
     let Some(status) = status else {
         child.kill()?;
-        // One that hangs in its driver may never end.
+        // A program that hangs in its driver may never end.
         wait(&mut child, Instant::now() + DRAIN)?;
         while let Ok(text) = lines.recv_timeout(DRAIN) {
             line(text)?;

@@ -26,7 +26,7 @@ pub(crate) fn driver_name(info: &wgpu::AdapterInfo) -> String {
 
 /// Memory that the host does not have.
 #[derive(Debug, thiserror::Error)]
-#[error("needs {needed} MiB and {reserve} MiB to spare, and {available} MiB are available")]
+#[error("needs {needed} MiB and a reserve of {reserve} MiB, but {available} MiB are available")]
 struct NoRoom {
     needed: u64,
     reserve: u64,
@@ -37,7 +37,7 @@ struct NoRoom {
 /// takes the host's memory may promise more than there is.
 ///
 /// # Errors
-/// There are fewer.
+/// If there are fewer.
 pub(crate) fn check_room(gpu: &Gpu, bytes: u64) -> Result<()> {
     /// Left for the rest of the machine, in MiB.
     const RESERVE: u64 = 1 << 10;
@@ -52,7 +52,7 @@ pub(crate) fn check_room(gpu: &Gpu, bytes: u64) -> Result<()> {
     Ok(())
 }
 
-/// Whether a case failed for want of memory.
+/// Whether a case failed for lack of memory.
 pub(crate) fn is_lack_of_memory(error: &(dyn Error + 'static)) -> bool {
     let vector = error.downcast_ref::<VectorError>();
     let step = error.downcast_ref::<StepError>();

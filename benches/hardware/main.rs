@@ -49,10 +49,10 @@ fn main() -> ExitCode {
             print!("{USAGE}");
             Ok(())
         }
-        // By cargo, which wants to see it run.
+        // Called by cargo, as a test.
         [] => as_a_test(),
         _ if words.contains(&"--bench") => as_a_test(),
-        _ => Err(format!("{}: not known; see --help", words.join(" ")).into()),
+        _ => Err(format!("{}: unknown command; see --help", words.join(" ")).into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

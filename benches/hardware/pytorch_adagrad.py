@@ -1,6 +1,6 @@
 """PyTorch's Adagrad on CUDA: pytorch_adagrad.py RECORD SECONDS [--device DEVICE].
 
-Measures one step of torch.optim.Adagrad, fused, foreach and compiled, and a copy, for sizes of which
+Measures one step of torch.optim.Adagrad, fused, foreach and compiled, and a copy, for sizes at which
 the record has a step of ours, and for a thousand tensors. Prints rows with the record's columns.
 Without PyTorch or the device it says so and ends with status 3.
 """
@@ -13,8 +13,8 @@ import sys
 import time
 
 LEARNING_RATE, EPSILON = 0.01, 1e-10
-# After so many steps, the sum of at most so many of the last parameters may be so far from the exact one
-# for each of them.
+# After CHECKED_STEPS steps, the sum of the last parameters, at most BLOCK of them, may differ from the
+# exact sum by TOLERANCE for each of them.
 CHECKED_STEPS, BLOCK, TOLERANCE = 3, 1 << 20, 1e-6
 # How many tensors, and how many elements each has: as in parts/groups.rs.
 TENSORS, LENGTH = 1000, 1000
@@ -37,7 +37,7 @@ except ImportError as error:
 
 
 class Contestant:
-    """One way to do a step; `error` says that its first three ended elsewhere than they should."""
+    """One way to do a step; `error` is set if its first three gave a wrong result."""
 
     def __init__(self, name, step, traffic, check=None, error=None):
         self.name, self.step, self.traffic = name, step, traffic
@@ -45,7 +45,7 @@ class Contestant:
 
 
 def values(length):
-    """Numbers between 0.5 and 1.5, as many different ones as ours has."""
+    """Numbers between 0.5 and 1.5, with as many distinct values as in parts/step.rs."""
     index = torch.arange(min(length, BLOCK), dtype=torch.int64) * 2_654_435_761 % (1 << 32)
     block = (index >> 8).to(torch.float32) / (1 << 24) + 0.5
     return block.repeat(-(-length // BLOCK))[:length]
@@ -62,7 +62,7 @@ def expected_check(length):
 
 
 def adagrad(implementation, gradients):
-    """A contestant over tensors that start from their gradients, and three steps of it done."""
+    """A contestant over tensors that start from their gradients, after three steps."""
     parameters = [torch.nn.Parameter(gradient.clone()) for gradient in gradients]
     for parameter, gradient in zip(parameters, gradients):
         parameter.grad = gradient
@@ -90,7 +90,7 @@ def copy(source):
 
 
 class Measurement:
-    """The cases, until the time is over."""
+    """The cases, until the time is up."""
 
     def __init__(self, columns, device, seconds):
         self.device, self.deadline = device, time.perf_counter() + seconds
@@ -113,7 +113,7 @@ class Measurement:
         sys.stdout.flush()
 
     def seconds(self, contestant, mode, steps):
-        """Seconds for one of so many steps."""
+        """Seconds for one of `steps` steps."""
         self.wait()
         start = time.perf_counter()
         for _ in range(steps):
@@ -126,7 +126,7 @@ class Measurement:
     def compare(self, case, lengths, implementations):
         """Measures contestants over tensors of these lengths, samples interleaved."""
         elements = sum(lengths)
-        # Each size is compiled for itself, and finds the memory of those before it free.
+        # Compile each size separately, and free the memory of the sizes before it.
         torch.compiler.reset()
         if self.device == "cuda":
             torch.cuda.empty_cache()
@@ -138,7 +138,7 @@ class Measurement:
         for name, (make, *arguments) in makers.items():
             try:
                 contestants.append(self.in_time(make, *arguments))
-            except Exception as error:  # without time, memory, a compiler, this implementation
+            except Exception as error:  # no time, memory, compiler or implementation
                 status, detail = "failed", f"{type(error).__name__}: {error}"
                 if self.is_over():
                     status, detail = "timeout", "no time to prepare it"
@@ -147,7 +147,7 @@ class Measurement:
             self.compare_in(mode, case, elements, contestants)
 
     def in_time(self, make, *arguments):
-        """What `make` returns; it ends with an error when the time is over."""
+        """What `make` returns; it fails when the time is up."""
         signal.setitimer(signal.ITIMER_REAL, max(self.deadline - time.perf_counter(), 1e-3))
         try:
             return make(*arguments)
@@ -180,7 +180,7 @@ class Measurement:
 
 
 def stop(*_):
-    raise TimeoutError("the time is over")
+    raise TimeoutError("the time is up")
 
 
 def rows(file):

@@ -169,7 +169,7 @@ impl<W: Write> Rows<W> {
 /// The fields of a line that another program wrote.
 ///
 /// # Errors
-/// The line is no row.
+/// If the line is not a row.
 pub(crate) fn parse(line: &str) -> Result<csv::StringRecord> {
     let mut reader =
         csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(line.as_bytes());
@@ -207,15 +207,15 @@ fn check_row(fields: &csv::StringRecord) -> Result<()> {
         return Err(format!("{} fields instead of {}", fields.len(), COLUMNS.len()).into());
     }
     if !PARTS.iter().any(|part| part.name == &fields[PART]) {
-        return Err(format!("{:?} is no part", &fields[PART]).into());
+        return Err(format!("{:?} is not a part", &fields[PART]).into());
     }
     if !Status::ALL.iter().any(|status| status.name() == &fields[STATUS]) {
-        return Err(format!("{:?} is no status", &fields[STATUS]).into());
+        return Err(format!("{:?} is not a status", &fields[STATUS]).into());
     }
     for column in NUMBERS.chain([ELEMENTS]) {
         let text = &fields[column];
         if !text.is_empty() && !text.parse::<f64>().is_ok_and(f64::is_finite) {
-            return Err(format!("{text:?} is no number of {}", COLUMNS[column]).into());
+            return Err(format!("{text:?} is not a number in column {}", COLUMNS[column]).into());
         }
     }
     if &fields[STATUS] == Status::Measured.name() && fields[SECONDS].is_empty() {

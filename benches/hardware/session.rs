@@ -46,7 +46,7 @@ pub(crate) struct Part {
     run: fn(&mut Session, &str, Duration) -> Result<End>,
 }
 
-/// The parts that say most in little time come first, the longest last.
+/// The parts that show the most in the least time come first, the longest last.
 pub(crate) const PARTS: [Part; 11] = [
     Part { name: "training", weight: 25, run: measured },
     Part { name: "command", weight: 15, run: command::run },
@@ -112,7 +112,7 @@ pub(crate) fn beside(name: &str) -> Result<PathBuf> {
     Ok(std::env::current_exe()?.with_file_name(name))
 }
 
-/// What it takes to stop programs and to write the rows.
+/// The time to stop programs and to write the rows.
 const RESERVE: Duration = Duration::from_secs(5);
 
 /// Measures all parts; returns the record's file.
@@ -184,7 +184,7 @@ fn describe(end: &End) -> String {
     match end {
         End::Done => "done".to_owned(),
         End::Failed(why) => format!("FAILED: {why}"),
-        End::TimedOut => "stopped: its time was over".to_owned(),
+        End::TimedOut => "stopped: its time was up".to_owned(),
         End::Absent(what) => format!("left out: {what}"),
     }
 }
@@ -194,7 +194,7 @@ fn whole(part: &Part, seconds: f64, end: End) -> Row {
     let (status, detail) = match end {
         End::Done => (Status::Passed, String::new()),
         End::Failed(why) => (Status::Failed, why),
-        End::TimedOut => (Status::Timeout, "the time of the part was over".to_owned()),
+        End::TimedOut => (Status::Timeout, "the time of the part was up".to_owned()),
         End::Absent(what) => (Status::Absent, what),
     };
     let times = Times::of(vec![seconds]);

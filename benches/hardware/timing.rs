@@ -12,8 +12,8 @@ use crate::record::{Row, Rows, Status, Times};
 
 /// Rounds, if the time allows; a row says how many there were.
 const ROUNDS: usize = 9;
-/// The length of a sample, in seconds: well above the clock's resolution, and well below the time after
-/// which a driver takes its GPU for hung.
+/// The length of a sample, in seconds: well above the clock's resolution, and well below the time
+/// after which a driver considers its GPU hung.
 const SAMPLE: f64 = 0.03;
 const QUICK_SAMPLE: f64 = 1e-4;
 
@@ -59,9 +59,9 @@ type Encode<'a> = dyn FnMut(&mut wgpu::CommandEncoder) -> Result<()> + 'a;
 pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     pub(crate) gpu: &'a Gpu,
-    /// What a step must read and write once; none where that says nothing.
+    /// The bytes that a step must read and write; none where that is not meaningful.
     pub(crate) bytes: Option<u64>,
-    /// What was found before it was timed.
+    /// The outcome of the check before it was timed.
     pub(crate) status: Status,
     pub(crate) check: Option<f64>,
     pub(crate) detail: String,
@@ -146,7 +146,7 @@ pub(crate) struct Bench {
     cases_left: u32,
     /// Rows with the status `failed`.
     pub(crate) failed: usize,
-    /// Seconds that a step of every contestant of this case takes for each element, all together.
+    /// Seconds per element of this case, summed over one step of every contestant.
     cost: f64,
 }
 
@@ -165,7 +165,7 @@ impl Bench {
         }
     }
 
-    /// Says how many cases are to come, so that each gets its share of the time.
+    /// Announces how many cases follow, so that each gets its share of the time.
     pub(crate) fn expect(&mut self, cases: usize) {
         self.cases_left = cases as u32;
     }
@@ -294,7 +294,7 @@ impl Bench {
             Ok((wall, seconds)) => {
                 self.cost += wall / case.elements as f64;
                 let steps = (sample / wall).clamp(1.0, mode.max_steps()) as u32;
-                // A step as long as a sample is one.
+                // A step that takes as long as a sample is a sample.
                 let samples = if steps == 1 { vec![seconds] } else { Vec::new() };
                 Run::Ready { steps, samples }
             }

@@ -1,9 +1,18 @@
 //! Whole training steps, and the optimizer's part alone, beside Burn's own optimizers: three models,
 //! Adagrad and Adam. Beside them stand whole steps without an optimizer, which bound what any
-//! optimizer can gain, and our kernel alone. Contestants take turns within a round, and ratios are of one round, so that what
-//! the machine does besides strikes all alike. `--test` runs each once; a name (SparseNN, LeNet, 300)
-//! chooses a model.
+//! optimizer can gain, and our kernel alone. Contestants take turns within a round, and ratios are of
+//! one round, so that what the machine does besides affects all alike. `--test` runs each once; a name
+//! (SparseNN, LeNet, 300) chooses a model.
+//!
+//! It prints a CSV table. Times are medians in milliseconds; ratios are the time of Burn's own
+//! optimizer divided by the contestant's, with the lowest and highest of all rounds. `host` is the time
+//! until the call of the optimizer returns, and `allocations` how often it allocates host memory until
+//! the device has finished.
 
+#[path = "support/allocations.rs"]
+mod allocations;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use burn::module::Module;
@@ -76,8 +85,16 @@ struct Contestant<M> {
     name: &'static str,
     step: Step<M>,
     model: Option<M>,
-    /// Of each round: a whole training step, and the optimizer's part.
-    times: Vec<[f64; 2]>,
+    rounds: Vec<Round>,
+}
+
+/// Milliseconds of a step, and allocations.
+#[derive(Clone, Copy, Default)]
+struct Round {
+    whole: f64,
+    optimizer: f64,
+    host: f64,
+    allocations: f64,
 }
 
 fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>> {
@@ -85,26 +102,26 @@ fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>>
         name,
         step,
         model: Some(model.clone().fork(&model.devices()[0])),
-        times: Vec::new(),
+        rounds: Vec::new(),
     };
     let own = |mut optim: ModuleOptimizer| -> Step<M> {
         Box::new(move |model, grads| optim.step(0.001, model, grads))
     };
     let (burns, launched, at_once): (_, _, Step<M>) = match rule {
         "adagrad" => {
-            let mut module = WgpuModuleOptim::new(gpu, Adagrad::default()).expect("valid");
+            let module = WgpuModuleOptim::new(gpu, Adagrad::default()).expect("valid");
             (
                 own(AdaGradConfig::new().init()),
                 own(WgpuOptim::new(Adagrad::default()).expect("valid").init()),
-                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+                at_once(module),
             )
         }
         _ => {
-            let mut module = WgpuModuleOptim::new(gpu, Adam::default()).expect("valid");
+            let module = WgpuModuleOptim::new(gpu, Adam::default()).expect("valid");
             (
                 own(AdamConfig::new().init()),
                 own(WgpuOptim::new(Adam::default()).expect("valid").init()),
-                Box::new(move |model, grads| module.step(0.001, model, grads).expect("stepped")),
+                at_once(module),
             )
         }
     };
@@ -116,6 +133,17 @@ fn contestants<M: Bench>(gpu: &Gpu, rule: &str, model: &M) -> Vec<Contestant<M>>
         new("WgpuModuleOptim", at_once),
         new("no optimizer", none),
     ]
+}
+
+/// The dispatches of the last step of a module at once.
+static DISPATCHES: AtomicUsize = AtomicUsize::new(0);
+
+fn at_once<M: Bench, R: Rule>(mut optim: WgpuModuleOptim<R>) -> Step<M> {
+    Box::new(move |model, grads| {
+        let model = optim.step(0.001, model, grads).expect("stepped");
+        DISPATCHES.store(optim.dispatches(), Ordering::Relaxed);
+        model
+    })
 }
 
 /// Prints the median time of the kernel alone: one dispatch over one vector with as many elements as
@@ -137,20 +165,15 @@ fn kernel_alone(what: &str, gpu: &Gpu, rule: &str, len: usize) {
         "adagrad" => time(gpu, Adagrad::default(), len),
         _ => time(gpu, Adam::default(), len),
     };
-    println!("{what:<10} {rule:<8} one dispatch over {len} elements: {time:.3} ms");
+    println!("# {what}, {rule}: one dispatch of ours over {len} elements takes {time:.3} ms");
 }
 
 fn gradients<M: Bench>(model: &M, input: &Tensor<4>) -> GradientsParams {
     GradientsParams::from_grads(model.loss(input.clone()).backward(), model)
 }
 
-/// The time of `steps` steps, each from the input on.
-fn whole<M: Bench>(
-    of: &mut Contestant<M>,
-    device: &Device,
-    input: &Tensor<4>,
-    steps: u32,
-) -> Duration {
+/// Measures whole training steps, each from the input on.
+fn whole<M: Bench>(of: &mut Contestant<M>, device: &Device, input: &Tensor<4>, steps: u32) -> f64 {
     let mut model = of.model.take().expect("there is a model");
     device.sync().expect("a working device");
     let start = Instant::now();
@@ -161,31 +184,35 @@ fn whole<M: Bench>(
     device.sync().expect("a working device");
     let time = start.elapsed();
     of.model = Some(model);
-    time / steps
+    1e3 * time.as_secs_f64() / f64::from(steps)
 }
 
-/// The time of the optimizer alone, with gradients that are there, less that of waiting for nothing.
+/// Measures the optimizer alone, with gradients that are there, less a wait for nothing.
 fn alone<M: Bench>(
     of: &mut Contestant<M>,
     device: &Device,
     input: &Tensor<4>,
     steps: u32,
-) -> Duration {
+) -> Round {
     let mut model = of.model.take().expect("there is a model");
-    let mut time = Duration::ZERO;
+    let (mut all, mut host, mut allocations) = (Duration::ZERO, Duration::ZERO, 0);
     for _ in 0..steps {
         let grads = gradients(&model, input);
         device.sync().expect("a working device");
-        let start = Instant::now();
+        let (start, before) = (Instant::now(), allocations::count());
         model = (of.step)(model, grads);
+        host += start.elapsed();
         device.sync().expect("a working device");
         let both = start.elapsed();
+        allocations += allocations::count() - before;
         let start = Instant::now();
         device.sync().expect("a working device");
-        time += both.saturating_sub(start.elapsed());
+        all += both.saturating_sub(start.elapsed());
     }
     of.model = Some(model);
-    time / steps
+    let mean = |time: Duration| 1e3 * time.as_secs_f64() / f64::from(steps);
+    let allocations = allocations as f64 / f64::from(steps);
+    Round { whole: 0.0, optimizer: mean(all), host: mean(host), allocations }
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -213,26 +240,39 @@ fn run<M: Bench>(
         let mut all = contestants(gpu, rule, model);
         for round in 0..=rounds {
             for of in &mut all {
-                let times = [whole(of, device, &input, steps), alone(of, device, &input, steps)];
+                let whole = whole(of, device, &input, steps);
+                let round_of = Round { whole, ..alone(of, device, &input, steps) };
                 // The first round tunes kernels.
                 if round > 0 || rounds == 0 {
-                    of.times.push(times.map(|time| 1e3 * time.as_secs_f64()));
+                    of.rounds.push(round_of);
                 }
             }
         }
-        let of = |index: usize, part: usize| all[index].times.iter().map(move |t| t[part]);
-        for (index, contestant) in all.iter().enumerate() {
-            let column = |part| {
-                let ratios = of(0, part).zip(of(index, part)).map(|(burns, own)| burns / own);
-                (median(of(index, part).collect()), median(ratios.collect()))
-            };
-            let [(step, step_ratio), (optim, optim_ratio)] = [column(0), column(1)];
-            println!(
-                "{what:<10} {rule:<8} {:<16} step {step:9.3} ms, ratio {step_ratio:5.2}; optimizer {optim:9.3} ms, ratio {optim_ratio:5.2}",
-                contestant.name
-            );
+        let dispatches = DISPATCHES.load(Ordering::Relaxed);
+        println!("# {what}, {rule}: a step by WgpuModuleOptim is {dispatches} dispatches");
+        for contestant in &all {
+            println!("{}", row(what, rule, &all[0], contestant));
         }
     }
+}
+
+/// A row of the table.
+fn row<M>(what: &str, rule: &str, burns: &Contestant<M>, of: &Contestant<M>) -> String {
+    let column = |part: fn(&Round) -> f64| median(of.rounds.iter().map(part).collect());
+    let ratio = |part: fn(&Round) -> f64| {
+        let pairs = burns.rounds.iter().zip(&of.rounds);
+        let mut ratios: Vec<_> = pairs.map(|(burns, own)| part(burns) / part(own)).collect();
+        ratios.sort_by(f64::total_cmp);
+        let (low, high) = (ratios[0], ratios[ratios.len() - 1]);
+        format!("{:.2},{low:.2},{high:.2}", median(ratios))
+    };
+    let (step, optimizer) = (column(|it| it.whole), column(|it| it.optimizer));
+    let (host, allocations) = (column(|it| it.host), column(|it| it.allocations));
+    let (of_step, of_optimizer) = (ratio(|it| it.whole), ratio(|it| it.optimizer));
+    let name = of.name;
+    format!(
+        "{what},{rule},{name},{step:.3},{of_step},{optimizer:.3},{of_optimizer},{host:.3},{allocations:.0}"
+    )
 }
 
 fn main() {
@@ -242,6 +282,10 @@ fn main() {
     let (device, setup) = options.init_with_setup().expect("a wgpu device");
     let gpu = Gpu::from_wgpu(setup.device, setup.queue);
     println!("# {}", gpu.info().name);
+    println!(
+        "model,rule,contestant,step_ms,step_ratio,step_low,step_high,\
+         optimizer_ms,optimizer_ratio,optimizer_low,optimizer_high,host_ms,allocations"
+    );
     let device = device.autodiff();
     let linear = |from, to| LinearConfig::new(from, to).init(&device);
     let sparse = SparseNn { hidden: linear(100, 50), output: linear(50, 1) };

@@ -1,4 +1,4 @@
-//! What goes wrong.
+//! Errors.
 
 use wgpu_optim::{DownloadError, GroupError, RuleError, VectorError};
 
@@ -13,18 +13,42 @@ pub enum OptimError {
     #[error("the rule's WGSL could not be prepared: {0}")]
     Kernel(String),
     /// A tensor cannot be stepped.
-    #[error("a tensor cannot be stepped, since it is not of f32 on a wgpu device: {0}")]
+    #[error("a tensor cannot be stepped, since it is not f32 on a wgpu device: {0}")]
     Tensor(String),
-    /// The state of a record, or of a group, has other vectors than the rule.
-    #[error("the rule has the state vectors {expected:?}, but there are {found:?}")]
+    /// The state of a record or of a group does not have the rule's state vectors.
+    #[error("the rule has the state vectors {expected:?}, but the state has {found:?}")]
     State {
-        /// Those of the rule.
+        /// The state vectors of the rule.
         expected: Vec<&'static str>,
-        /// What there is.
+        /// The state vectors found.
         found: Vec<&'static str>,
     },
-    /// Burn compiles its shaders to another language than WGSL, and the device's handles are not known.
-    #[error("Burn's runtime takes no WGSL here: give the optimizer the device by `with_gpu`")]
+    /// The gradient or a state vector has another shape than the parameter, as after the parameter
+    /// has grown, or with a record of another model.
+    #[error("the parameter has the shape {expected:?}, but {what} has {found:?}")]
+    Shape {
+        /// The gradient or the state vector.
+        what: &'static str,
+        /// The shape of the parameter.
+        expected: Vec<usize>,
+        /// The other shape.
+        found: Vec<usize>,
+    },
+    /// Operations before the step failed, so that some parameters or gradients do not exist. No
+    /// parameter has been stepped. Burn loses those parameters and their state.
+    #[error(
+        "{missing} of {all} parameters have no value or gradient, since operations before this step \
+         failed: nothing was stepped; continue from records of the module and the optimizer"
+    )]
+    Incomplete {
+        /// How many parameters have none.
+        missing: usize,
+        /// How many parameters the step has.
+        all: usize,
+    },
+    /// Burn compiles its shaders to a language other than WGSL, and the device's handles are not
+    /// known.
+    #[error("Burn's runtime does not take WGSL here: pass the device by `with_gpu`")]
     NoWgsl,
     /// Burn's runtime failed.
     #[error("Burn's runtime failed: {0}")]

@@ -22,7 +22,7 @@ pub(crate) struct Launcher<R> {
     pub(crate) rule: R,
     precision: Precision,
     kernels: Kernels,
-    /// The last job of each device and length, where it is in the device's memory.
+    /// Jobs that are in a device's memory already.
     jobs: Jobs,
 }
 
@@ -32,7 +32,7 @@ type Kernels = Arc<Mutex<HashMap<(KernelShape, bool), Source>>>;
 impl<R: Rule> Launcher<R> {
     pub(crate) fn new(rule: R, precision: Precision) -> Result<Self, OptimError> {
         let launcher = Self { rule, precision, kernels: Arc::default(), jobs: Arc::default() };
-        // A rule whose kernel has a fault is found here, before Burn's lazy operations run it.
+        // Report a faulty kernel here, before Burn's lazy operations run it.
         launcher.kernel(KernelShape::default(), true)?;
         Ok(launcher)
     }
@@ -55,26 +55,25 @@ impl<R: Rule> Launcher<R> {
         tensors: &[CubeTensor],
     ) -> Result<(), OptimError> {
         let client = &tensors[0].client;
-        let len = tensors[0].meta.shape().num_elements() as u32;
+        let len = tensors[0].meta.shape().num_elements();
+        let too_long = || OptimError::Tensor(format!("it has {len} elements, more than 2^32 - 1"));
+        let len = u32::try_from(len).map_err(|_| too_long())?;
         let job = PortableStep::job(&self.rule, learning_rate, step, len);
         let job = {
             let mut jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-            let key = (tensors[0].device.clone(), len);
-            match jobs.get(&key) {
-                Some((bytes, handle)) if *bytes == job => handle.clone(),
-                _ => {
-                    let handle = client.create_from_slice(&job);
-                    jobs.insert(key, (job, handle.clone()));
-                    handle
-                }
+            let upload = || client.create_from_slice(&job);
+            // Rates and step counts change, and some lengths too.
+            if jobs.len() >= MAX_JOBS {
+                jobs.clear();
             }
+            jobs.entry((tensors[0].device.clone(), job.clone())).or_insert_with(upload).clone()
         };
         let handles = [job].into_iter().chain(tensors.iter().map(|tensor| tensor.handle.clone()));
         let arguments = handles.fold(KernelArguments::new(), |arguments, handle| {
             arguments.with_buffer(handle.binding())
         });
         let properties = client.properties();
-        // Burn's runtime knows no card behind a software device.
+        // Burn's runtime reports no physical device for a software driver.
         let software = properties.identity.physical.is_none();
         let hardware = &properties.hardware;
         let shape = KernelShape::for_device(software, hardware.plane_size_max);
@@ -90,8 +89,11 @@ pub(crate) fn takes_wgsl(tensor: &CubeTensor) -> bool {
     tensor.client.name().contains("wgsl")
 }
 
-/// Jobs by device and length: the bytes, and where they are on the device.
-type Jobs = Arc<Mutex<HashMap<(CubeDevice, u32), (Vec<u8>, Handle)>>>;
+/// Jobs by device and content, in the device's memory.
+type Jobs = Arc<Mutex<HashMap<(CubeDevice, Vec<u8>), Handle>>>;
+
+/// The number of jobs that are kept. Each takes a few dozen bytes.
+const MAX_JOBS: usize = 1024;
 
 /// A kernel as cubecl takes it: WGSL without overrides.
 #[derive(Clone, Debug)]
@@ -111,7 +113,8 @@ impl Source {
     }
 }
 
-/// The WGSL with its overrides at their values, since cubecl passes none, and its entry point.
+/// The WGSL with its overrides replaced by their values, since cubecl passes none, and the name of
+/// its entry point.
 fn without_overrides(step: &PortableStep) -> Result<(String, String), OptimError> {
     use naga::back::{pipeline_constants::process_overrides, wgsl};
     use naga::valid::{Capabilities, ValidationFlags, Validator};
@@ -124,7 +127,7 @@ fn without_overrides(step: &PortableStep) -> Result<(String, String), OptimError
         process_overrides(&module, &info, None, &constants).map_err(|error| fail(&error))?;
     let text = wgsl::write_string(&module, &info, wgsl::WriterFlags::empty());
     let text = text.map_err(|error| fail(&error))?;
-    // naga renames what has the name of a function of WGSL's own.
+    // naga renames an entry point that has the name of a built-in function of WGSL.
     let written = naga::front::wgsl::parse_str(&text).map_err(|error| fail(&error))?;
     let entry = written.entry_points.into_iter().map(|entry| entry.name).next();
     Ok((text, entry.unwrap_or_default()))
@@ -142,7 +145,7 @@ impl KernelMetadata for Source {
 
 impl CubeKernel for Source {
     fn define(&self) -> KernelDefinition {
-        // Never compiled: the source stands in for it.
+        // Never compiled: `source` replaces it.
         let settings = KernelSettings::new(
             CubeDim::new_1d(1).into(),
             ExecutionMode::Checked,

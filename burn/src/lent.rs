@@ -1,4 +1,4 @@
-//! Tensors of Burn's as vectors of ours, in place.
+//! Burn's tensors as vectors of this library, in place.
 
 use std::any::Any;
 use std::collections::HashSet;
@@ -11,7 +11,7 @@ use wgpu_optim::GpuVec;
 use crate::error::OptimError;
 use crate::update::flush;
 
-/// A tensor's memory. Burn's runtime leaves it where it is for as long as this lives.
+/// A tensor's memory. Burn's runtime does not move it while this value exists.
 pub(crate) struct Lent {
     pub(crate) vector: GpuVec,
     _pin: Box<dyn Any + Send>,
@@ -29,13 +29,14 @@ impl Lent {
         let Some(client) = tensors.first().map(|tensor| tensor.client.clone()) else {
             return Ok(Vec::new());
         };
-        // All in one visit to the runtime's thread, since each costs as much as a small step.
+        // All in one call to the runtime's thread, since a call costs as much as a small step.
         client.exclusive(|| tensors.iter().map(|tensor| Self::one(tensor)).collect())?
     }
 
     fn one(tensor: &CubeTensor) -> Result<Self, OptimError> {
         let handle = tensor.handle.clone();
-        // What an allocation has behind its tensor: nobody else sees it, since nobody holds what we write.
+        // The unused end of the allocation. No other tensor can see it, since only this one uses
+        // the memory that we write.
         let (bytes, spare) = (handle.size_in_used(), handle.offset_end.unwrap_or(0));
         let has_padding = bytes.next_multiple_of(16) - bytes <= spare;
         let pin = tensor.client.get_resource::<WgpuServer<AutoCompiler>>(handle)?;

@@ -1,11 +1,11 @@
 //! Burn's modules trained by wgpu-optim's fused optimizers.
 //!
-//! [`WgpuOptim`] is an `Optimizer` of Burn's: made into a `ModuleOptimizer`, it stands wherever Burn's own
-//! stand. [`WgpuModuleOptim`] steps all parameters of a module in one submission, with clipping by the
-//! global norm and a guard against gradients that are not finite.
+//! [`WgpuOptim`] implements Burn's `Optimizer`. As a `ModuleOptimizer`, it replaces Burn's own
+//! optimizers. [`WgpuModuleOptim`] steps all parameters of a module in one submission, with
+//! clipping by the global norm and a guard against gradients that are not finite.
 //!
-//! Tensors are of f32 on a wgpu device. Parameters and state are updated in place; what has to be copied
-//! is counted.
+//! Tensors must be f32 on a wgpu device. Parameters and state are updated in place; any copies are
+//! counted.
 #![deny(missing_docs, clippy::unwrap_used, clippy::expect_used)]
 #![warn(unreachable_pub)]
 

@@ -14,13 +14,14 @@ use wgpu_optim::{Gpu, GpuVec, GradientGuard, GuardReport, KernelShape, Precision
 use crate::error::{OptimError, StepError};
 use crate::lent::Lent;
 use crate::state::OptimState;
-use crate::update::{Queue, Task, check, update};
+use crate::update::{Queue, Task, check, checked_rate, update};
 
-/// Steps all parameters of a module in one submission, which makes possible what needs all gradients
-/// at once: clipping by their global norm, and leaving out a step whose gradients are not finite.
+/// Steps all parameters of a module in one submission, which allows what needs all gradients at
+/// once: clipping by their global norm, and skipping a step whose gradients are not finite.
 ///
-/// It stands where a [`ModuleOptimizer`] stands, and has its records and groups: Burn keeps the state
-/// of each parameter, as with [`WgpuOptim`](crate::WgpuOptim). The device is shared with Burn:
+/// It takes the place of a [`ModuleOptimizer`] in a training loop, with the same records and
+/// groups: Burn keeps the state of each parameter, as with [`WgpuOptim`](crate::WgpuOptim). The
+/// device is shared with Burn:
 ///
 /// ```no_run
 /// use burn::tensor::Device;
@@ -42,14 +43,26 @@ pub struct WgpuModuleOptim<R: Rule> {
     copies: u64,
 }
 
-/// The steps that Burn has asked for, until they are submitted.
+/// The steps that Burn has requested in one call, until they are submitted.
 struct Asked<R> {
+    /// The number of this call. What an earlier one left in a queue is ignored.
+    call: u64,
+    /// The step count of every parameter whose step was queued.
+    queued: Vec<Arc<AtomicU64>>,
+    /// The steps whose tensors have arrived through a queue.
     steps: Vec<Step<R>>,
-    /// The queue that they come through.
-    queue: Option<Queue>,
+    /// The queue of each device.
+    queues: Vec<(Device, Queue)>,
     copies: u64,
-    /// Why a parameter cannot be stepped: then none is.
+    /// Why a parameter cannot be stepped. Then none is.
     failed: Option<OptimError>,
+}
+
+impl<R> Asked<R> {
+    fn new(call: u64) -> Self {
+        let (queued, steps, queues) = Default::default();
+        Self { call, queued, steps, queues, copies: 0, failed: None }
+    }
 }
 
 struct Step<R> {
@@ -61,32 +74,31 @@ struct Step<R> {
 }
 
 impl<R: Rule> WgpuModuleOptim<R> {
-    /// Of a rule in native precision, on the device that Burn uses.
+    /// An optimizer with this rule in native precision, on the device that Burn uses.
     ///
     /// # Errors
     /// [`OptimError`] if a hyper-parameter is outside its domain, or the device's limits are too low.
     pub fn new(gpu: &Gpu, rule: R) -> Result<Self, OptimError> {
         rule.validate()?;
-        let asked = Asked { steps: Vec::new(), queue: None, copies: 0, failed: None };
-        let asked = Arc::new(Mutex::new(asked));
+        let asked = Arc::new(Mutex::new(Asked::new(0)));
         let inner = ModuleOptimizer::from(Asking { rule, asked: Arc::clone(&asked) });
         Ok(Self { inner, rule, asked, stepper: GpuStepper::new(gpu)?, copies: 0 })
     }
 
-    /// The same in another precision.
+    /// Sets the precision.
     #[must_use]
     pub fn with_precision(self, precision: Precision) -> Self {
         Self { stepper: self.stepper.with_precision(precision), ..self }
     }
 
-    /// The same with its kernels in another shape.
+    /// Sets the shape of the kernels.
     #[must_use]
     pub fn with_shape(self, shape: KernelShape) -> Self {
         Self { stepper: self.stepper.with_shape(shape), ..self }
     }
 
-    /// The same with a guard over the gradients of all parameters together: their global norm, and
-    /// what becomes of a step with a gradient that is not finite.
+    /// Sets a guard over the gradients of all parameters together: it clips by their global norm,
+    /// and decides what happens to a step with a gradient that is not finite.
     ///
     /// # Errors
     /// [`OptimError`] if the norm is outside its domain, or the device's limits are too low.
@@ -94,10 +106,11 @@ impl<R: Rule> WgpuModuleOptim<R> {
         Ok(Self { stepper: self.stepper.with_guard(guard)?, ..self })
     }
 
-    /// The same with another rule for some parameters, as [`ModuleOptimizer::with_group`] has it.
+    /// Sets another rule for some parameters, like [`ModuleOptimizer::with_group`].
     ///
     /// # Errors
-    /// [`OptimError`] if a hyper-parameter is outside its domain, or the rule has other state vectors.
+    /// [`OptimError`] if a hyper-parameter is outside its domain, or the rule has different state
+    /// vectors.
     pub fn with_group(self, group: ParamGroup, rule: R) -> Result<Self, OptimError> {
         rule.validate()?;
         let (expected, found) = (self.rule.state_names(), rule.state_names());
@@ -112,13 +125,16 @@ impl<R: Rule> WgpuModuleOptim<R> {
     /// learning rate.
     ///
     /// # Errors
-    /// [`StepError`], which has the module. Its parameters have not been stepped then.
+    /// [`StepError`], which contains the module. Its parameters have not been stepped, and the step
+    /// does not count.
     pub fn step<M: Module>(
         &mut self,
         learning_rate: impl Into<ModuleLearningRate>,
         module: M,
         gradients: GradientsParams,
     ) -> Result<M, StepError<M>> {
+        let call = self.lock().call;
+        *self.lock() = Asked::new(call + 1);
         let module = self.inner.step(learning_rate, module, gradients);
         match self.submit() {
             Ok(()) => Ok(module),
@@ -126,21 +142,28 @@ impl<R: Rule> WgpuModuleOptim<R> {
         }
     }
 
-    /// Submits what Burn has asked for. If that fails, no step counts.
+    /// Submits the steps that Burn has requested. If that fails, no step counts.
     fn submit(&mut self) -> Result<(), OptimError> {
-        let queue = self.lock().queue.take();
-        let drained = queue.map_or(Ok(()), Queue::drain);
-        let (asked, copies, failed) = {
+        let queues = std::mem::take(&mut self.lock().queues);
+        let drained = queues.into_iter().try_for_each(|(_, queue)| queue.drain());
+        let asked = {
             let mut asked = self.lock();
-            let steps = std::mem::take(&mut asked.steps);
-            (steps, std::mem::take(&mut asked.copies), asked.failed.take())
+            let next = Asked::new(asked.call + 1);
+            std::mem::replace(&mut *asked, next)
         };
-        self.copies += copies;
-        let checked = failed.map_or(Ok(()), Err);
-        let submitted = drained.and(checked).and_then(|()| self.submit_steps(&asked));
+        self.copies += asked.copies;
+        let (all, arrived) = (asked.queued.len(), asked.steps.len());
+        // An operation whose inputs failed is skipped without an error.
+        let complete = match all - arrived {
+            0 => Ok(()),
+            missing => Err(OptimError::Incomplete { missing, all }),
+        };
+        let checked = asked.failed.map_or(Ok(()), Err);
+        let ready = drained.and(checked).and(complete);
+        let submitted = ready.and_then(|()| self.submit_steps(&asked.steps));
         if submitted.is_err() {
-            for step in &asked {
-                step.number.fetch_sub(1, Ordering::Relaxed);
+            for number in &asked.queued {
+                number.fetch_sub(1, Ordering::Relaxed);
             }
         }
         submitted
@@ -173,6 +196,12 @@ impl<R: Rule> WgpuModuleOptim<R> {
         self.copies
     }
 
+    /// The number of dispatches of the last step, including those of a guard.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.stepper.dispatches()
+    }
+
     /// What the guard has seen since it was set, blocking the thread.
     ///
     /// # Errors
@@ -187,14 +216,14 @@ impl<R: Rule> WgpuModuleOptim<R> {
         self.inner.to_record()
     }
 
-    /// The same with the state of a record.
+    /// Loads the state of a record.
     #[must_use]
     pub fn load_record(self, record: OptimizerRecord) -> Self {
         Self { inner: self.inner.load_record(record), ..self }
     }
 }
 
-/// Asks for steps, one parameter at a time.
+/// Requests steps, one parameter at a time.
 #[derive(Clone)]
 struct Asking<R> {
     rule: R,
@@ -217,16 +246,24 @@ impl<R: Rule> Optimizer for Asking<R> {
         gradient: Tensor<D>,
         state: Option<Self::State<D>>,
     ) -> (Tensor<D>, Option<Self::State<D>>) {
-        {
-            let checked = check(&self.rule, &tensor, &gradient, state.as_ref());
-            let mut asked = self.lock();
-            asked.failed = asked.failed.take().or(checked.err());
-            if asked.failed.is_some() {
-                return (tensor, state);
-            }
+        if tensor.shape().num_elements() == 0 {
+            return (tensor, state);
         }
+        let checked = check(&self.rule, &tensor, &gradient, state.as_ref())
+            .and_then(|()| checked_rate(&self.rule, learning_rate));
+        let (call, learning_rate) = {
+            let mut asked = self.lock();
+            match checked {
+                Ok(learning_rate) if asked.failed.is_none() => (asked.call, learning_rate),
+                checked => {
+                    asked.failed = asked.failed.take().or(checked.err());
+                    return (tensor, state);
+                }
+            }
+        };
+        let rule = self.rule;
         let task =
-            |number| Ask { rule: self.rule, learning_rate, number, asked: Arc::clone(&self.asked) };
+            |number| Ask { rule, learning_rate, call, number, asked: Arc::clone(&self.asked) };
         let (tensor, state) = update(&self.rule, tensor, gradient, state, task);
         (tensor, Some(state))
     }
@@ -236,10 +273,11 @@ impl<R: Rule> Optimizer for Asking<R> {
     }
 }
 
-/// Asks for one step of one parameter.
+/// Requests one step of one parameter.
 struct Ask<R> {
     rule: R,
     learning_rate: f64,
+    call: u64,
     number: Arc<AtomicU64>,
     asked: Arc<Mutex<Asked<R>>>,
 }
@@ -254,7 +292,10 @@ impl<R: Rule> Task for Ask<R> {
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError> {
         let Self { rule, learning_rate, .. } = *self;
         let number = Arc::clone(&self.number);
-        self.lock().steps.push(Step { rule, learning_rate, number, tensors });
+        let mut asked = self.lock();
+        if asked.call == self.call {
+            asked.steps.push(Step { rule, learning_rate, number, tensors });
+        }
         Ok(())
     }
 
@@ -262,10 +303,11 @@ impl<R: Rule> Task for Ask<R> {
         self.lock().copies += 1;
     }
 
-    fn queued(&self, queue: &Queue) {
+    fn queued(&self, queue: &Queue, device: &Device) {
         let mut asked = self.lock();
-        if asked.queue.is_none() {
-            asked.queue = Some(queue.clone());
+        asked.queued.push(Arc::clone(&self.number));
+        if asked.queues.iter().all(|(known, _)| known != device) {
+            asked.queues.push((device.clone(), queue.clone()));
         }
     }
 }

@@ -4,8 +4,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use burn::backend::Wgpu;
 use burn::optim::{RecordState, StateSink, StateSource};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, Shape, Tensor};
 use burn_pack::Scalar;
 use wgpu_optim::Rule;
 
@@ -18,21 +19,22 @@ use crate::error::OptimError;
 #[derive(Clone, Debug)]
 pub struct OptimState<R, const D: usize> {
     /// The vectors that the rule has, in the order of [`Rule::STATE`].
-    pub vectors: Vec<Tensor<D>>,
-    /// Steps taken. Each step makes a count of its own, so that one that fails can take it back.
+    pub(crate) vectors: Vec<Tensor<D>>,
+    /// Steps taken. Each step has a counter of its own, so that a step that fails can decrement it.
     steps: Arc<AtomicU64>,
-    /// The rule's own names of the vectors.
+    /// The rule's names for the vectors.
     names: Vec<&'static str>,
     rule: PhantomData<fn() -> R>,
 }
 
 impl<R: Rule, const D: usize> OptimState<R, D> {
-    /// The state ahead of the first step of a parameter like `tensor`.
+    /// The state before the first step of a parameter like `tensor`.
     pub(crate) fn new(rule: &R, tensor: &Tensor<D>) -> Self {
         let initial = rule.initial_state();
         let used = (0..R::STATE.len()).filter(|&index| rule.uses_state(index));
-        let vector =
-            |index: usize| Tensor::full(tensor.shape(), initial.as_ref()[index], &tensor.device());
+        // Of f32, whatever the device's default is.
+        let options = (&tensor.device(), DType::F32);
+        let vector = |index: usize| Tensor::full(tensor.shape(), initial.as_ref()[index], options);
         let vectors = used.map(vector).collect();
         Self { vectors, steps: Arc::default(), names: rule.state_names(), rule: PhantomData }
     }
@@ -43,10 +45,27 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         self.steps.load(Ordering::Relaxed)
     }
 
-    /// Whether these are the vectors of `rule`: a record may be of another choice of formula.
-    pub(crate) fn check(&self, rule: &R) -> Result<(), OptimError> {
+    /// The state vectors, of the parameter's shape, in the order of [`OptimState::names`].
+    #[must_use]
+    pub fn vectors(&self) -> &[Tensor<D>] {
+        &self.vectors
+    }
+
+    /// The names of the state vectors, as in [`Rule::STATE`].
+    #[must_use]
+    pub fn names(&self) -> &[&'static str] {
+        &self.names
+    }
+
+    /// Checks that these are the vectors of `rule` for a parameter of this shape: a record may come
+    /// from another choice of formula or another model.
+    pub(crate) fn check(&self, rule: &R, shape: &Shape) -> Result<(), OptimError> {
         let (expected, found) = (rule.state_names(), self.names.clone());
-        if found == expected { Ok(()) } else { Err(OptimError::State { expected, found }) }
+        if found != expected {
+            return Err(OptimError::State { expected, found });
+        }
+        let mut named = self.names.iter().zip(&self.vectors);
+        named.try_for_each(|(what, vector)| check_tensor(what, vector, shape))
     }
 
     /// The same with other vectors and another count of steps.
@@ -62,6 +81,23 @@ impl<R: Rule, const D: usize> OptimState<R, D> {
         };
         Self { vectors: self.vectors.into_iter().map(move_to).collect(), ..self }
     }
+}
+
+/// Checks that a tensor of this name has f32 values, the parameter's shape, and a wgpu device.
+pub(crate) fn check_tensor<const D: usize>(
+    what: &'static str,
+    tensor: &Tensor<D>,
+    shape: &Shape,
+) -> Result<(), OptimError> {
+    if tensor.dtype() != DType::F32 {
+        return Err(OptimError::Tensor(format!("{what} is of type {}", tensor.dtype().name())));
+    }
+    if tensor.shape() != *shape {
+        let (expected, found) = (shape.to_vec(), tensor.shape().to_vec());
+        return Err(OptimError::Shape { what, expected, found });
+    }
+    let on_wgpu = tensor.clone().try_into_primitive::<Wgpu>();
+    on_wgpu.map(drop).map_err(|error| OptimError::Tensor(format!("{what}: {error:?}")))
 }
 
 impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
@@ -80,7 +116,8 @@ impl<R: Rule, const D: usize> RecordState for OptimState<R, D> {
         let taken =
             R::STATE.iter().filter_map(|&name| Some((name, source.take_tensor(prefix, name)?)));
         let (names, data): (Vec<_>, Vec<_>) = taken.unzip();
-        let vectors = data.into_iter().map(|data| Tensor::from_data(data, device)).collect();
+        let vector = |data| Tensor::from_data(data, (device, DType::F32));
+        let vectors = data.into_iter().map(vector).collect();
         let steps = Arc::new(AtomicU64::new(steps));
         Some(Self { vectors, steps, names, rule: PhantomData })
     }

@@ -1,40 +1,41 @@
-//! An update of tensors in place, in the order of Burn's own operations: with fusion an operation of its
-//! stream, without it a call.
+//! Updates tensors in place, in order with Burn's own operations: with fusion as an operation of
+//! its stream, without it by a direct call.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use burn::backend::Wgpu;
 use burn::backend::wgpu::{CubeBackend, CubeTensor};
-use burn::tensor::{DType, Tensor};
+use burn::tensor::{Device, Tensor};
 use cubecl::server::ServerError;
 use wgpu_optim::Rule;
 
 use crate::error::OptimError;
-use crate::state::OptimState;
+use crate::state::{OptimState, check_tensor};
 
-/// What is done to the tensors of one parameter, once all operations before have been queued.
+/// Work on the tensors of one parameter, done once all earlier operations have been queued.
 pub(crate) trait Task: Send + Sync + 'static {
-    /// Does it to the parameter, its gradient, and the state vectors, which are contiguous and of one
-    /// length. All but the gradient are ours alone to write.
+    /// Does the work on the parameter, its gradient and the state vectors, which are contiguous and
+    /// of equal length. Nothing else uses the memory of any but the gradient.
     fn run(&self, tensors: Vec<CubeTensor>) -> Result<(), OptimError>;
 
-    /// A tensor had to be copied.
+    /// Called when a tensor had to be copied.
     fn copied(&self);
 
-    /// It has been queued here.
-    fn queued(&self, _queue: &Queue) {}
+    /// Called with the queue of the task and its device.
+    fn queued(&self, _queue: &Queue, _device: &Device) {}
 }
 
 /// The number of the gradient among the tensors of an update; it is only read.
 const GRADIENT: usize = 1;
 
-/// Queues a task over a parameter, its gradient and its state, and gives parameter and state back as
-/// they are behind it. `task` makes it for the number of the step, which is also what the state counts.
+/// Queues a task over a parameter, its gradient and its state, and returns the parameter and the
+/// state after it. `task` creates the task from the step's number, which is the state's counter
+/// too.
 ///
 /// # Panics
 /// If the tensors are not on a wgpu device, or [`check`] finds an error: Burn's trait has no way to
-/// return one. With fusion, what goes wrong later is reported where the tensors are read.
+/// return one. With fusion, later errors are reported where the tensors are read.
 pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     rule: &R,
     tensor: Tensor<D>,
@@ -42,6 +43,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     state: Option<OptimState<R, D>>,
     task: impl FnOnce(Arc<AtomicU64>) -> T,
 ) -> (Tensor<D>, OptimState<R, D>) {
+    let device = tensor.device();
     let primitives = check(rule, &tensor, &gradient, state.as_ref()).and_then(|()| {
         let mut state = state.unwrap_or_else(|| OptimState::new(rule, &tensor));
         let vectors = std::mem::take(&mut state.vectors);
@@ -57,7 +59,7 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
         Err(error) => panic!("{error}"),
     };
     let steps = Arc::new(AtomicU64::new(state.steps() + 1));
-    let updated = match queue(primitives, task(Arc::clone(&steps))) {
+    let updated = match queue(primitives, task(Arc::clone(&steps)), &device) {
         Ok(updated) => updated,
         Err(error) => panic!("{error}"),
     };
@@ -66,21 +68,32 @@ pub(crate) fn update<R: Rule, T: Task, const D: usize>(
     (tensor, state.stepped(updated.collect(), steps))
 }
 
-/// Whether a parameter can be stepped: all is of f32, and the state is this rule's.
+/// Checks that a parameter can be stepped: all tensors are f32 on a wgpu device and have the same
+/// shape, and the state is this rule's. The kernels rely on it: Burn's runtime compiles WGSL
+/// without bounds checks.
 pub(crate) fn check<R: Rule, const D: usize>(
     rule: &R,
     tensor: &Tensor<D>,
     gradient: &Tensor<D>,
     state: Option<&OptimState<R, D>>,
 ) -> Result<(), OptimError> {
-    state.map_or(Ok(()), |state| state.check(rule))?;
-    match [tensor, gradient].into_iter().find(|tensor| tensor.dtype() != DType::F32) {
-        Some(other) => Err(OptimError::Tensor(format!("it is of type {}", other.dtype().name()))),
-        None => Ok(()),
-    }
+    let shape = tensor.shape();
+    check_tensor("the parameter", tensor, &shape)?;
+    check_tensor("the gradient", gradient, &shape)?;
+    state.map_or(Ok(()), |state| state.check(rule, &shape))
 }
 
-/// A tensor as the update needs it: contiguous, and if it is written, with no other owner of its memory.
+/// Checks the learning rate of a step. One that f32 holds only as a subnormal counts as 0, since
+/// schedules decay that far and devices differ there.
+pub(crate) fn checked_rate<R: Rule>(rule: &R, learning_rate: f64) -> Result<f64, OptimError> {
+    let learning_rate = if (learning_rate as f32).is_subnormal() { 0.0 } else { learning_rate };
+    let mut rule = *rule;
+    rule.set_learning_rate(learning_rate as f32);
+    rule.validate()?;
+    Ok(learning_rate)
+}
+
+/// A tensor as the update needs it: contiguous and, if it is written, the only owner of its memory.
 fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
     let contiguous = tensor.is_contiguous() && !tensor.meta.tiling.is_tiled();
     let tensor = if contiguous {
@@ -96,9 +109,9 @@ fn own(tensor: CubeTensor, written: bool, task: &impl Task) -> CubeTensor {
     tensor
 }
 
-/// Whether nothing else will read the memory of a tensor. Burn's records read lazily and hold no tensor
-/// meanwhile, only a binding, as kernels do that have not been submitted: once those are gone, what is
-/// left is a record.
+/// Whether nothing else will read the memory of a tensor. Burn's records read lazily and until then
+/// hold only a binding, not a tensor. Kernels that have not been submitted hold bindings too. If a
+/// binding remains after these are submitted, it belongs to a record.
 fn is_ours(tensor: &CubeTensor) -> bool {
     let is_bound = || tensor.handle.memory.is_bound();
     tensor.can_mut() && (!is_bound() || (flush(tensor).is_ok() && !is_bound()))
@@ -127,9 +140,9 @@ fn run(tensors: Vec<CubeTensor>, task: &impl Task) -> Result<Vec<CubeTensor>, Op
 
 #[cfg(not(feature = "fusion"))]
 mod direct {
-    use super::{CubeTensor, OptimError, Task, run};
+    use super::{CubeTensor, Device, OptimError, Task, run};
 
-    /// Without fusion, nothing waits.
+    /// Without fusion, nothing is queued.
     #[derive(Clone)]
     pub(crate) struct Queue;
 
@@ -142,8 +155,9 @@ mod direct {
     pub(super) fn queue(
         tensors: Vec<CubeTensor>,
         task: impl Task,
+        device: &Device,
     ) -> Result<Vec<CubeTensor>, OptimError> {
-        task.queued(&Queue);
+        task.queued(&Queue, device);
         run(tensors, &task)
     }
 }
@@ -155,7 +169,7 @@ use direct::queue;
 
 #[cfg(feature = "fusion")]
 mod fused {
-    use super::{CubeBackend, CubeTensor, GRADIENT, OptimError, Task, run};
+    use super::{CubeBackend, CubeTensor, Device, GRADIENT, OptimError, Task, run};
     use burn::backend::ExecutionError;
     use burn::backend::fusion::custom::{
         CustomOpIr, HandleContainer, Operation, OperationIr, StreamId, TensorId, TensorIr,
@@ -205,9 +219,10 @@ mod fused {
     pub(super) fn queue<T: Task>(
         tensors: Vec<FusionTensor<Runtime>>,
         task: T,
+        device: &Device,
     ) -> Result<Vec<FusionTensor<Runtime>>, OptimError> {
         let client = tensors[0].client.clone();
-        task.queued(&Queue(client.clone()));
+        task.queued(&Queue(client.clone()), device);
         let output = |(index, tensor): (usize, &FusionTensor<Runtime>)| {
             let id = client.create_empty_handle();
             (index != GRADIENT).then(|| TensorIr::uninit(id, tensor.shape.clone(), tensor.dtype))

@@ -26,7 +26,7 @@ use crate::trace::args::TraceArgs;
     version,
     about = "Train linear models by minibatches, on any GPU that wgpu supports or on the CPU",
     after_help = "Examples:
-  wgpu-optim fit                            train on a built-in problem whose answer is known
+  wgpu-optim fit                            train on a built-in problem whose solution is known
   wgpu-optim fit data.csv --plot loss.svg   train on a table, and plot the loss
   wgpu-optim fit -h                         list all options of a subcommand
 

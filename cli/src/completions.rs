@@ -1,4 +1,4 @@
-//! `wgpu-optim completions`: what makes a shell complete the command's arguments.
+//! `wgpu-optim completions`: prints the completion script of a shell.
 
 use clap::{Args, Command};
 use clap_complete::Shell;

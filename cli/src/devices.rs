@@ -1,4 +1,4 @@
-//! `wgpu-optim devices`: what there is to run on.
+//! `wgpu-optim devices`: lists the available devices.
 
 use clap::Args;
 use comfy_table::Table;
@@ -10,12 +10,12 @@ use crate::error::Error;
 use crate::output;
 use crate::output::text::STYLE;
 
-/// `devices`: what there is to run on.
+/// `devices`: list the available devices.
 #[derive(Debug, Args)]
 #[command(
     about = "List the devices that --device can choose",
     after_help = "These are all adapters that wgpu finds, and the CPU engine. `--device auto` takes the first hardware
-adapter, or else the CPU engine; `--device gpu` takes the first adapter, also a software driver.
+adapter, or else the CPU engine; `--device gpu` takes the first adapter, including software drivers.
 
 Example: list the names, then train on one of the devices; a part of the name is enough:
 

@@ -1,17 +1,17 @@
 //! The environment that drivers see.
 
-/// Where no file is.
+/// A path that does not exist.
 #[cfg(target_os = "linux")]
 const NOWHERE: &str = "/nonexistent";
 
-/// Spares the user an error message of a driver that is none of their business.
+/// Silences a driver's error message that does not concern the user.
 ///
 /// Mesa's device selection, a layer that every Vulkan program on Linux loads, asks the Wayland
 /// compositor for its GPU. Where there is no compositor and no `XDG_RUNTIME_DIR`, libwayland writes
 /// `error: XDG_RUNTIME_DIR is invalid or not set in the environment.` to standard error each time. With
 /// a directory that has no compositor's socket it fails as well, and is silent.
 ///
-/// Call this first of all: before any thread starts.
+/// Call this before any thread starts.
 #[cfg(target_os = "linux")]
 pub(crate) fn quieten_drivers() {
     let is_path = |name: &str| {
@@ -23,7 +23,7 @@ pub(crate) fn quieten_drivers() {
     if finds_compositor || is_path("XDG_RUNTIME_DIR") {
         return;
     }
-    #[allow(unsafe_code, reason = "there is no other way to set a variable of one's own process")]
+    #[allow(unsafe_code, reason = "std has no safe way to set an environment variable")]
     // SAFETY: `main` calls this before it does anything else, so there is no other thread that could
     // read or write the environment meanwhile.
     unsafe {
@@ -31,6 +31,6 @@ pub(crate) fn quieten_drivers() {
     }
 }
 
-/// Elsewhere there is nothing to do.
+/// On other systems, there is nothing to do.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn quieten_drivers() {}

@@ -86,7 +86,7 @@ impl From<TrainError> for Error {
     }
 }
 
-/// Errors of reading, each through [`InputError`].
+/// Errors of reading, converted through [`InputError`].
 macro_rules! from_input {
     ($($error:ty),*) => {$(
         impl From<$error> for Error {

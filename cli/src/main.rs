@@ -1,5 +1,6 @@
-//! `wgpu-optim`: trains linear models from the command line. This file parses, runs and turns
-//! the outcome into an exit status; each subcommand has a file or a folder of its own.
+//! `wgpu-optim`: trains linear models from the command line. This file parses the arguments, runs a
+//! subcommand and turns its outcome into an exit status; each subcommand has a file or a folder of
+//! its own.
 #![cfg_attr(
     test,
     allow(

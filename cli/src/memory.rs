@@ -1,5 +1,5 @@
-//! Memory whose size comes from the input. It is asked for, so that too little is an error that says
-//! how much was needed: an allocation that cannot fail aborts the program.
+//! Memory whose size comes from the input. Its allocation is fallible: too little memory is an
+//! error that says how much was needed. An infallible allocation would abort the program.
 
 use bytesize::ByteSize;
 use wgpu_optim::data::DataError;
@@ -16,7 +16,7 @@ pub(crate) struct OutOfMemory {
     bytes: u64,
 }
 
-/// Makes room for `additional` values behind those of a vector that may grow again.
+/// Reserves memory for `additional` values in a vector that may grow again.
 pub(crate) fn grow<T>(
     values: &mut Vec<T>,
     additional: usize,
@@ -25,13 +25,13 @@ pub(crate) fn grow<T>(
     if values.capacity() - values.len() >= additional {
         return Ok(());
     }
-    // Where there is no room for twice as much, there may be for a little more.
+    // If doubling the vector fails, a smaller growth may still succeed.
     let least = additional.max(values.len() / 8);
     let grown = values.try_reserve(additional).or_else(|_| values.try_reserve_exact(least));
     grown.map_err(|_| OutOfMemory::of::<T>(values.len().saturating_add(additional), what()))
 }
 
-/// An empty vector with room for `len` values.
+/// An empty vector with memory for `len` values.
 pub(crate) fn with_room<T>(
     len: usize,
     what: impl FnOnce() -> String,
@@ -43,8 +43,7 @@ pub(crate) fn with_room<T>(
     }
 }
 
-/// Looks whether there is memory for `len` values of a size: before what allocates them and cannot
-/// say that it failed.
+/// Checks that there is memory for `len` values, before code that allocates them infallibly.
 pub(crate) fn check<T>(len: usize, what: impl FnOnce() -> String) -> Result<(), OutOfMemory> {
     with_room::<T>(len, what).map(drop)
 }

@@ -17,11 +17,11 @@ use crate::input::text_file::describe;
 use crate::memory::{self, OutOfMemory};
 use crate::training::scaling::Scaling;
 
-/// The metadata's one key. One, because the format does not keep the order of several, and the
-/// same model should be the same bytes.
+/// The only key of the metadata. The order of several keys would not be fixed, and saving the same
+/// model should give the same bytes.
 const KEY: &str = "wgpu-optim";
-/// Raised when older programs could no longer read the file rightly: those that know only 1 would
-/// take the answers of other models for numbers of the target, or look for their columns' names.
+/// Raised when older programs would misread the file. Programs that know only format 1 would take
+/// the predictions of a classifier for numbers, or look for the column names of a sparse model.
 const FORMAT: u32 = 2;
 const FORMAT_OF_NUMBERS: u32 = 1;
 
@@ -31,7 +31,7 @@ pub(crate) enum ModelError {
     #[error("{}: {reason}: give a model that `wgpu-optim fit --save` wrote", path.display())]
     Unusable { path: PathBuf, reason: String },
     #[error(
-        "{}: this model is of format {found}, but this program knows {FORMAT}: \
+        "{}: this model has format {found}, but this program supports formats up to {FORMAT}: \
          use a newer wgpu-optim, or train the model again",
         path.display()
     )]
@@ -56,28 +56,29 @@ pub(crate) struct SavedModel {
     pub(crate) description: ModelDescription,
 }
 
-/// What the metadata holds, as JSON.
+/// The content of the metadata, as JSON.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct ModelDescription {
     format: u32,
     /// The features' names, in the order of the weights.
     pub(crate) columns: Vec<String>,
     pub(crate) target: String,
-    /// Where the target stood in the file, counted from 0.
+    /// The target's index in the file, counted from 0.
     pub(crate) target_index: usize,
-    /// Whether the file had a header; otherwise the names were made up.
+    /// Whether the file had a header; otherwise the names were generated.
     pub(crate) named: bool,
     pub(crate) scaling: Scaling,
     /// What a logistic model's 0 and 1 stand for; none for a model of numbers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) classes: Option<Classes>,
-    /// Whether the features are those of LIBSVM text: they have no names and no scaling then.
+    /// Whether the features come from LIBSVM text; they then have no names and no scaling.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) sparse: bool,
 }
 
 impl ModelDescription {
-    /// What to keep beside the weights. `sparse` is whether the features are those of LIBSVM text.
+    /// The description to store with the weights. `sparse` is whether the features come from LIBSVM
+    /// text.
     pub(crate) fn new(
         columns: Columns,
         scaling: Scaling,
@@ -146,10 +147,10 @@ impl SavedModel {
         let weights = tensor(&tensors, "weights").map_err(|what| damaged(&what))?;
         let bias = tensor(&tensors, "bias").map_err(|what| damaged(&what))?;
         if !weights.iter().chain(&bias).all(|value| value.is_finite()) {
-            return Err(damaged("a weight or the bias is no finite number"));
+            return Err(damaged("a weight or the bias is not a finite number"));
         }
         if !description.scaling.is_usable() {
-            return Err(damaged("a mean or a deviation is no usable number"));
+            return Err(damaged("a mean or a deviation is not a usable number"));
         }
         if let Some(what) = description.contradiction() {
             return Err(damaged(what));
@@ -165,11 +166,11 @@ impl SavedModel {
 }
 
 impl ModelDescription {
-    /// What no training writes, and prediction would take for something else.
+    /// What is wrong with a description that training never writes and prediction would misread.
     fn contradiction(&self) -> Option<&'static str> {
         let numbers = !self.sparse && self.classes.is_none();
         if (self.format == FORMAT_OF_NUMBERS) != numbers {
-            return Some("it has classes or sparse features where its format knows none");
+            return Some("its classes or sparse features do not match its format");
         }
         // Rows with the target have one column more than the model.
         if self.target_index > self.columns.len() {
@@ -178,19 +179,21 @@ impl ModelDescription {
         let mut names: Vec<&str> = self.columns.iter().map(String::as_str).collect();
         names.sort_unstable();
         if self.named && names.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Some("two columns have one name");
+            return Some("two columns have the same name");
         }
         match &self.classes {
             Some(classes) if !classes.are_usable() => {
-                Some("the classes are not two in ascending order")
+                Some("the classes are not two finite labels in ascending order")
             }
-            Some(_) if !self.scaling.target_is_identity() => Some("a class has a scaling"),
+            Some(_) if !self.scaling.target_is_identity() => {
+                Some("the target is a class, but has a scaling")
+            }
             _ => None,
         }
     }
 }
 
-/// Asks for the format before anything that a later format may have changed.
+/// Checks the format before anything that a later format may have changed.
 fn check_format(path: &Path, text: &str) -> Result<(), ModelError> {
     let parsed: Option<serde_json::Value> = serde_json::from_str(text).ok();
     match parsed.and_then(|value| value.get("format")?.as_u64()) {
@@ -203,10 +206,10 @@ fn check_format(path: &Path, text: &str) -> Result<(), ModelError> {
 
 /// The numbers of a tensor, or what is wrong with it.
 fn tensor(tensors: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, String> {
-    let view = tensors.tensor(name).map_err(|_| format!("there are no {name:?}"))?;
+    let view = tensors.tensor(name).map_err(|_| format!("the tensor {name:?} is missing"))?;
     if view.dtype() != Dtype::F32 || view.shape().len() != 1 {
         let (kind, shape) = (view.dtype(), view.shape());
-        return Err(format!("{name:?} are {kind:?} of shape {shape:?}, and not F32 in one row"));
+        return Err(format!("{name:?} is {kind:?} of shape {shape:?}, not F32 of one dimension"));
     }
     let (values, _) = view.data().as_chunks::<4>();
     Ok(values.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect())

@@ -16,10 +16,10 @@ pub(crate) fn start() -> Option<ThreadPool> {
         Ok(())
     };
     let error = ThreadPoolBuilder::new().spawn_handler(spawn).build_global().err()?;
-    // Those that did start end now. Their memory is needed.
+    // End the threads that did start: their memory is needed.
     started.into_iter().for_each(|thread| drop(thread.join()));
     output::warning(&format!(
-        "no threads could be started ({error}): the run goes on with one; allow more memory \
+        "no threads could be started ({error}): the run continues with one; allow more memory \
          (ulimit -v) or processes (ulimit -u) to use all cores"
     ));
     ThreadPoolBuilder::new().num_threads(1).use_current_thread().build().ok()

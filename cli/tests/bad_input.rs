@@ -49,16 +49,19 @@ fn ragged_row() {
 #[test]
 fn wrong_numbers() {
     let place = ["data.csv, line 3", "column 2 (b)"];
-    for (wrong, problem) in
-        [("oops", "no number"), ("NaN", "missing value"), ("inf", "infinite"), ("", "no number")]
-    {
+    for (wrong, problem) in [
+        ("oops", "not a number"),
+        ("NaN", "missing value"),
+        ("inf", "infinite"),
+        ("", "not a number"),
+    ] {
         let content = format!("a,b,y\n1,2,3\n4,{wrong},6\n");
         let quoted = format!("{wrong:?}");
         fit_fails(content.as_bytes(), &[], &[place[0], place[1], &quoted, problem]);
     }
 }
 
-/// It was read as the number 23.
+/// This was once read as the number 23.
 #[test]
 fn text_behind_a_closing_quotation_mark() {
     let place = ["data.csv, line 3, column 2", r#""\"2\"3""#, "quotation mark"];
@@ -131,7 +134,7 @@ fn rules_options_and_schedules() {
     fit_fails(GOOD, &["--schedule", "cosine:0"], &["cosine", "steps 0"]);
 }
 
-/// A minus sign makes a wrong value and not another option.
+/// A value with a minus sign is a wrong value, not another option.
 #[test]
 fn negative_numbers() {
     let settings = ["--rows", "--batch-size", "--seed", "--epochs"];
@@ -166,7 +169,7 @@ fn other_picture_formats() {
     }
 }
 
-/// The data has an error too: the path is looked at first, before any work.
+/// The data has an error too: the path is checked first, before any work.
 #[test]
 fn outputs_that_cannot_be_written_are_found_before_training() {
     let place = Folder::new();
@@ -213,7 +216,7 @@ fn two_names_of_one_file_are_found() {
     }
 }
 
-/// The training is done: its result is printed, and the other file written.
+/// Training has finished: its result is printed, and the other file is written.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_does_not_cost_the_result() {
@@ -235,7 +238,7 @@ fn a_full_disk_does_not_cost_the_result() {
     }
 }
 
-/// 1e38 in units of a deviation of 0.5 is beyond f32.
+/// 3e38 divided by a deviation of 0.5 overflows f32.
 #[test]
 fn answers_that_are_no_numbers() {
     let place = Folder::new();
@@ -245,7 +248,7 @@ fn answers_that_are_no_numbers() {
     place.fail(2, &arguments, &["new.csv: row 2", "m.safetensors"]);
 }
 
-/// Columns that the model does not use may be called what they like.
+/// Columns that the model does not use may have any names.
 #[test]
 fn same_names_matter_where_they_are_used() {
     let place = Folder::new();
@@ -258,7 +261,7 @@ fn same_names_matter_where_they_are_used() {
     place.fail(2, &["fit", "twice.csv", "--device", "cpu"], &["columns 2 and 4", "\"z\""]);
 }
 
-/// Seconds where each name was compared with all others, and one warning for all columns.
+/// Comparing each name with all others would take seconds. All columns share one warning.
 #[test]
 fn wide_tables_are_looked_through_at_once() {
     let place = Folder::new();
@@ -289,8 +292,8 @@ fn the_input_is_never_overwritten() {
     assert_eq!(place.read("data.csv"), GOOD);
 }
 
-/// Without standardization, at this rate the first step throws the weight to about 1e30, and its
-/// predictions to 1e36, whose squares no f32 holds.
+/// Without standardization, the first step at this rate moves the weight to about 1e30 and the
+/// predictions to 1e36, whose squares overflow f32.
 #[test]
 fn a_diverging_run() {
     let place = Folder::new();

@@ -22,8 +22,8 @@ fn the_textbooks_traces() {
     );
 }
 
-/// The first step of Adagrad is the learning rate times the gradient's sign, but for epsilon:
-/// at 45 degrees the gradient in (-5, -2) is (-6.7, 5.3), so x1 grows and x2 falls by 0.4.
+/// The first step of Adagrad is the learning rate times the gradient's sign, apart from epsilon: at
+/// 45 degrees the gradient in (-5, -2) is (-6.7, 5.3), so x1 grows and x2 falls by 0.4.
 #[test]
 fn a_rotated_trace() {
     let place = Folder::new();
@@ -135,7 +135,8 @@ fn help_shows_an_example_for_each_subcommand() {
     place.fail(2, &["fly"], &["fly"]);
 }
 
-/// Mesa's device selection asks for a compositor, and libwayland complains of a missing directory.
+/// Mesa's device selection asks for a compositor, and libwayland complains about a missing
+/// directory.
 #[test]
 fn drivers_do_not_complain_of_a_missing_directory() {
     let place = Folder::new();
@@ -152,7 +153,7 @@ fn drivers_do_not_complain_of_a_missing_directory() {
     }
 }
 
-/// A loader that finds no driver is what a machine without any looks like.
+/// A loader that finds no driver stands for a machine without any.
 #[test]
 fn without_any_driver_auto_uses_the_cpu_engine_and_says_so() {
     let place = Folder::new();
@@ -282,7 +283,7 @@ mod unix {
             std::thread::sleep(Duration::from_millis(5));
         }
         let taken = sent.elapsed();
-        let _ = child.kill(); // one that does not listen would keep the tests waiting for days
+        let _ = child.kill(); // one that ignores the signal would block the tests
         let output = child.wait_with_output().unwrap();
         assert!(taken < Duration::from_secs(1), "{taken:?}");
         assert_eq!(output.status.code(), Some(1));
@@ -290,7 +291,7 @@ mod unix {
         output
     }
 
-    /// A pipe that nobody fills, and one that nobody empties: no loop can look at a flag there.
+    /// A pipe that nobody fills, and one that nobody empties: no loop can check a flag there.
     #[test]
     fn an_interrupt_stops_what_waits_for_others() {
         let place = Folder::new();

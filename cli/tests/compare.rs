@@ -17,8 +17,8 @@ fn result<'a>(report: &'a Value, optimizer: &str) -> &'a Value {
     results.iter().find(|result| result["optimizer"] == optimizer).expect("a result of this rule")
 }
 
-/// Adagrad gets further than plain descent where features are rare: at each one's best rate, in
-/// training and on rows that neither has seen, for any start and order.
+/// With rare features, Adagrad reaches a lower training loss and a higher test accuracy than plain
+/// SGD, each at its best rate, for every seed.
 #[test]
 fn adagrad_leads_plain_descent_on_rare_features() {
     let place = Folder::new();
@@ -36,8 +36,8 @@ fn adagrad_leads_plain_descent_on_rare_features() {
     }
 }
 
-/// The rate shown is that of the least validation loss, whatever the test says, and results are in
-/// the order of that loss.
+/// The reported rate is the one with the lowest validation loss, whatever the test scores are, and
+/// results are sorted by that loss.
 #[test]
 fn learning_rates_are_chosen_by_validation() {
     let place = Folder::new();
@@ -52,12 +52,12 @@ fn learning_rates_are_chosen_by_validation() {
         assert_eq!(best["validation_loss"], result["validation_loss"]);
         assert!(loss(best) >= last);
         last = loss(best);
-        // Within the grid, so that no rule is held back by it.
+        // Within the grid, so that it limits no rule.
         assert_eq!(result["at_edge"], Value::Bool(false));
     }
 }
 
-/// All rules start from the same loss, and a run alone is the run among others.
+/// All rules start from the same loss, and a run gives the same result alone and among others.
 #[test]
 fn runs_share_start_and_batches() {
     let place = Folder::new();
@@ -129,8 +129,8 @@ fn the_table_and_both_pictures() {
     }
 }
 
-/// Half the mean squared error over all three fifths is what `fit` calls the loss, so a share of the
-/// target's variance is explained: R^2 is 1 minus twice the loss where both are of the same rows.
+/// The loss is half the mean squared error of a standardized target. Over the same rows, R^2 would
+/// be 1 minus twice the loss.
 #[test]
 fn a_table_of_numbers() {
     let Some(path) = airfoil() else { return };
@@ -150,8 +150,8 @@ fn a_table_of_numbers() {
     }
 }
 
-/// In the file's units: a target that is ten times as large has ten times the error, and R^2 as
-/// before. Powers of two, so that scaled targets are the same to the bit.
+/// Errors are in the file's units: a target that is 1024 times as large has 1024 times the error
+/// and the same R^2. The factor is a power of two, so that scaled targets have the same bits.
 #[test]
 fn errors_are_in_the_files_units() {
     let place = Folder::new();
@@ -171,7 +171,7 @@ fn errors_are_in_the_files_units() {
     assert!(rmse > 1.0, "{rmse}");
 }
 
-/// A classifier's scores are those of `fit`.
+/// A classifier has the same scores as in `fit`.
 #[test]
 fn classes_have_all_their_scores() {
     let place = Folder::new();
@@ -183,9 +183,10 @@ fn classes_have_all_their_scores() {
     }
 }
 
-/// A rate at which a run diverges is told and left out; if there is no other, that is an error.
+/// A rate at which a run diverges is reported and left out. If there is no other rate, that is an
+/// error.
 #[test]
-fn diverging_rates_are_told() {
+fn diverging_rates_are_reported() {
     let place = Folder::new();
     let rows: String = (0..50).map(|row| format!("{row},{}\n", 3 * row)).collect();
     place.file("line.csv", rows);

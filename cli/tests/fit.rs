@@ -13,7 +13,7 @@ use std::path::Path;
 
 use common::{Folder, airfoil, json, text};
 
-/// The engines that there are, as `--device` takes them.
+/// The available engines, as `--device` takes them.
 ///
 /// # Panics
 /// Where a driver is missing that `WGPU_OPTIM_REQUIRE_DRIVERS` names.
@@ -63,7 +63,7 @@ fn the_textbooks_experiment_on_every_engine() {
     }
 }
 
-/// The promise of `--precision exact`; a batch of 64 leaves a short last one.
+/// The promise of `--precision exact`. With batches of 64, the last one is short.
 #[test]
 fn exact_precision_gives_the_same_bits_on_every_engine() {
     let Some(data) = airfoil() else { return };
@@ -243,7 +243,8 @@ fn pictures_are_written_whole() {
     assert_eq!(place.names(), ["data.csv", "loss.png", "loss.svg"]);
 }
 
-/// Every rule gets near the least-squares fit from its defaults; settings and schedule are told.
+/// Every rule gets near the least-squares fit from its defaults; settings and schedule are
+/// reported.
 #[test]
 fn every_rule_trains() {
     let place = Folder::new();
@@ -269,7 +270,7 @@ fn every_rule_trains() {
     assert!(table.contains("sgd at 0.01, momentum=0.5, nesterov=true, batches of 10"), "{table}");
 }
 
-/// A hundred rows need more than the default of two epochs, ten thousand do not.
+/// A hundred rows need more than the default of two epochs; ten thousand do not.
 #[test]
 fn a_loss_that_still_falls_is_noted() {
     let place = Folder::new();

@@ -103,7 +103,7 @@ fn completion_scripts_name_every_subcommand() {
     place.fail(2, &["completions", "tcsh"], &["tcsh", "bash"]);
 }
 
-/// bash itself finds no fault with its script.
+/// bash itself accepts its script.
 #[cfg(unix)]
 #[test]
 fn the_bash_script_is_sound() {

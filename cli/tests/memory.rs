@@ -13,7 +13,8 @@ use std::process::{Command, Output};
 
 use common::{Folder, text};
 
-/// Runs the program with so many KiB of address space; `input` is a command whose output it reads.
+/// Runs the program with `kibibytes` KiB of address space; `input` is a command whose output it
+/// reads.
 fn limited(place: &Folder, kibibytes: u32, arguments: &str, input: &str) -> Output {
     let script = format!(
         "{input} 2>/dev/null | (ulimit -v {kibibytes}; exec \"$0\" {arguments} --device cpu --quiet)"
@@ -44,23 +45,29 @@ fn an_index_near_the_largest() {
     }
 }
 
-/// Wherever memory ends: on reading, splitting, scoring and reporting.
+/// Wherever memory runs out: while reading, splitting, scoring or reporting.
 #[test]
 fn a_table_and_its_held_out_rows() {
     let place = Folder::new();
     let rows: String = (0..1_000_000).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 3)).collect();
     place.file("rows.csv", rows);
     let mut done = 0;
-    for held_out in ["", "--test 0.3", "--test 0.3 --validation 0.2"] {
+    for arguments in [
+        "fit rows.csv",
+        "fit rows.csv --test 0.3",
+        "fit rows.csv --test 0.3 --validation 0.2",
+        "fit rows.csv --test 0.9",
+        "compare rows.csv --epochs 1 --optimizers adagrad --learning-rates 0.1 --test 0.8",
+    ] {
         for kibibytes in (28_000..68_000).step_by(4_000) {
-            let output = limited(&place, kibibytes, &format!("fit rows.csv {held_out}"), "true");
+            let output = limited(&place, kibibytes, arguments, "true");
             match output.status.code() {
                 Some(0) => done += 1,
-                _ => assert_too_little(&output, &format!("{held_out} in {kibibytes} KiB")),
+                _ => assert_too_little(&output, &format!("{arguments} in {kibibytes} KiB")),
             }
         }
     }
-    assert!((1..30).contains(&done), "{done} of 30 runs had enough memory");
+    assert!((1..50).contains(&done), "{done} of 50 runs had enough memory");
 }
 
 #[test]
@@ -79,6 +86,26 @@ fn a_model_and_its_answers() {
     assert!((1..10).contains(&done), "{done} of 10 runs had enough memory");
 }
 
+/// Every weight of every rule, as text.
+#[test]
+fn the_weights_of_a_comparison() {
+    let place = Folder::new();
+    let row = |i: u32| format!("{} {}:1 2000000:2\n", i % 2, 1 + i % 9);
+    place.file("rows.svm", (0..40).map(row).collect::<String>());
+    let rules = "adagrad,sgd,rmsprop:smoothing=0.9,adam";
+    let arguments =
+        format!("compare rows.svm --json --epochs 1 --optimizers {rules} --learning-rates 0.1,0.2");
+    let mut done = 0;
+    for kibibytes in [100_000, 200_000, 300_000, 400_000, 600_000, 900_000, 1_500_000] {
+        let output = limited(&place, kibibytes, &arguments, "true");
+        match output.status.code() {
+            Some(0) => done += 1,
+            _ => assert_too_little(&output, &format!("{kibibytes} KiB")),
+        }
+    }
+    assert!((1..7).contains(&done), "{done} of 7 runs had enough memory");
+}
+
 #[test]
 fn pipes_without_end() {
     let place = Folder::new();
@@ -94,7 +121,7 @@ fn pipes_without_end() {
     }
 }
 
-/// The stacks of so many threads do not fit. What one thread computes is the same.
+/// The stacks of all threads do not fit. One thread computes the same result.
 #[test]
 fn without_threads_one_does_the_work() {
     let place = Folder::new();

@@ -52,7 +52,7 @@ fn a_file_without_end_is_no_model() {
         place.fail(2, &["predict", device, "data.csv"], &[device, "not a safetensors file"]);
         assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     }
-    // A model, and bytes behind it for ever.
+    // A model, followed by bytes without end.
     place.succeed(&["fit", "data.csv", "--device", "cpu", "--save", "m.safetensors"]);
     let script = "cat m.safetensors /dev/zero | \"$0\" predict /dev/stdin data.csv";
     let mut shell = std::process::Command::new("sh");
@@ -60,5 +60,5 @@ fn a_file_without_end_is_no_model() {
     let output = shell.arg(env!("CARGO_BIN_EXE_wgpu-optim")).output().unwrap();
     assert_eq!(output.status.code(), Some(2));
     let message = common::text(&output.stderr);
-    assert!(message.contains("the model is damaged: it goes on behind byte"), "{message}");
+    assert!(message.contains("the model is damaged: it continues after byte"), "{message}");
 }

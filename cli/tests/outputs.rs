@@ -1,4 +1,4 @@
-//! Where answers go: an open stream is written where it stands, and a lost one is an error.
+//! Where predictions go: an open stream is written at its position, and a closed one is an error.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -40,7 +40,7 @@ fn answers(place: &Folder) -> String {
     answers
 }
 
-/// The file behind a stream was replaced by another, so that the lines around the answers were lost.
+/// If the file of a stream were replaced, the lines around the predictions would be lost.
 #[test]
 fn lines_before_and_after_the_answers_stay() {
     let place = folder();
@@ -91,7 +91,7 @@ fn pipes_are_written_to() {
     }
 }
 
-/// Rust opens /dev/null for a closed stream, so the answers were lost with status 0.
+/// Rust opens /dev/null for a closed stream, so predictions would be lost with status 0.
 #[test]
 fn a_closed_standard_output_is_an_error() {
     let place = folder();
@@ -109,7 +109,7 @@ fn a_closed_standard_output_is_an_error() {
         assert!(message.contains("standard output is closed"), "{line}: {message}");
         assert_eq!(place.names(), names, "{line}");
     }
-    // Here nobody is to read them; the second is how some programs open /dev/null.
+    // Here the output is discarded on purpose; some programs open /dev/null like the second line.
     for line in ["predict > /dev/null", "predict 1<> /dev/null", "predict -o out.csv >&-"] {
         let output = script(&place, line);
         assert_eq!(output.status.code(), Some(0), "{line}: {}", text(&output.stderr));
@@ -123,11 +123,11 @@ fn what_is_not_open_for_writing_is_refused() {
     for (line, part) in [
         ("predict -o /dev/fd/7", "file descriptor 7 cannot be written"),
         ("predict -o /dev/fd/7 7< data.csv", "file descriptor 7 is open for reading only"),
-        // The answers would be behind the rows.
+        // The predictions would be appended to the rows.
         ("predict -o /dev/stdout >> data.csv", "is the input"),
         // The model and the table of results would be one file.
-        ("wgpu-optim fit data.csv --save /dev/stdout > out", "takes the result"),
-        ("wgpu-optim fit data.csv --save out > out", "takes the result"),
+        ("wgpu-optim fit data.csv --save /dev/stdout > out", "the result is printed"),
+        ("wgpu-optim fit data.csv --save out > out", "the result is printed"),
     ] {
         let output = script(&place, line);
         let message = text(&output.stderr);

@@ -1,4 +1,4 @@
-//! Signals, and what is left of a run that one of them ended.
+//! Signals, and what remains of a run that one of them ended.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
@@ -16,7 +16,7 @@ use common::{Folder, text};
 
 const PREDICT: &str = "predict m.safetensors rows.csv -o out.csv --device cpu";
 
-/// A folder with a model and so many rows to apply it to.
+/// A folder with a model and the rows to apply it to.
 fn folder(rows: usize) -> Folder {
     let place = Folder::new();
     place.file("data.csv", "a,y\n1,2\n2,4\n3,7\n");
@@ -26,8 +26,8 @@ fn folder(rows: usize) -> Folder {
     place
 }
 
-/// Starts a shell that does something, such as to set a limit, and becomes the program. Signals that
-/// these tests inherit as ignored, as under `nohup`, have their defaults again.
+/// Starts a shell that runs `before`, for example to set a limit, and then becomes the program.
+/// Signals that these tests inherit as ignored, as under `nohup`, are reset to their defaults.
 fn start(place: &Folder, before: &str, arguments: &str) -> Child {
     Command::new("env")
         .current_dir(place.directory.path())
@@ -70,7 +70,7 @@ fn wait_for_writing(place: &Folder) {
     }
 }
 
-/// The shell has become the program when its handlers are there; before, it would die of the signal.
+/// Waits until the program has installed its handlers. Before that, a signal would kill it.
 #[track_caller]
 fn wait_for_handlers(child: &Child) {
     let begun = Instant::now();
@@ -135,7 +135,7 @@ fn a_hangup_that_is_ignored_stays_ignored() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
 }
 
-/// The signal of a file that grows beyond `ulimit -f` ended the program at once.
+/// A file that grows beyond `ulimit -f` raises a signal, which by default ends the program.
 #[test]
 fn a_file_beyond_the_limit_is_an_error() {
     let place = folder(10_000);
@@ -149,7 +149,7 @@ fn a_file_beyond_the_limit_is_an_error() {
     assert_eq!(place.names(), ["data.csv", "m.safetensors", "rows.csv"]);
 }
 
-/// Nothing can be done about SIGKILL; the next run that writes the same file cleans up.
+/// SIGKILL cannot be caught; the next run that writes the same file cleans up.
 #[test]
 fn what_a_killed_run_leaves_is_deleted_by_the_next() {
     let place = folder(2_000_000);

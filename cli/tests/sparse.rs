@@ -11,7 +11,7 @@ mod common;
 
 use common::{Folder, json, text};
 
-/// Rows of two classes that feature 1 tells apart; feature 9 is noise.
+/// Rows of two classes that feature 1 separates; feature 9 is noise.
 fn two_classes(rows: usize) -> String {
     let line = |row: usize| match row % 4 {
         0 => "+1 1:2 9:1\n",
@@ -53,8 +53,8 @@ fn one_step_by_hand() {
     );
 }
 
-/// Without a feature that tells them apart, and with 3 of 4 rows of class 2, the best bias is ln 3 and
-/// the loss is that of odds 3:1.
+/// Without a feature that separates the classes, and with 3 of 4 rows of class 2, the best bias is
+/// ln 3 and the loss is that of odds 3:1.
 #[test]
 fn the_best_log_loss_is_found() {
     let place = Folder::new();
@@ -120,17 +120,18 @@ fn classes_of_a_table_may_have_names() {
     assert!(first.ends_with(",\"yes, sir\"") && first.parse::<f64>().is_err(), "{answers}");
 }
 
-/// Weights overflow at the second row: from the fourth on the mean is not a number, and each is told
-/// once all the same, until the loss at the end is found to have diverged.
+/// Weights overflow at the second row: from the fourth on the mean is not a number. Each mean is
+/// still reported once, until the loss at the end is found to have diverged.
 #[test]
 fn means_that_are_no_numbers_are_told_once() {
     let place = Folder::new();
     place.file("far.svm", "1 1:1e18\n".repeat(64));
     let fit = ["fit", "far.svm", "--device", "cpu", "--optimizer", "sgd", "--learning-rate", "1"];
     let once = ["--batch-size", "1", "--epochs", "1", "--validation", "progressive"];
-    let told = text(&place.run(&[&fit[..], &once].concat()).stderr);
-    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{told}");
+    let printed = text(&place.run(&[&fit[..], &once].concat()).stderr);
+    let rows =
+        printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32], "{printed}");
 }
 
 #[test]
@@ -152,11 +153,12 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     // The first row is judged by weights near 0, and a bias of 0.
     let first = progressive[0][1].as_f64().unwrap();
     assert!((first - 2.0_f64.ln()).abs() < 0.1, "{first}");
-    // Told while it runs, too, unless nothing is to be said.
+    // Also reported during the run, unless `--quiet` is given.
     let live = [&fixed[..], &["--validation", "progressive"]].concat();
-    let told = text(&place.run(&live).stderr);
-    let rows = told.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{told}");
+    let printed = text(&place.run(&live).stderr);
+    let rows =
+        printed.lines().filter_map(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    assert_eq!(rows.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64, 128, 200], "{printed}");
     let quiet = text(&place.run(&[&live[..], &["--quiet"]].concat()).stderr);
     assert!(!quiet.contains("mean loss before"), "{quiet}");
     let plain = fit(&["--epochs", "3"]);
@@ -164,7 +166,7 @@ fn held_out_rows_are_scored_and_not_learned_from() {
     assert!(plain["progressive_loss"].is_null() && plain["weights"] != report["weights"]);
 }
 
-/// Patience is counted from the best epoch; a tenth of the rows is held out without being asked for.
+/// Patience is counted from the best epoch; a tenth of the rows is held out by default.
 #[test]
 fn early_stopping_ends_the_run() {
     let place = Folder::new();
@@ -204,7 +206,7 @@ fn a_regression_is_scored_in_the_files_units() {
     assert_eq!((report["rows"].as_u64(), report["test"]["rows"].as_u64()), (Some(40), Some(10)));
     assert!(report["test"]["r2"].as_f64().unwrap() > 0.9999, "{}", report["test"]);
     assert!(report["test"]["rmse"].as_f64().unwrap() < 0.1, "{}", report["test"]);
-    // Hardly trained, the error is about the deviation of the target, 29.
+    // After so little training, the error is about the deviation of the target, 29.
     let rate = ["--epochs", "1", "--learning-rate", "1e-6"];
     let report = json(&place.succeed(&[&fixed[..], &rate].concat()));
     let rmse = report["test"]["rmse"].as_f64().unwrap();
@@ -235,13 +237,13 @@ fn bad_input() {
     };
     let logistic = ["--loss", "logistic"];
     for (line, problem) in [
-        ("1 a:2", "no number"),
+        ("1 a:2", "not a number"),
         ("1 2:1 1:1", "sort"),
         ("1 2:1 2:1", "repeats"),
-        ("1 0:1", "count from 1"),
+        ("1 0:1", "start at 1"),
         ("1 -1:1", "negative"),
-        ("1 4000000000:1", "beyond the largest"),
-        ("1 1:x", "no number"),
+        ("1 4000000000:1", "above the maximum"),
+        ("1 1:x", "not a number"),
         ("1 1:inf", "not finite"),
     ] {
         let content = format!("1 1:1\n{line}\n");
@@ -250,7 +252,7 @@ fn bad_input() {
     fails("1 1:1\n2 1:1\n3 1:1\n", &logistic, &["rows.svm, line 3", "third class"]);
     fails("1 1:1\n1 1:1\n", &logistic, &["only class 1"]);
     fails("a,b\n1,0\n2,1\n3,2\n", &logistic, &["rows.svm, line 4, column 2", "third class"]);
-    fails("a,b\n1,0\n2,\n", &logistic, &["rows.svm, line 3, column 2", "no number"]);
+    fails("a,b\n1,0\n2,\n", &logistic, &["rows.svm, line 3, column 2", "not a number"]);
     fails("1 1:1\n", &["--standardize", "all"], &["--standardize", "LIBSVM"]);
     fails("1 1:1\n", &["--target", "0"], &["--target 0", "label"]);
     fails("a,b\n1,0\n2,1\n", &[&logistic[..], &["--standardize", "all"]].concat(), &["class"]);
@@ -263,7 +265,7 @@ fn bad_input() {
     Folder::new().fail(2, &["fit", "--loss", "logistic"], &["--loss logistic", "DATA"]);
 }
 
-/// An empty row has the bias for its prediction; `--format` overrules what the text looks like.
+/// The prediction for an empty row is the bias. `--format` overrides the detected format.
 #[test]
 fn empty_rows_and_forced_formats() {
     let place = Folder::new();

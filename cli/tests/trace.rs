@@ -41,10 +41,10 @@ fn path(formula: Formula, hyper: &[f64], rounded: Option<(usize, usize)>) -> Vec
     path
 }
 
-/// Whether `trace` with `arguments` goes the way of the book's formula. It computes in double
-/// precision, but the kernels' numbers, each hyper-parameter in each step, are f32: to first order
-/// a path differs by no more than the sum of what each of these roundings moves it by. A hundredth
-/// is left for the second order and for double precision's own roundings.
+/// Asserts that `trace` with `arguments` follows the book's formula. It computes in double
+/// precision, but each hyper-parameter of each step is rounded to f32. To first order, the path
+/// differs by at most the sum of the effects of these roundings. A hundredth is added for
+/// second-order effects and the rounding of double precision.
 #[track_caller]
 fn follows(arguments: &[&str], formula: Formula, hyper: &[f64]) {
     let report = json(&Folder::new().succeed(&[&["trace", "--json"], arguments].concat()));
@@ -104,7 +104,7 @@ fn momentum() {
 }
 
 /// The book adds epsilon, 1e-6, to its running average inside the root and keeps 0.9 of it; PyTorch
-/// has 1e-8 beside the root, and 0.99.
+/// adds 1e-8 outside the root and keeps 0.99.
 #[test]
 fn rmsprop() {
     let formula: Formula = |_, hyper, g, [s, _]| {
@@ -117,7 +117,8 @@ fn rmsprop() {
     prints(&arguments, "x1: -0.010599, x2: 0.000000");
 }
 
-/// The book has no learning rate, which is one of 1, and epsilon 1e-5, where PyTorch has 1e-6.
+/// The book has no learning rate, which is the same as 1, and epsilon is 1e-5, where PyTorch has
+/// 1e-6.
 #[test]
 fn adadelta() {
     let formula: Formula = |_, hyper, g, [s, delta]| {
@@ -133,7 +134,8 @@ fn adadelta() {
     }
 }
 
-/// Epsilon is beside the root of the corrected average in the book, 1e-6, as in PyTorch, 1e-8.
+/// The book adds epsilon outside the root of the corrected average, as PyTorch does; it is 1e-6,
+/// and PyTorch's is 1e-8.
 #[test]
 fn adam() {
     let formula: Formula = |step, hyper, g, [v, s]| {
@@ -170,7 +172,7 @@ fn several_rates_print_a_line_each() {
     assert_eq!((runs.len(), &runs[1]), (2, &alone));
 }
 
-/// Two rules at two rates, over a turned function; plain descent at 0.6 leaves the picture.
+/// Two rules at two rates, over a rotated function. Plain SGD at 0.6 leaves the picture.
 #[test]
 fn several_rules_are_drawn_in_panels() {
     let place = Folder::new();

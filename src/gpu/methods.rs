@@ -11,8 +11,7 @@ macro_rules! core_methods {
             }
 
             /// Sets the shape of the kernels, or the nearest one that the device allows. Default:
-            /// the shape that was fastest in our measurements. In exact precision, no bit of a
-            /// result depends on it.
+            /// [`KernelShape::for_device`]. In exact precision, no bit of a result depends on it.
             #[must_use]
             pub fn with_shape(self, shape: KernelShape) -> Self {
                 Self { core: self.core.with_shape(shape) }

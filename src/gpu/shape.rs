@@ -8,8 +8,8 @@ use super::context::Gpu;
 /// The shape determines the speed of a step. In exact precision no bit of the result depends on it,
 /// because every element is computed independently. In native precision the result stays within the
 /// same bounds but may differ, because a compiler may fuse the operations of another kernel
-/// differently. The default was the fastest shape, within noise, wherever it has been measured.
-/// `cargo bench --bench shape` measures all shapes on every device that it finds; pass the best one
+/// differently. [`KernelShape::for_device`] is the default, chosen by measurements on lavapipe and
+/// SwiftShader; no hardware GPU has been measured. `cargo bench --bench shape` measures all shapes on every device that it finds; pass the best one
 /// to [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -51,8 +51,8 @@ impl KernelShape {
         }
     }
 
-    /// The shape that was fastest in our measurements, for a GPU or a software driver whose largest
-    /// subgroup has `subgroup_size` invocations. Software drivers run a workgroup one subgroup after
+    /// The default for a GPU, or for a software driver whose largest subgroup has `subgroup_size`
+    /// invocations. Software drivers run a workgroup one subgroup after
     /// another, so there a workgroup is a single subgroup with a long block.
     #[must_use]
     pub fn for_device(software: bool, subgroup_size: u32) -> Self {

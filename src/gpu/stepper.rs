@@ -28,8 +28,9 @@ pub struct TensorStep<R> {
 }
 
 /// Steps tensors whose state the caller holds, each with its own learning rate and step count. It
-/// is for hosts that keep optimizer state themselves, such as tensor libraries. Neighbours in the
-/// lists whose vectors lie in the same buffers share a dispatch. Results have the same bits as
+/// is for hosts that keep optimizer state themselves, such as tensor libraries. Tensors whose
+/// vectors lie in the same buffers share a dispatch, and so do up to eight with buffers of their
+/// own. Results have the same bits as
 /// those of [`crate::GpuOptimizer`].
 ///
 /// All rules of a step must have the same state vectors. The caller sets new state to
@@ -69,7 +70,7 @@ impl<R: Rule> GpuStepper<R> {
     pub fn new(gpu: &Gpu) -> Result<Self, GroupError> {
         let tensors = Tensors { rules: Vec::new(), group_of: Vec::new(), lens: Vec::new() };
         let state = StateMemory { vectors: Vec::new(), held: true };
-        Ok(Self { core: Core::over(gpu, tensors, None, state)?.with_max_routes(1) })
+        Ok(Self { core: Core::over(gpu, tensors, None, state)?.with_separate_routes() })
     }
 
     /// Encodes one step of all tensors and submits it. The three lists have one entry for each
@@ -125,6 +126,13 @@ impl<R: Rule> GpuStepper<R> {
             return Ok(());
         }
         self.core.record_with(encoder, &uniforms, params, Grads::Dense(grads))
+    }
+
+    /// The number of dispatches of the last step, including those of a guard; 0 before the first
+    /// step.
+    #[must_use]
+    pub fn dispatches(&self) -> usize {
+        self.core.kept_dispatches()
     }
 
     /// Sets the tensors of this step. Tensors with the same uniforms form a group. Returns the

@@ -7,6 +7,12 @@
 //! pieces that lie in one cell of every vector. Pieces are cut into *blocks*, one for each
 //! workgroup. A dispatch takes pieces as long as there are bindings for their windows. Tensors that
 //! share buffers share windows, so that any number of views of one buffer is one dispatch.
+//!
+//! A kernel is compiled for the routes of its dispatch. Where vectors move from step to step, as
+//! those of a tensor library do, routes are *separate*: each has windows of its own, so that few
+//! kernels serve all steps.
+
+use std::collections::HashMap;
 
 use super::plan::{Binding, DispatchLimits, Element, Piece, Span, plan};
 use super::shape::KernelShape;
@@ -38,6 +44,8 @@ pub(crate) struct TableLimits {
     pub(crate) windows: usize,
     /// The maximum number of routes in a kernel, at least 1.
     pub(crate) routes: usize,
+    /// Whether no two routes of a dispatch share a window.
+    pub(crate) separate: bool,
     /// The maximum number of quads that a workgroup computes.
     pub(crate) block: u32,
 }
@@ -45,21 +53,24 @@ pub(crate) struct TableLimits {
 /// The maximum number of windows in a kernel, even if the device allows more.
 const MAX_WINDOWS: usize = 32;
 /// The maximum number of routes in a kernel, which has a copy of the update for each.
-pub(crate) const MAX_ROUTES: usize = 16;
+const MAX_ROUTES: usize = 16;
+/// The same for separate routes, whose vectors move: a kernel is compiled for each number of them.
+const MAX_SEPARATE_ROUTES: usize = 8;
 
 impl TableLimits {
     /// The limits for kernels of this shape that bind `others` storage buffers besides the blocks
-    /// and the windows, and have at most `routes` routes.
+    /// and the windows.
     pub(crate) fn new(
         limits: &wgpu::Limits,
         shape: KernelShape,
         others: u32,
-        routes: usize,
+        separate: bool,
     ) -> Self {
         Self {
             dispatch: DispatchLimits::of(limits, shape.workgroup_size),
             windows: windows(limits, 1 + others, 1),
-            routes,
+            routes: if separate { MAX_SEPARATE_ROUTES } else { MAX_ROUTES },
+            separate,
             block: shape.workgroup_size * shape.quads_per_invocation,
         }
     }
@@ -129,8 +140,11 @@ impl TableDispatch {
         let mut all = self.windows.clone();
         let route: Vec<_> = windows.iter().map(|&w| position_or_push(&mut all, w)).collect();
         let known = self.routes.iter().position(|known| *known == route);
-        let has_room =
-            known.is_some() || (all.len() <= limits.windows && self.routes.len() < limits.routes);
+        let separate = all.len() == (self.routes.len() + 1) * windows.len();
+        let has_room = known.is_some()
+            || (all.len() <= limits.windows
+                && self.routes.len() < limits.routes
+                && (separate || !limits.separate));
         (has_room && self.blocks.len() < limits.max_blocks()).then(|| {
             self.windows = all;
             known.unwrap_or_else(|| position_or_push(&mut self.routes, route)) as u32
@@ -148,7 +162,7 @@ pub(crate) fn position_or_push<T: PartialEq>(list: &mut Vec<T>, item: T) -> usiz
 
 /// Cuts the work over `tensors` into dispatches that cover every element once.
 pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispatch> {
-    let mut dispatches: Vec<TableDispatch> = Vec::new();
+    let mut dispatches = Dispatches::default();
     let cell = limits.dispatch.cell();
     for tensor in tensors {
         let cells: Vec<_> = tensor.vectors.iter().map(|places| in_cells(places, cell)).collect();
@@ -165,13 +179,25 @@ pub(crate) fn table(tensors: &[Tensor], limits: &TableLimits) -> Vec<TableDispat
             add(&mut dispatches, tensor, &piece, &windows, &starts, limits);
         }
     }
-    dispatches
+    dispatches.list
 }
 
-/// Adds a piece, block by block, to the last dispatch of its kind, or to new ones. `windows` and
-/// `starts` have, for each vector, its window and the piece's start there in bytes.
+/// What a dispatch can have only one of: the kernel's number, and the access to elements.
+type Kind = (usize, Element);
+
+/// Dispatches under construction.
+#[derive(Debug, Default)]
+struct Dispatches {
+    list: Vec<TableDispatch>,
+    /// The last dispatch with a route over these windows.
+    with_route: HashMap<(Kind, Vec<Window>), usize>,
+}
+
+/// Adds a piece, block by block, to the last dispatch with its route, to the last one of its kind,
+/// or to new ones. `windows` and `starts` have, for each vector, its window and the piece's start
+/// there in bytes.
 fn add(
-    dispatches: &mut Vec<TableDispatch>,
+    dispatches: &mut Dispatches,
     tensor: &Tensor,
     piece: &Piece,
     windows: &[Window],
@@ -186,15 +212,15 @@ fn add(
     let mut joined = None;
     for first in (0..len).step_by(max as usize) {
         let full =
-            |&(index, _): &(usize, u32)| dispatches[index].blocks.len() == limits.max_blocks();
+            |&(index, _): &(usize, u32)| dispatches.list[index].blocks.len() == limits.max_blocks();
         if joined.as_ref().is_none_or(full) {
-            joined = Some(join(dispatches, kind, windows, limits));
+            joined = Some(dispatches.join(kind, windows, limits));
         }
         let Some((index, route)) = joined else { continue };
         // Within a binding, all of these are far below 2^32.
         let start =
             |vector: usize| starts.get(vector).map_or(0, |bytes| (bytes / unit) as u32 + first);
-        dispatches[index].blocks.push(Block {
+        dispatches.list[index].blocks.push(Block {
             route,
             group: tensor.group,
             len: max.min(len - first),
@@ -207,25 +233,28 @@ fn add(
     }
 }
 
-/// Finds or adds a dispatch of this kind with a route over `windows`. Returns its index and the
-/// route's number.
-fn join(
-    dispatches: &mut Vec<TableDispatch>,
-    (kernel, element): (usize, Element),
-    windows: &[Window],
-    limits: &TableLimits,
-) -> (usize, u32) {
-    let last = dispatches.iter().rposition(|d| (d.kernel, d.element) == (kernel, element));
-    if let Some(index) = last
-        && let Some(route) = dispatches[index].route(windows, limits)
-    {
-        return (index, route);
+impl Dispatches {
+    /// Finds or adds a dispatch of this kind with a route over `windows`. Returns its index and the
+    /// route's number.
+    fn join(&mut self, kind: Kind, windows: &[Window], limits: &TableLimits) -> (usize, u32) {
+        let key = (kind, windows.to_vec());
+        let known = self.with_route.get(&key).copied();
+        let last = || self.list.iter().rposition(|d| (d.kernel, d.element) == kind);
+        for index in known.into_iter().chain(last()) {
+            if let Some(route) = self.list[index].route(windows, limits) {
+                self.with_route.insert(key, index);
+                return (index, route);
+            }
+        }
+        let mut windows_of_one = Vec::new();
+        let route = windows.iter().map(|&w| position_or_push(&mut windows_of_one, w)).collect();
+        let (windows, routes, blocks) = (windows_of_one, vec![route], Vec::new());
+        let (kernel, element) = kind;
+        self.list.push(TableDispatch { kernel, element, windows, routes, blocks });
+        let index = self.list.len() - 1;
+        self.with_route.insert(key, index);
+        (index, 0)
     }
-    let mut windows_of_one = Vec::new();
-    let route = windows.iter().map(|&w| position_or_push(&mut windows_of_one, w)).collect();
-    let (windows, routes, blocks) = (windows_of_one, vec![route], Vec::new());
-    dispatches.push(TableDispatch { kernel, element, windows, routes, blocks });
-    (dispatches.len() - 1, 0)
 }
 
 /// Cuts places at the ends of cells.

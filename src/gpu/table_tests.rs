@@ -10,6 +10,7 @@ const WEBGPU: TableLimits = TableLimits {
     },
     windows: 7,
     routes: 16,
+    separate: false,
     block: 128,
 };
 
@@ -80,6 +81,30 @@ fn buffers_beyond_the_windows_need_another_dispatch() {
     assert_eq!(dispatches[0].routes, routes);
     let few = TableLimits { routes: 2, ..WEBGPU };
     assert_eq!(table(&tensors, &few).len(), 4);
+}
+
+/// Their kernels depend on nothing but the number of routes.
+#[test]
+fn separate_routes_share_no_window() {
+    let limits = TableLimits { windows: 9, separate: true, ..WEBGPU };
+    let own = |n: usize| {
+        let [params, grads, state] = [3 * n, 3 * n + 1, 3 * n + 2].map(|b| place(b, 0, 8, true));
+        tensor(params, grads, state)
+    };
+    // The last one's state is in the buffer of the first one's parameters.
+    let mut last = own(4);
+    last.vectors[2] = place(0, 32, 8, true);
+    let tensors = [own(0), own(1), own(2), own(3), own(3), own(0), last];
+    let routes: Vec<_> = table(&tensors, &limits).into_iter().map(|it| it.routes).collect();
+    let all = [vec![0, 1, 2], vec![3, 4, 5], vec![6, 7, 8]];
+    assert_eq!(routes, [&all[..], &all[..2]]);
+    // A tensor in one buffer has a dispatch of its own, which equal ones join.
+    let one =
+        |offset| tensor(place(0, offset, 8, true), place(0, 64, 8, true), place(0, 96, 8, true));
+    let dispatches = table(&[one(0), own(1), one(32)], &limits);
+    let routes: Vec<_> = dispatches.iter().map(|it| &it.routes[..]).collect();
+    assert_eq!(routes, [&[vec![0, 0, 0]][..], &all[..1]]);
+    assert_eq!(dispatches[0].blocks.len(), 2);
 }
 
 #[test]
@@ -193,6 +218,7 @@ proptest! {
         binding in 64_u64..4096,
         windows in 3_usize..7,
         routes in 1_usize..4,
+        separate in any::<bool>(),
         block in 1_u32..40,
         workgroups in 1_u32..4,
     ) {
@@ -202,10 +228,12 @@ proptest! {
             workgroups,
             workgroup_size: 8,
             };
-        let limits = TableLimits { dispatch, windows, routes, block };
-        let mut computed = std::collections::HashMap::new();
+        let limits = TableLimits { dispatch, windows, routes, separate, block };
+        let mut computed = HashMap::new();
         for dispatch in table(&tensors, &limits) {
             prop_assert!(dispatch.windows.len() <= windows && dispatch.routes.len() <= routes);
+            let own = dispatch.windows.len() == 3 * dispatch.routes.len();
+            prop_assert!(!separate || own || dispatch.routes.len() == 1);
             prop_assert!((size_of::<Block>() * dispatch.blocks.len()) as u64 <= binding);
             let [columns, rows] = dispatch.grid(&limits.dispatch);
             prop_assert!(columns <= workgroups && rows <= workgroups);

@@ -123,7 +123,7 @@ pub(super) fn check<R: Rule>(
     let mut claims = Claims::default();
     for (index, vector) in params.iter().enumerate() {
         tensors.check_length("params", index, vector.len())?;
-        claims.add(own_device("params", index, vector)?, vector, 4);
+        claims.add(own_device("params", index, vector)?, vector, 4, true);
     }
     for (index, gradient) in grads.iter().enumerate() {
         let (list, vector) = match gradient {
@@ -134,12 +134,12 @@ pub(super) fn check<R: Rule>(
             TensorGradient::Rows { gradients, .. } => ("row_gradients", gradients),
             TensorGradient::Missing => continue,
         };
-        claims.add(own_device(list, index, vector)?, vector, 4);
+        claims.add(own_device(list, index, vector)?, vector, 4, false);
     }
     for vector in &state.vectors {
         for (index, own) in vector.tensors.iter().enumerate() {
             // The padding of state belongs to it.
-            claims.add(own_device(vector.name, index, own)?, own, 16);
+            claims.add(own_device(vector.name, index, own)?, own, 16, true);
         }
     }
     claims.check_overlap()
@@ -151,6 +151,8 @@ struct Claim {
     bytes: Range<u64>,
     /// Its position in the lists.
     order: usize,
+    /// Whether the step writes it. It only reads gradients.
+    written: bool,
     tensor: TensorName,
 }
 
@@ -162,7 +164,7 @@ struct Claims {
 
 impl Claims {
     /// Adds the bytes of a vector. Padded ranges extend to a multiple of `unit`.
-    fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64) {
+    fn add(&mut self, tensor: TensorName, vector: &GpuVec, unit: u64, written: bool) {
         for segment in vector.segments() {
             let next = self.numbers.len();
             let buffer = *self.numbers.entry(segment.buffer.clone()).or_insert(next);
@@ -170,25 +172,37 @@ impl Claims {
             if segment.span.padded {
                 bytes.end = bytes.end.next_multiple_of(unit);
             }
-            self.list.push(Claim { buffer, bytes, order: self.list.len(), tensor });
+            self.list.push(Claim { buffer, bytes, order: self.list.len(), written, tensor });
         }
     }
 
-    /// Finds the first overlap. Among ranges sorted by start, the first one that overlaps any
-    /// earlier range overlaps its neighbour, because the ranges before it are disjoint.
+    /// Finds an overlap of a range that is written with any other. Among ranges sorted by start, a
+    /// range overlaps an earlier one exactly if it starts before the greatest end of those.
     fn check_overlap(&mut self) -> Result<(), GroupError> {
         self.list.sort_by_key(|claim| (claim.buffer, claim.bytes.start));
-        let mut pairs = self.list.windows(2);
-        match pairs.find(|pair| {
-            pair[0].buffer == pair[1].buffer && pair[1].bytes.start < pair[0].bytes.end
-        }) {
-            Some([a, b, ..]) => {
-                let swapped = a.order > b.order;
-                let (first, second) =
-                    if swapped { (b.tensor, a.tensor) } else { (a.tensor, b.tensor) };
-                Err(GroupError::Overlap { first, second, byte: b.bytes.start })
+        for claims in self.list.chunk_by(|a, b| a.buffer == b.buffer) {
+            let (mut last, mut last_written) = (None, None);
+            for claim in claims {
+                let earlier: Option<&Claim> = if claim.written { last } else { last_written };
+                if let Some(earlier) = earlier.filter(|it| claim.bytes.start < it.bytes.end) {
+                    return Err(overlap(earlier, claim));
+                }
+                let later =
+                    |it: Option<&'_ Claim>| it.is_none_or(|it| it.bytes.end < claim.bytes.end);
+                if later(last) {
+                    last = Some(claim);
+                }
+                if claim.written && later(last_written) {
+                    last_written = Some(claim);
+                }
             }
-            _ => Ok(()),
         }
+        Ok(())
     }
+}
+
+/// The error for two claims, of which `b` starts later in the buffer.
+fn overlap(a: &Claim, b: &Claim) -> GroupError {
+    let (first, second) = if a.order > b.order { (b, a) } else { (a, b) };
+    GroupError::Overlap { first: first.tensor, second: second.tensor, byte: b.bytes.start }
 }

@@ -1,10 +1,12 @@
 //! Held state, which the caller owns: steps have the bits of an optimizer with its own state.
 
 use wgpu_optim::gpu::{GpuStepper, PortableStep, TensorStep};
+use wgpu_optim::step::ParamGroup;
 use wgpu_optim::wgpu;
 use wgpu_optim::{
-    Adam, CpuOptimizer, Gpu, GpuOptimizer, GpuVec, GradientGuard, GroupError, KernelShape,
-    NonFinite, Precision, Rule, TensorGradient, TensorsError, with_rule,
+    Adam, CpuGroupOptimizer, CpuOptimizer, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuVec,
+    GradientGuard, GroupError, KernelShape, NonFinite, Precision, Rule, TensorGradient,
+    TensorsError, with_rule,
 };
 
 use crate::Check;
@@ -15,6 +17,7 @@ pub(crate) const CHECKS: &[Check] = &[
     ("held: parameters, gradients and state in one buffer, at any offset", one_buffer),
     ("held: each tensor with its own rate and step count, some left out", rates_and_counts),
     ("held: a guard over tensors whose state is held", guarded),
+    ("held: tensors that share a gradient, or parts of one", shared_gradients),
     ("held: what does not fit is refused and changes nothing", refused),
     ("held: a step as WGSL that the host launches", portable),
 ];
@@ -197,10 +200,38 @@ fn refused(driver: &Driver) {
     let negative = step_with(&[step(state(8)), wrong]);
     assert!(matches!(negative, Err(GroupError::Tensors(TensorsError::Rule { group: 1, .. }))));
     assert_eq!(step_with(&[step(state(8)), step(state(8))]), Ok(()));
+    assert!((1..=2).contains(&stepper.dispatches()), "{} dispatches", stepper.dispatches());
     assert_eq!(stepper.step(&[], &[], &[]), Ok(()), "a step of no tensors");
     let rows = TensorGradient::Rows { gradients: &grads[0], indices: &[0] };
     let mixed = stepper.step_mixed(&[step(state(8))], &params[..1], &[rows]);
     assert_eq!(mixed, Err(GroupError::Tensors(TensorsError::HeldRows)));
+}
+
+/// As a sum of two parameters has them: both have its gradient. The guard's norm counts it twice.
+fn shared_gradients(driver: &Driver) {
+    let gpu = driver.gpu();
+    let lens = [1000, 1000, 700];
+    let hosts = lens.map(|len| values(len, 3, 5));
+    let gradient = values(1000, 4, 5);
+    let params: Vec<_> = hosts.iter().map(|host| gpu.upload(host).unwrap()).collect();
+    let shared = gpu.upload(&gradient).unwrap();
+    let grads = [shared.clone(), shared.clone(), shared.slice(300..1000).unwrap()];
+    let guard = GradientGuard { max_norm: Some(1.0), ..GradientGuard::default() };
+    let group = [ParamGroup { rule: Adam::default(), lens: lens.to_vec() }];
+    let optimizer = GpuGroupOptimizer::new(gpu, &group).unwrap().with_guard(guard).unwrap();
+    let mut optimizer = optimizer.with_precision(Precision::Exact);
+    let mut reference = CpuGroupOptimizer::new(&group).unwrap().with_guard(guard).unwrap();
+    let mut expected = hosts;
+    for _ in 0..3 {
+        optimizer.step(&params, &grads).unwrap();
+        let mut slices = expected.each_mut().map(|host| &mut host[..]);
+        reference.step(&mut slices, &[&gradient, &gradient, &gradient[300..]]).unwrap();
+    }
+    for (tensor, (params, expected)) in params.iter().zip(&expected).enumerate() {
+        let found = params.download_blocking(gpu).unwrap();
+        driver.check_exact(&format!("tensor {tensor}"), expected, &found);
+    }
+    assert_eq!(optimizer.report_blocking().unwrap().norm, reference.report().norm);
 }
 
 fn portable(driver: &Driver) {

@@ -8,7 +8,7 @@ use crate::Result;
 use crate::timing::{Bench, Case, Contestant, Mode};
 
 const TENSORS: usize = 1000;
-/// Elements of a tensor; their number is of no account.
+/// Elements of a tensor; their number does not matter.
 const LEN: usize = 1000;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {

@@ -14,7 +14,7 @@ use crate::Result;
 use crate::device;
 use crate::timing::Bench;
 
-/// As in benches/peers: beside gradients of about 1 it makes no difference where epsilon goes.
+/// As in benches/peers: with gradients of about 1, it makes no difference where epsilon is added.
 const RULE: Adagrad = Adagrad {
     learning_rate: 0.01,
     epsilon: 1e-10,
@@ -25,10 +25,11 @@ const RULE: Adagrad = Adagrad {
     maximize: false,
 };
 
-/// What a step has to move: parameters, gradients and accumulator read, parameters and accumulator written.
+/// Bytes that a step has to move for each element: parameter, gradient and accumulator read,
+/// parameter and accumulator written.
 const STEP_BYTES: u64 = 20;
 
-/// What a step over `elements` elements has to move.
+/// Bytes that a step over `elements` elements has to move.
 fn step_bytes(elements: usize) -> Option<u64> {
     Some(STEP_BYTES * elements as u64)
 }

@@ -40,7 +40,7 @@ fn shapes(bench: &mut Bench, case: &Case, precision: Precision) -> Result<()> {
     let max = gpu.device().limits().max_compute_invocations_per_workgroup;
     let sizes = WORKGROUPS.into_iter().filter(|&size| size <= max);
     let all = sizes.flat_map(|size| QUADS.map(|quads| KernelShape::new(size, quads)));
-    // One of its own that a device may have for a default.
+    // The device's default, if it is not among these.
     let own = std::iter::once(default).filter(|shape| {
         !WORKGROUPS.contains(&shape.workgroup_size) || !QUADS.contains(&shape.quads_per_invocation)
     });

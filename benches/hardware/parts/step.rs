@@ -9,17 +9,19 @@ use crate::record::Status;
 use crate::timing::{Bench, Case, Contestant, Mode};
 use crate::traffic::{Traffic, values};
 
-/// One where submission is all, then from what a cache may hold to what none does.
+/// One size at which submission dominates, then sizes from what a cache may hold to what no cache
+/// holds.
 const SIZES: [usize; 10] =
     [1 << 12, 1 << 20, 1 << 21, 1 << 22, 1 << 23, 1 << 24, 1 << 25, 1 << 26, 1 << 27, 1 << 28];
 const QUICK_SIZES: [usize; 2] = [1 << 12, 1 << 20];
-/// The most values that are different; larger vectors repeat them.
+/// The number of distinct values; longer vectors repeat them.
 const BLOCK: usize = 1 << 20;
 /// Steps before the sum of parameters is taken, as in benches/peers.
 const CHECKED_STEPS: usize = 3;
-/// For each element of that sum: rounding moves it less, a step left out moves it by 6e-3.
+/// The tolerance of that sum for each element. Rounding changes an element by less, a missing step
+/// by 6e-3.
 const TOLERANCE: f64 = 1e-6;
-/// What a copy reads and writes of an element.
+/// Bytes that a copy reads and writes for each element.
 const COPY_BYTES: u64 = 8;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
@@ -50,7 +52,7 @@ struct Vectors {
     params: GpuVec,
     grads: GpuVec,
     state: GpuVec,
-    /// Repeated, the gradients and the initial parameters.
+    /// The gradients and the initial parameters repeat this block.
     block: Vec<f32>,
     on_gpu: GpuVec,
 }
@@ -64,7 +66,7 @@ struct Check {
 fn checked<'a>(contestant: Contestant<'a>, check: &Check) -> Contestant<'a> {
     let (status, detail) = match check.agrees {
         true => (Status::Measured, ""),
-        false => (Status::Failed, "three steps end elsewhere than on the CPU engine"),
+        false => (Status::Failed, "three steps give other values than on the CPU engine"),
     };
     Contestant { status, check: Some(check.sum), detail: detail.to_owned(), ..contestant }
 }
@@ -80,7 +82,7 @@ impl Vectors {
         Ok(vectors)
     }
 
-    /// Fills a vector with the block, over and over, without the host's memory.
+    /// Fills a vector with copies of the block, without using the host's memory.
     fn tile(&self, gpu: &Gpu, vector: &GpuVec) {
         let mut encoder = gpu.device().create_command_encoder(&Default::default());
         let (size, mut done) = (4 * self.block.len() as u64, 0);
@@ -110,8 +112,8 @@ impl Vectors {
         Ok(optimizer.with_precision(precision))
     }
 
-    /// Three steps from the start, and whether they end where the CPU engine's do: in exact precision
-    /// with its bits. The last block stands for all.
+    /// Takes three steps from the start, and checks that they give the CPU engine's values, in
+    /// exact precision its bits. Only the last block is compared.
     fn check(&self, gpu: &Gpu, precision: Precision) -> Result<Check> {
         self.tile(gpu, &self.params);
         gpu.fill(&self.state, 0.0)?;

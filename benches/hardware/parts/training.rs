@@ -15,7 +15,7 @@ use crate::record::{Row, Status, Times};
 use crate::timing::{Bench, Case};
 
 const MODE: &str = "epoch";
-/// How far losses may be apart in native precision, as in the driver tests.
+/// The maximum relative difference of losses in native precision, as in the driver tests.
 const TOLERANCE: f64 = 1e-5;
 
 pub(super) fn measure(bench: &mut Bench) -> Result<()> {
@@ -102,7 +102,7 @@ fn engines(bench: &mut Bench, case: &Case, data: &Dataset, training: &Training) 
     Ok(())
 }
 
-/// A run from start to end; none if that would be after `deadline`.
+/// A complete run; none if it would end after `deadline`.
 fn run(
     engine: Engine<'_>,
     data: &Dataset,

@@ -1,7 +1,8 @@
 //! The driver tests, each with its outcome.
 //!
-//! First the quick ones in one process. They share a device there, so that one which loses it fails the others
-//! too: each that did not pass runs again alone. So do the long ones, which would hold up the others.
+//! The quick ones run first, in one process. They share a device, so one that loses it fails the
+//! others too. Each that did not pass runs again alone. The long ones also run alone, since they
+//! would delay the others.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -19,13 +20,13 @@ const PROGRAM: &str = "checks";
 const LONG: [&str; 3] = ["training", "every choice of formula", "million"];
 /// Part of the names of checks that take next to no time.
 const QUICK: &str = "by hand";
-/// The share of the time for that process.
+/// The share of the time for the quick checks' process.
 const TOGETHER: f64 = 0.6;
-/// The outcome of a check in that process.
+/// The outcome of a check that failed in that process.
 const FAILED: &str = "failed beside others";
-/// A check that runs alone may take one in so many parts of the time that is left.
+/// A check that runs alone may take the remaining time divided by this.
 const SHARE_ALONE: u32 = 4;
-/// With less than this, it is not started.
+/// A check is not started with less time than this.
 const LEAST: Duration = Duration::from_millis(500);
 
 pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<End> {
@@ -78,7 +79,7 @@ fn list(session: &mut Session, kind: &str, limit: Duration) -> Result<(End, Vec<
     Ok((end, names))
 }
 
-/// What the process of all checks said of one that did not pass.
+/// What the quick checks' process reported about one that did not pass.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Outcome {
     Failed,

@@ -1,4 +1,5 @@
-//! The command: a model trained in exact precision on the CPU engine and on the device is the same file.
+//! The command: models trained in exact precision on the CPU engine and on the device are the same
+//! file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +51,7 @@ fn compare(session: &mut Session, part: &str, folder: &Path, deadline: Instant) 
     Ok(End::Done)
 }
 
-/// The airfoil data, where the bundle has them.
+/// The airfoil data, if the bundle has them.
 pub(crate) fn airfoil() -> Result<Option<PathBuf>> {
     Ok(Some(beside("airfoil_self_noise.dat")?).filter(|file| file.exists()))
 }

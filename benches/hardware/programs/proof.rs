@@ -9,10 +9,10 @@ use crate::device::driver_name;
 use crate::record::{Row, Status};
 use crate::session::{Session, beside};
 
-/// All of it takes a quarter of an hour on two processors.
+/// The whole proof takes a quarter of an hour on two processors.
 const SHARE: &str = "64";
 const QUICK_SHARE: &str = "1000000";
-/// Most of even the smallest share is the compilation of kernels.
+/// Even the smallest share has to compile all kernels, which takes most of its time.
 const QUICK_LIMIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<End> {
@@ -25,7 +25,7 @@ pub(crate) fn run(session: &mut Session, part: &str, limit: Duration) -> Result<
     command.args(["--share", share, "--driver", &driver]);
     session.run(&mut command, limit, |rows, stream, line| match stream {
         Stream::Error => result(part, line).map_or(Ok(()), |row| rows.write(&row)),
-        // The table once more.
+        // The same table again.
         Stream::Output => Ok(()),
     })
 }
@@ -35,7 +35,7 @@ fn result(part: &str, line: &str) -> Option<Row> {
     let cells: Vec<&str> = line.split(" | ").map(str::trim).collect();
     let [operation, driver, oracle, cases, mismatches] = cells[..] else { return None };
     let elements = Some(cases.parse().ok()?);
-    // A mark stands before a number that is not as it should be.
+    // A wrong number is marked with an exclamation mark.
     let status = if mismatches.starts_with('!') { Status::Failed } else { Status::Passed };
     let contestant = format!("{driver} against {oracle}");
     let detail = format!("mismatches: {mismatches}");

@@ -1,4 +1,4 @@
-//! PyTorch's own Adagrad on CUDA, where both are there.
+//! PyTorch's own Adagrad on CUDA, if the machine has both.
 
 use std::process::Command;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::child::End;
 use crate::session::{Session, beside};
 
 pub(crate) fn run(session: &mut Session, _: &str, limit: Duration) -> Result<End> {
-    /// As for our own parts; compilation is what a script cannot foresee.
+    /// Lower than for our own parts, since the script cannot predict how long compilation takes.
     const PLANNED: f64 = 0.7;
     let script = beside("pytorch_adagrad.py")?;
     if !script.exists() {

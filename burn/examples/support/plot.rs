@@ -55,7 +55,7 @@ pub struct Chart {
 pub fn check(path: &Path) -> Result<(), String> {
     let shown = path.display();
     if !(is(path, "svg") || is(path, "png")) {
-        return Err(format!("{shown}: pictures are .svg or .png: give a name that ends so"));
+        return Err(format!("{shown}: pictures must be .svg or .png: change the name's ending"));
     }
     // Opens without truncating, so that a picture that is there stays until the new one is done.
     let opened = OpenOptions::new().append(true).create(true).open(path);
@@ -82,7 +82,7 @@ where
     B::ErrorType: 'static,
 {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the font inside the program is damaged")?;
+        .map_err(|_| "the built-in font could not be read: please report this")?;
     let root = backend.into_drawing_area();
     root.fill(&WHITE)?;
     for (chart, area) in charts.iter().zip(root.split_evenly((charts.len(), 1))) {

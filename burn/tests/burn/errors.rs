@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use burn::module::Param;
+use burn::optim::GradientsParams;
 use burn::tensor::{DType, Tensor};
 use wgpu_optim_burn::wgpu_optim::{Adagrad, Adam, GroupError, Precision, Sgd, StepError};
 use wgpu_optim_burn::{OptimError, WgpuModuleOptim, WgpuOptim};
 
 use super::support::{
-    Cpu, Net, another_device, assert_bits, gradients, initial, module_optim, shared,
+    Cpu, Net, another_device, assert_bits, each, gradients, initial, module_optim, shared,
 };
 
 /// What `run` panics with.
@@ -31,9 +32,12 @@ fn a_hyper_parameter_outside_its_domain() {
     }
 }
 
-/// A step fails by `spoil`, with an error that `check` knows; the steps before and behind are those of
+/// A step fails by `spoil`, which returns the rate, the module and its gradients, with an error that `check` knows; the steps before and behind are those of
 /// the CPU engine.
-fn fails_and_recovers(spoil: impl Fn(Net) -> (f64, Net), check: impl Fn(&OptimError)) {
+pub fn fails_and_recovers(
+    spoil: impl Fn(Net) -> (f64, Net, GradientsParams),
+    check: impl Fn(&OptimError),
+) {
     // Its step counts are in its bits.
     let rule = Adam { learning_rate: 0.125, ..Adam::default() };
     let mut optim = module_optim(rule).with_precision(Precision::Exact);
@@ -43,8 +47,7 @@ fn fails_and_recovers(spoil: impl Fn(Net) -> (f64, Net), check: impl Fn(&OptimEr
     let net = optim.step(0.125, net, grads).expect("a step");
     cpu.step(&gradients(1));
 
-    let (rate, spoilt) = spoil(net.clone());
-    let grads = spoilt.grads(&gradients(2));
+    let (rate, spoilt, grads) = spoil(net.clone());
     let failed = optim.step(rate, spoilt, grads).expect_err("an error");
     check(&failed.error);
 
@@ -58,12 +61,38 @@ fn fails_and_recovers(spoil: impl Fn(Net) -> (f64, Net), check: impl Fn(&OptimEr
 #[test]
 fn a_learning_rate_that_is_not_finite() {
     fails_and_recovers(
-        |net| (f64::NAN, net),
+        |net| {
+            let grads = net.grads(&gradients(2));
+            (f64::NAN, net, grads)
+        },
         |error| {
-            assert!(matches!(error, OptimError::Step(GroupError::Tensors(_))), "{error:?}");
+            assert!(matches!(error, OptimError::Rule(_)), "{error:?}");
             assert!(error.to_string().contains("learning_rate"), "{error}");
         },
     );
+}
+
+/// In Burn's own trait, it panics.
+#[test]
+fn a_negative_learning_rate_panics_in_burns_own_trait() {
+    let mut optim = WgpuOptim::new(Sgd::default()).expect("a valid rule").init();
+    let net = Net::new(7);
+    let grads = net.grads(&gradients(1));
+    let message = panic_message(|| drop(optim.step(-0.1, net, grads)));
+    assert!(message.contains("learning_rate"), "{message}");
+}
+
+/// 1e-42 is subnormal in f32, and 1e-60 is 0.
+#[test]
+fn a_learning_rate_that_has_decayed_to_nothing_changes_no_parameter() {
+    for (name, mut step) in each(Sgd::default(), Precision::Exact) {
+        for rate in [1e-42, 1e-60, 0.0] {
+            let net = Net::new(7);
+            let grads = net.grads(&gradients(1));
+            let net = step(rate.into(), net, grads);
+            assert_bits(&format!("{name}, {rate:e}"), &net.values(), &initial(7));
+        }
+    }
 }
 
 /// The last parameter as f16; its step is asked for when those of the others have been.
@@ -72,15 +101,20 @@ fn half(net: Net) -> Net {
     Net { wide: wide.map(|wide| Tensor::from_inner(wide).require_grad()), ..net }
 }
 
-const HALF: &str = "a tensor cannot be stepped, since it is not of f32 on a wgpu device: \
-                    it is of type f16";
+const HALF: &str = "a tensor cannot be stepped, since it is not f32 on a wgpu device: \
+                    the parameter is of type f16";
 
 #[test]
 fn a_tensor_of_another_type() {
     if !shared().device.supports_dtype(DType::F16) {
         return println!("This device has no f16");
     }
-    fails_and_recovers(|net| (0.125, half(net)), |error| assert_eq!(error.to_string(), HALF));
+    let spoil = |net| {
+        let net = half(net);
+        let grads = net.grads(&gradients(2));
+        (0.125, net, grads)
+    };
+    fails_and_recovers(spoil, |error| assert_eq!(error.to_string(), HALF));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use wgpu_optim_burn::wgpu_optim::{Adagrad, Adam, Precision, Rule, Sgd};
 use wgpu_optim_burn::{OptimError, WgpuOptim};
 
 use super::support::{
-    Cpu, Net, assert_bits, at_once, both, gradients, initial, module_optim, of_burn,
+    Cpu, Net, assert_bits, at_once, each, gradients, initial, module_optim, of_burn,
 };
 
 /// `bias` and `single`, numbers 1 and 3.
@@ -44,7 +44,7 @@ fn each_group_has_the_rate_of_its_scheduler() {
             cpu.step_one(index, grads);
         }
     }
-    for (name, mut step) in both(rule, Precision::Exact) {
+    for (name, mut step) in each(rule, Precision::Exact) {
         let (mut net, mut scheduler) = (Net::new(5), scheduler());
         for number in 1..=4 {
             let grads = net.grads(&gradients(number));

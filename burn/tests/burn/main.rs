@@ -10,6 +10,7 @@ mod guard;
 mod learner;
 mod parity;
 mod records;
+mod shapes;
 mod support;
 mod tensors;
 mod threads;

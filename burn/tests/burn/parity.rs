@@ -31,7 +31,7 @@ use wgpu_optim_burn::wgpu_optim::{
     Adagrad, Adam, EpsilonPlacement, Precision, RmsProp, Rule, Sgd, WeightDecay,
 };
 
-use super::support::{Net, both, gradients, initial, of_burn};
+use super::support::{Net, each, gradients, initial, of_burn};
 
 const STEPS: u64 = 20;
 const RATE: f32 = 0.01;
@@ -101,7 +101,7 @@ fn parity<R: Rule>(name: &str, terms: Terms, burns: ModuleOptimizer, rule: R) {
     };
     let burns = run(of_burn(burns));
     let all: Vec<_> = (1..=STEPS).map(one_signed).collect();
-    for (ours, step) in both(rule, Precision::Native) {
+    for (ours, step) in each(rule, Precision::Native) {
         let values = run(step);
         let (mut worst, mut largest): (f64, f64) = (0.0, 0.0);
         for (param, x) in start.iter().enumerate() {

@@ -123,7 +123,7 @@ fn modules_record_stays(mut step: Step) {
     let record = net.clone().into_record();
     let grads = net.grads(&gradients(2));
     let net = step(RATE.into(), net, grads);
-    let _ = net.values();
+    assert!(net.values() != before);
     assert_bits("the record", &Net::new(1).load_record(record).values(), &before);
 }
 
@@ -161,7 +161,7 @@ fn of_other_vectors_are_an_error() {
     assert_eq!(
         failed.to_string(),
         "the rule has the state vectors [\"gradient_average\", \"square_average\", \
-         \"largest_square_average\"], but there are [\"gradient_average\", \"square_average\"]"
+         \"largest_square_average\"], but the state has [\"gradient_average\", \"square_average\"]"
     );
     assert_bits("a step that failed", &failed.module.values(), &before);
 

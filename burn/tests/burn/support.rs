@@ -128,11 +128,17 @@ pub fn at_once<R: Rule>(mut optim: WgpuModuleOptim<R>) -> Step {
     Box::new(move |rate, net, grads| optim.step(rate, net, grads).expect("a step"))
 }
 
-/// Both optimizers of ours with a rule.
-pub fn both<R: Rule>(rule: R, precision: Precision) -> [(&'static str, Step); 2] {
+/// Each way of ours to step a module by a rule: launched by Burn's runtime, through the buffers as
+/// where that takes no WGSL, and all parameters at once.
+pub fn each<R: Rule>(rule: R, precision: Precision) -> [(&'static str, Step); 3] {
     let launched = WgpuOptim::with_precision(rule, precision).expect("a valid rule");
+    let through_buffers = WgpuOptim::with_precision(rule, precision)
+        .and_then(|optim| optim.with_gpu(&shared().gpu))
+        .expect("a valid rule")
+        .always_through_buffers();
     [
         ("WgpuOptim", of_burn(launched.init())),
+        ("WgpuOptim, through buffers", of_burn(through_buffers.init())),
         ("WgpuModuleOptim", at_once(module_optim(rule).with_precision(precision))),
     ]
 }

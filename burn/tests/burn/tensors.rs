@@ -7,7 +7,7 @@ use wgpu_optim_burn::wgpu_optim::{Adam, Precision, Sgd};
 use wgpu_optim_burn::{WgpuModuleOptim, WgpuOptim};
 
 use super::support::{
-    Cpu, Net, Step, assert_bits, both, gradients, initial, like, module_optim, numbers, of_burn,
+    Cpu, Net, Step, assert_bits, each, gradients, initial, like, module_optim, numbers, of_burn,
     shared, values,
 };
 
@@ -34,7 +34,7 @@ fn without_a_gradient_value_and_step_count_stay() {
             }
         }
     }
-    for (name, mut step) in both(RULE, Precision::Exact) {
+    for (name, mut step) in each(RULE, Precision::Exact) {
         let mut net = Net::new(8);
         for number in 1..=4 {
             let mut grads = net.grads(&gradients(number));
@@ -57,7 +57,7 @@ fn has_gradient(index: usize, number: u64) -> bool {
 
 #[test]
 fn without_any_gradient_nothing_happens() {
-    for (name, mut step) in both(RULE, Precision::Exact) {
+    for (name, mut step) in each(RULE, Precision::Exact) {
         let net = step(RATE.into(), Net::new(8), GradientsParams::new());
         assert_bits(name, &net.values(), &initial(8));
     }
@@ -71,7 +71,7 @@ fn gradients_of_zero_are_gradients() {
     for grads in [&zeros, &gradients(1).to_vec(), &zeros] {
         cpu.step(grads);
     }
-    for (name, mut step) in both(RULE, Precision::Exact) {
+    for (name, mut step) in each(RULE, Precision::Exact) {
         let mut net = Net::new(8);
         for grads in [&zeros, &gradients(1).to_vec(), &zeros] {
             let grads = net.grads(grads);
@@ -134,7 +134,7 @@ fn a_clone_stays_where_all_is_submitted_at_once() {
 #[test]
 fn lazy_reads_before_a_step_see_old_values() {
     let start = initial(8);
-    for (name, mut step) in both(RULE, Precision::Exact) {
+    for (name, mut step) in each(RULE, Precision::Exact) {
         let net = Net::new(8);
         let held = net.weight.val();
         let doubled = net.wide.val() * 2.0;
@@ -262,7 +262,7 @@ fn a_slice_of_a_tensor() {
 fn gradients_of_a_backward_pass() {
     let rule = Sgd { learning_rate: 0.125, ..Sgd::default() };
     let start = initial(8);
-    for (name, mut step) in both(rule, Precision::Exact) {
+    for (name, mut step) in each(rule, Precision::Exact) {
         let net = Net::new(8);
         // d/dx of 2 x and of x^2 / 2 has no rounding.
         let loss = (net.weight.val() * 2.0).sum() + (net.bias.val() * net.bias.val() * 0.5).sum();

@@ -1,13 +1,14 @@
-//! What to run on.
+//! The device to run on.
 
 use clap::{Args, ValueEnum};
 use wgpu_optim::Precision;
 
-/// What to run on.
+/// The device to run on.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct DeviceArgs {
-    /// Where to run: `auto` is a hardware GPU or else the CPU engine, `cpu` the CPU engine, `gpu` any
-    /// adapter, also a software driver, and NAME a part of an adapter's name (see `devices`)
+    /// Where to run: `auto` is a hardware GPU or else the CPU engine, `cpu` the CPU engine, `gpu`
+    /// any adapter, including software drivers, and NAME a part of an adapter's name (see
+    /// `devices`)
     #[arg(long, value_name = "auto|cpu|gpu|NAME", default_value = "auto")]
     pub(crate) device: String,
 }

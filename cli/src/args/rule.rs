@@ -54,7 +54,7 @@ pub(crate) struct RuleArgs {
     pub(crate) options: Vec<String>,
 }
 
-/// A rule, and what the user calls it.
+/// A rule, and the preset by which the user chose it.
 #[derive(Clone, Debug)]
 pub(crate) struct ChosenRule {
     pub(crate) rule: AnyRule,
@@ -95,7 +95,7 @@ fn linear_rate(preset: &str) -> f32 {
         "adagrad" => 0.1,
         "adadelta" => 1.0,
         "rmsprop" | "adam" | "adamw" => 0.01,
-        _ => f32::NAN, // a test finds it
+        _ => f32::NAN, // a test fails if a preset is missing
     }
 }
 

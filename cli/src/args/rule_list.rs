@@ -30,7 +30,7 @@ pub(crate) struct ListedRule {
 /// Reads the rules of `--optimizers`.
 ///
 /// # Errors
-/// [`RuleListError`] for one that is wrong or there twice.
+/// [`RuleListError`] for one that is wrong or listed twice.
 pub(crate) fn parse(texts: &[String]) -> Result<Vec<ListedRule>, RuleListError> {
     let mut all: Vec<ListedRule> = Vec::new();
     for text in texts {

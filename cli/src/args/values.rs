@@ -1,4 +1,4 @@
-//! Parsers of numbers on the command line, and what they answer to a wrong one.
+//! Parsers of numbers on the command line, and their error messages.
 
 use std::fmt::Display;
 use std::str::FromStr;

@@ -18,7 +18,7 @@ use crate::args::device::{DeviceArgs, PrecisionArg};
                  writes parameter and accumulator
   copy GB/s      a plain copy: from buffer to buffer on a GPU, with as many threads as a step on the
                  CPU engine. Bytes read and bytes written both count. Copies take as much memory as
-                 steps, so that caches serve both alike, and alternate with them
+                 steps, so that caches help both equally, and alternate with them
   share          GB/s as a share of copy GB/s: how close a step is to the memory's limit. It can
                  exceed 100 % where writing to memory just read, as a step does, is cheaper than
                  writing elsewhere
@@ -50,7 +50,7 @@ pub(crate) struct BenchArgs {
     /// The arithmetic of a GPU; the CPU engine is always exact
     #[arg(long, value_enum, default_value_t = PrecisionArg::Native)]
     pub(crate) precision: PrecisionArg,
-    /// Plot throughput by vector length, of steps and of copies, into FILE, an .svg or a .png
+    /// Plot throughput by vector length, of steps and of copies, to FILE, an .svg or a .png
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object instead of a table

@@ -1,4 +1,4 @@
-//! A device behind wgpu: steps, copies from buffer to buffer, and the device's own clock.
+//! A wgpu device: steps, copies from buffer to buffer, and the device's own clock.
 
 use wgpu_optim::{Gpu, GpuOptimizer, GpuVec, Precision, Rule, wgpu};
 

@@ -15,7 +15,7 @@ use crate::input::text_file::Format;
 /// `compare`: the same problem by several optimizers.
 #[derive(Debug, Args)]
 #[command(
-    about = "Train the same problem with several optimizers, and rank them",
+    about = "Train on the same problem with several optimizers, and rank them",
     after_help = after_help()
 )]
 pub(crate) struct CompareArgs {
@@ -28,7 +28,7 @@ pub(crate) struct CompareArgs {
     /// What to minimize [default: logistic for the built-in problem, else squared]
     #[arg(long, value_enum)]
     pub(crate) loss: Option<LossArg>,
-    /// The optimizers, separated by commas, each with any hyper-parameters:
+    /// The optimizers, separated by commas, each with optional hyper-parameters:
     /// adagrad,sgd:momentum=0.9:nesterov=true
     #[arg(
         long,
@@ -73,17 +73,17 @@ pub(crate) struct CompareArgs {
     pub(crate) standardize: Option<Standardize>,
     #[command(flatten)]
     pub(crate) training: TrainingArgs,
-    /// Plot every optimizer's training loss by epoch into FILE, an .svg or a .png
+    /// Plot every optimizer's training loss by epoch to FILE, an .svg or a .png
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) plot: Option<PathBuf>,
-    /// Plot the error of every optimizer's weights by how often a feature occurs into FILE, an .svg
-    /// or a .png. Only for the built-in problem, whose true weights are known
+    /// Plot the error of every optimizer's weights by feature frequency to FILE, an .svg or a .png.
+    /// Only for the built-in problem, whose true weights are known
     #[arg(long, value_name = "FILE", conflicts_with = "data", help_heading = OUTPUT)]
     pub(crate) features_by_rarity: Option<PathBuf>,
     /// Print one JSON object instead of a table
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// Print no progress, notes or warnings; errors remain
+    /// Print errors only: no progress, notes or warnings
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
 }

@@ -16,7 +16,7 @@ const ROWS: u32 = 1000;
 const FEATURES: usize = 100;
 /// The seed of the data: `--seed` varies the run, not the problem.
 const DATA_SEED: u64 = 0;
-/// Enough to know the accuracy to half a percent.
+/// Enough to measure the accuracy to half a percent.
 const TEST_ROWS: u32 = 10_000;
 
 /// One row in five is held out.

@@ -11,16 +11,15 @@ pub(super) struct Entry {
     /// Its place in `--optimizers`, which determines its colour whatever its rank.
     pub(super) number: usize,
     pub(super) trials: Trials<Trained>,
-    /// The index of the best trial, and its score on the test rows; none if all diverged.
-    pub(super) best: Option<(usize, Metrics)>,
+    /// The score of the best run on the test rows; none if all diverged.
+    pub(super) test: Option<Metrics>,
 }
 
 impl Entry {
     /// The best run: its learning rate, its validation loss and its result.
     pub(super) fn run(&self) -> Option<(f32, f64, &Trained)> {
-        let trial = &self.trials.all[self.best.as_ref()?.0];
-        let (loss, trained) = trial.result.as_ref()?;
-        Some((trial.learning_rate, *loss, trained))
+        let best = self.trials.best.as_ref()?;
+        Some((best.learning_rate, best.loss, &best.run))
     }
 
     /// Name and learning rate, for legends.

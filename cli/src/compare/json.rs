@@ -96,8 +96,8 @@ impl<'a> Report<'a> {
 fn result<'a>(comparison: &Comparison<'_>, entry: &'a Entry) -> RuleResult<'a> {
     let bits = |value: &f32| format!("{:08x}", value.to_bits());
     let groups = |groups: Vec<Group>| groups.into_iter().map(RarityGroup::from).collect();
-    let run = entry.run().zip(entry.best.as_ref());
-    let run = run.map(|((learning_rate, validation_loss, trained), (_, test))| Run {
+    let run = entry.run().zip(entry.test.as_ref());
+    let run = run.map(|((learning_rate, validation_loss, trained), test)| Run {
         learning_rate,
         at_edge: entry.trials.at_edge(),
         loss: trained.loss,
@@ -109,9 +109,9 @@ fn result<'a>(comparison: &Comparison<'_>, entry: &'a Entry) -> RuleResult<'a> {
         bias_bits: bits(&trained.model.bias),
         features_by_rarity: comparison.groups(entry).map(groups),
     });
-    let trial = |trial: &search::Trial<_>| Trial {
+    let trial = |trial: &search::Trial| Trial {
         learning_rate: trial.learning_rate,
-        validation_loss: trial.result.as_ref().map(|(loss, _)| *loss),
+        validation_loss: trial.loss,
     };
     RuleResult {
         optimizer: &entry.label,

@@ -5,6 +5,7 @@ mod data;
 mod entry;
 mod files;
 mod json;
+mod memory;
 mod rarity;
 mod report;
 mod search;
@@ -36,6 +37,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<(), Error> {
     let Input { rows, origin, standardize } = data::read(args)?;
     let parts = data::split(rows, &origin.source, args)?;
     let set = TrainingSet::scale(origin, parts, standardize)?;
+    memory::check(&set, rules.len(), args)?;
     let training = Training {
         loss: data::loss(args).into(),
         epochs: args.epochs,
@@ -112,15 +114,11 @@ impl Contest<'_> {
             Rates::Auto => Trials::around(rule.own_rate, run)?,
             Rates::Given(rates) => Trials::at(rates, run)?,
         };
-        let best = trials.best().and_then(|best| {
-            let (_, trained) = trials.all[best].result.as_ref()?;
-            Some((best, trained))
-        });
-        let best = match (best, &self.set.parts.test) {
-            (Some((best, trained)), Some(test)) => Some((best, self.score(trained, test)?)),
+        let test = match (&trials.best, &self.set.parts.test) {
+            (Some(best), Some(test)) => Some(self.score(&best.run, test)?),
             _ => None,
         };
-        Ok(Entry { label: rule.label.clone(), number, trials, best })
+        Ok(Entry { label: rule.label.clone(), number, trials, test })
     }
 
     /// Trains; none if the run diverges.

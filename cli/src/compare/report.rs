@@ -20,7 +20,7 @@ fn cell(metrics: &Metrics) -> String {
     }
 }
 
-/// All results, and what they were made with.
+/// All results, and the settings that produced them.
 pub(super) struct Comparison<'a> {
     pub(super) set: &'a TrainingSet,
     pub(super) training: &'a Training,
@@ -48,7 +48,7 @@ impl Comparison<'_> {
     /// Reports learning rates at which training diverged.
     pub(super) fn notes(&self) {
         for Entry { label, trials, .. } in self.entries {
-            let diverged = trials.all.iter().filter(|trial| trial.result.is_none());
+            let diverged = trials.all.iter().filter(|trial| trial.loss.is_none());
             let rates: Vec<_> = diverged.map(|trial| trial.learning_rate.to_string()).collect();
             if !rates.is_empty() {
                 output::note(&format!("{label} diverged at {}", rates.join(", ")));
@@ -61,7 +61,7 @@ impl Comparison<'_> {
         let Self { set, training, .. } = self;
         let [rows, validation, test] = self.rows();
         let precision = match self.device.kind {
-            "cpu" => "the bits of exact precision".to_owned(),
+            "cpu" => "exact precision".to_owned(),
             _ => format!("{} precision", self.precision),
         };
         let mut text = format!(
@@ -94,7 +94,7 @@ impl Comparison<'_> {
         table.load_style(STYLE);
         table.set_header(["rule", "learning rate", "loss", "validation loss", score, "seconds"]);
         for entry in self.entries {
-            let (Some((rate, validation, trained)), Some((_, scored))) = (entry.run(), &entry.best)
+            let (Some((rate, validation, trained)), Some(scored)) = (entry.run(), &entry.test)
             else {
                 table.add_row([&entry.label, "diverged", "-", "-", "-", "-"]);
                 continue;

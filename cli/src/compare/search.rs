@@ -9,31 +9,50 @@ const FIRST: std::ops::RangeInclusive<i32> = -2..=2;
 /// The furthest rate tried, in half decades.
 const LAST: i32 = 8;
 
-/// A run at one learning rate.
-pub(super) struct Trial<T> {
+/// A learning rate that was tried, and the loss by which to choose; none if the run diverged.
+pub(super) struct Trial {
     pub(super) learning_rate: f32,
-    /// The loss by which to choose, and the run; none if it diverged.
-    pub(super) result: Option<(f64, T)>,
+    pub(super) loss: Option<f64>,
 }
 
-/// All runs, by ascending learning rate.
+/// The run with the lowest loss; of equal ones, that of the lowest rate.
+pub(super) struct Best<T> {
+    pub(super) learning_rate: f32,
+    pub(super) loss: f64,
+    pub(super) run: T,
+}
+
+/// All rates that were tried, in ascending order. Only the best run is kept.
 pub(super) struct Trials<T> {
-    pub(super) all: Vec<Trial<T>>,
+    pub(super) all: Vec<Trial>,
+    pub(super) best: Option<Best<T>>,
 }
 
 impl<T> Trials<T> {
-    /// The run with the lowest loss; of equal ones, that of the lowest rate. None if all diverged.
-    pub(super) fn best(&self) -> Option<usize> {
-        let loss = |index: &usize| self.all[*index].result.as_ref().map_or(f64::NAN, |r| r.0);
-        let whole = (0..self.all.len()).filter(|index| !loss(index).is_nan());
-        whole.min_by(|a, b| loss(a).total_cmp(&loss(b)))
+    /// Adds a run at this place of the order.
+    fn insert(&mut self, at: usize, learning_rate: f32, result: Option<(f64, T)>) {
+        let loss = result.as_ref().map(|&(loss, _)| loss).filter(|loss| !loss.is_nan());
+        self.all.insert(at, Trial { learning_rate, loss });
+        let Some((loss, run)) = result.filter(|_| loss.is_some()) else { return };
+        let order = |best: &Best<T>| {
+            loss.total_cmp(&best.loss).then(learning_rate.total_cmp(&best.learning_rate))
+        };
+        if self.best.as_ref().is_none_or(|best| order(best).is_lt()) {
+            self.best = Some(Best { learning_rate, loss, run });
+        }
+    }
+
+    /// The place of the best run in the order. None if all diverged.
+    fn best_place(&self) -> Option<usize> {
+        let best = self.best.as_ref()?;
+        self.all.iter().position(|trial| trial.learning_rate == best.learning_rate)
     }
 
     /// Whether the best rate is the lowest or the highest of several, so that a rate beyond it may be
     /// better. A rate next to one that diverged is neither.
     pub(super) fn at_edge(&self) -> bool {
         let last = self.all.len().saturating_sub(1);
-        last > 0 && self.best().is_some_and(|best| best == 0 || best == last)
+        last > 0 && self.best_place().is_some_and(|best| best == 0 || best == last)
     }
 
     /// Tries these rates.
@@ -41,14 +60,15 @@ impl<T> Trials<T> {
         rates: &[f32],
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
     ) -> Result<Self, Error> {
-        let mut all = Vec::new();
-        for &learning_rate in rates {
-            all.push(Trial { learning_rate, result: run(learning_rate)? });
+        let mut trials = Self { all: Vec::new(), best: None };
+        for (place, &rate) in rates.iter().enumerate() {
+            trials.insert(place, rate, run(rate)?);
         }
-        Ok(Self { all })
+        Ok(trials)
     }
 
-    /// Tries rates around `own`, and goes on beyond the end where the best one is.
+    /// Tries rates around `own`. While the best one is the first or the last, tries rates beyond
+    /// it.
     pub(super) fn around(
         own: f32,
         mut run: impl FnMut(f32) -> Result<Option<(f64, T)>, Error>,
@@ -58,7 +78,7 @@ impl<T> Trials<T> {
         let mut trials = Self::at(&rates, &mut run)?;
         loop {
             let last = trials.all.len() - 1;
-            let next = match trials.best() {
+            let next = match trials.best_place() {
                 // If all diverge, only a lower rate may help.
                 None | Some(0) if low > -LAST => ControlFlow::Continue(low - 1),
                 Some(best) if best == last && high < LAST => ControlFlow::Break(high + 1),
@@ -68,12 +88,12 @@ impl<T> Trials<T> {
                 ControlFlow::Continue(step) => {
                     low = step;
                     let learning_rate = scaled(own, low);
-                    trials.all.insert(0, Trial { learning_rate, result: run(learning_rate)? });
+                    trials.insert(0, learning_rate, run(learning_rate)?);
                 }
                 ControlFlow::Break(step) => {
                     high = step;
                     let learning_rate = scaled(own, high);
-                    trials.all.push(Trial { learning_rate, result: run(learning_rate)? });
+                    trials.insert(last + 1, learning_rate, run(learning_rate)?);
                 }
             }
         }
@@ -94,10 +114,11 @@ mod tests {
 
     /// The rates tried where the loss is `loss` of them, the best one, and whether it is at the edge.
     fn search(loss: impl Fn(f32) -> Option<f64>) -> (Vec<f32>, Option<f32>, bool) {
-        let trials = Trials::around(0.1, |rate| Ok(loss(rate).map(|loss| (loss, ())))).unwrap();
+        let trials = Trials::around(0.1, |rate| Ok(loss(rate).map(|loss| (loss, rate)))).unwrap();
         let rates = trials.all.iter().map(|trial| trial.learning_rate).collect();
-        let best = trials.best().map(|best| trials.all[best].learning_rate);
-        (rates, best, trials.at_edge())
+        let best = trials.best.as_ref().map(|best| (best.learning_rate, best.run));
+        assert!(best.is_none_or(|(rate, run)| rate == run), "the run of another rate was kept");
+        (rates, best.map(|(rate, _)| rate), trials.at_edge())
     }
 
     fn distance(rate: f32, best: f64) -> f64 {
@@ -117,9 +138,15 @@ mod tests {
         assert_eq!((rates, best, edge), (expected, Some(10.0), false));
         let (rates, best, edge) = search(|rate| Some(distance(rate, 0.0031)));
         assert_eq!((&rates[..3], best, edge), (&[0.001, 0.003, 0.01][..], Some(0.003), false));
-        // As far as it goes.
+        // As far as the search goes.
         let (rates, best, edge) = search(|rate| Some(-f64::from(rate)));
         assert_eq!((rates.len(), best, edge), (11, Some(1000.0), true));
+    }
+
+    #[test]
+    fn of_equal_losses_the_lowest_rate_is_best() {
+        let (rates, best, _) = search(|rate| Some(if rate < 0.05 { 2.0 } else { 1.0 }));
+        assert_eq!((rates.len(), best), (5, Some(0.1)));
     }
 
     #[test]

@@ -138,13 +138,13 @@ pub(crate) struct FitArgs {
         help_heading = DEVICE
     )]
     pub(crate) gpu_memory: Option<u64>,
-    /// Plot the loss by epoch into FILE, an .svg or a .png
+    /// Plot the loss by epoch to FILE, an .svg or a .png
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object instead of tables
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) json: bool,
-    /// Print no progress, notes or warnings; errors remain
+    /// Print errors only: no progress, notes or warnings
     #[arg(long, help_heading = OUTPUT)]
     pub(crate) quiet: bool,
 }

@@ -13,7 +13,7 @@ use crate::output::text::list;
 use crate::training::parts::{Parts, TrainingSet};
 use crate::training::split::Split;
 
-/// The built-in problem: large enough to show progress, small enough to take no time.
+/// The built-in problem: large enough to show progress, small enough to train quickly.
 const SYNTHETIC_ROWS: u32 = 10_000;
 const SYNTHETIC_FEATURES: usize = 5;
 /// The seed of the data: `--seed` varies the run, not the problem.

@@ -13,7 +13,7 @@ pub(super) const MAX_FEATURES: usize = 1024;
 const BLOCK_ROWS: usize = 1024;
 /// A fixed number of parts, so that the last digit does not depend on the number of cores.
 const STRIPES: usize = 8;
-/// The stack of a thread, and what its allocator takes at first.
+/// The stack of a thread, and the initial memory of its allocator.
 const THREAD_BYTES: usize = (2 << 20) + (1 << 18);
 /// Directions in which correlated columns vary by less than this share are ignored: less is only
 /// rounding of f32 data and of sums.
@@ -53,8 +53,8 @@ pub(super) fn best_loss(dataset: &Dataset) -> Result<Option<f64>, Interrupted> {
     Ok(loss.is_finite().then_some(loss))
 }
 
-/// About how much memory [`best_loss`] takes: for each stripe a thread, a block of rows, its sum and what
-/// is added to it; and the matrices of the solution.
+/// The approximate memory of [`best_loss`]: for each stripe a thread, a block of rows, its sum and
+/// a term to add; and the matrices of the solution.
 pub(crate) fn scratch_bytes(rows: usize, features: usize) -> usize {
     if features > MAX_FEATURES {
         return 0;
@@ -65,7 +65,7 @@ pub(crate) fn scratch_bytes(rows: usize, features: usize) -> usize {
     size_of::<f64>() * numbers + stripes * THREAD_BYTES
 }
 
-/// What is subtracted from every row.
+/// The means, which are subtracted from every row.
 struct Means {
     features: Array1<f64>,
     target: f64,
@@ -98,7 +98,7 @@ fn sum_over_rows<S: Send>(
         let start = |(rows, answers)| {
             let thread = std::thread::Builder::new();
             let thread = thread.spawn_scoped(scope, move || sum_stripe(rows, answers));
-            // Without another thread, this one does the work.
+            // If no thread can be started, this one does the work.
             thread.map_err(|_| sum_stripe(rows, answers))
         };
         let stripes: Vec<_> = stripes.map(start).collect();
@@ -125,8 +125,8 @@ fn mean(values: ArrayView1<'_, f32>) -> f64 {
     values.iter().map(|&value| f64::from(value)).sum::<f64>() / values.len() as f64
 }
 
-/// Weights that solve `gram * weights = moments`. If columns depend on each other, these are the
-/// shortest such weights, with each column scaled to length 1.
+/// Weights that solve `gram * weights = moments`. If columns are linearly dependent, these are the
+/// solution of minimum norm, with each column scaled to length 1.
 fn solve(gram: &Array2<f64>, moments: &Array1<f64>) -> Array1<f64> {
     let count = gram.nrows();
     // Scaled to a diagonal of 1, so that a column's units do not decide whether it counts. A
@@ -140,14 +140,14 @@ fn solve(gram: &Array2<f64>, moments: &Array1<f64>) -> Array1<f64> {
     Array1::from_shape_fn(count, |index| solution[index] * inverse(index))
 }
 
-/// Solves by Cholesky, if no column depends on the ones before it.
+/// Solves by Cholesky decomposition, if the columns are linearly independent.
 fn well_conditioned(matrix: &DMatrix<f64>, right: &DVector<f64>) -> Option<DVector<f64>> {
     let cholesky = matrix.clone().cholesky()?;
     let smallest = cholesky.l_dirty().diagonal().min();
     (smallest * smallest > RANK_TOLERANCE).then(|| cholesky.solve(right))
 }
 
-/// Solves by eigenvectors, without the directions in which nothing varies.
+/// Solves by eigendecomposition, without the directions in which nothing varies.
 fn pseudo_inverse(matrix: DMatrix<f64>, right: &DVector<f64>) -> DVector<f64> {
     let eigen = matrix.symmetric_eigen();
     let threshold = eigen.eigenvalues.max() * RANK_TOLERANCE;
@@ -171,8 +171,8 @@ mod tests {
         assert!((found - expected).abs() < 1e-12, "{found} is not {expected}");
     }
 
-    /// Through (0, 0), (1, 2), (2, 1) goes y = 0.5 + 0.5 x, missing by -0.5, 1, -0.5: the
-    /// squares sum to 1.5, and half their mean is 0.25.
+    /// The least-squares line through (0, 0), (1, 2), (2, 1) is y = 0.5 + 0.5 x, with residuals
+    /// -0.5, 1, -0.5: the squares sum to 1.5, and half their mean is 0.25.
     #[test]
     fn a_line_through_three_points() {
         assert_close(loss(array![[0.0], [1.0], [2.0]], array![0.0, 2.0, 1.0]), 0.25);
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn constant_columns_alone_leave_the_variance() {
-        // The mean 1 is missed by -1, 1, 0: half the mean square is 1/3.
+        // The residuals from the mean 1 are -1, 1, 0: half the mean square is 1/3.
         assert_close(loss(array![[5.0], [5.0], [5.0]], array![0.0, 2.0, 1.0]), 1.0 / 3.0);
     }
 
@@ -196,7 +196,7 @@ mod tests {
         assert_close(loss(array![[1.0, 2.0, 0.5], [0.0, 1.0, 4.0]], array![3.0, -1.0]), 0.0);
     }
 
-    /// The residual must not drown in the columns' offset: the same line as above, far away.
+    /// A large offset of the columns must not hide the residuals: the same line as above, far away.
     #[test]
     fn a_large_offset_does_not_matter() {
         let features = array![[1_000_000.0], [1_000_001.0], [1_000_002.0]];

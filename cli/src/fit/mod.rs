@@ -83,11 +83,11 @@ impl Run {
         let rows = &set.parts.training;
         if args.gpu_memory.is_some() && rows.is_sparse() && !args.quiet {
             output::warning(
-                "--gpu-memory has no effect on LIBSVM text, which goes to a GPU batch by batch",
+                "--gpu-memory has no effect on LIBSVM text, which is sent to a GPU batch by batch",
             );
         }
         let training = Training { evaluate_every: evaluate_every(rows), ..setup.training.clone() };
-        memory::check(rows, args)?;
+        memory::check(&set.parts, args)?;
         let display = Display::new(args.quiet);
         // Before training, so that a user who stops waiting for it loses no trained model.
         let best_loss = match (rows, training.loss) {

@@ -42,7 +42,7 @@ fn run_table(outcome: &Outcome<'_>) -> String {
         schedule => format!(" by {schedule}"),
     };
     let precision = match outcome.device.kind {
-        "cpu" => "the bits of exact precision".to_owned(), // whichever was asked for
+        "cpu" => "exact precision".to_owned(), // whichever was asked for
         _ => format!("{} precision", outcome.precision),
     };
     let mut table = Table::new();

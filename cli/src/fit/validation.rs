@@ -12,8 +12,8 @@ const DEFAULT_SHARE: f64 = 0.1;
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ValidationArgs {
     /// SHARE: hold out this share of the rows, and compute their loss after each epoch.
-    /// `progressive`: compute the loss of each row before training on it. For both, separate them by
-    /// a comma
+    /// `progressive`: compute the loss of each row before training on it. For both, separate the
+    /// two by a comma
     #[arg(
         long,
         value_name = "progressive|SHARE",
@@ -37,7 +37,7 @@ pub(crate) struct ValidationArgs {
     early_stop: Option<u32>,
 }
 
-/// A way of validation.
+/// A kind of validation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Validation {
     Progressive,

@@ -10,7 +10,7 @@ use crate::output::text::printable;
 /// A target with fewer than two classes.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{}: there is {}: the logistic loss needs rows of two",
+    "{}: there is {}: the logistic loss needs two classes",
     path.display(),
     only.as_ref().map_or_else(|| "no class".to_owned(), |label| format!("only class {label}"))
 )]
@@ -28,8 +28,8 @@ pub(crate) enum Label {
 }
 
 impl Label {
-    /// The label in `text`, which has no blanks around it. A number is the same label however it is
-    /// written.
+    /// The label in `text`, which has no surrounding blanks. Different spellings of a number are
+    /// the same label.
     pub(crate) fn parse(text: &str) -> Self {
         match text.parse() {
             Ok(number) => Self::number(number),

@@ -1,4 +1,4 @@
-//! The columns of a table: which one is the target, and what the others are called.
+//! The columns of a table: which one is the target, and the names of the others.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use crate::output::text::list;
 pub(crate) enum ColumnsError {
     #[error(
         "{}: there is only one column, {name:?}: training needs a target and at least one other; \
-         if they are there, separate them by commas, tabs, semicolons or blanks",
+         if there are more, separate them by commas, tabs, semicolons or blanks",
         path.display()
     )]
     OnlyOne { path: PathBuf, name: String },
@@ -23,20 +23,20 @@ pub(crate) enum ColumnsError {
     NoTarget { path: PathBuf, wanted: String, names: Vec<String> },
 }
 
-/// What the columns are called.
+/// The names of the columns.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Columns {
     pub(crate) features: Vec<String>,
     pub(crate) target: String,
     /// The target's index in the file, counted from 0.
     pub(crate) target_index: usize,
-    /// Whether the names are the file's own.
+    /// Whether the names come from the file's header.
     pub(crate) named: bool,
 }
 
 impl Columns {
-    /// The columns of LIBSVM text, which names none. A model of millions of features keeps no
-    /// made-up names.
+    /// The columns of LIBSVM text, which have no names. Millions of generated names would waste
+    /// memory.
     pub(crate) fn unnamed() -> Self {
         let target = "label".to_owned();
         Self { features: Vec::new(), target, target_index: 0, named: false }
@@ -45,7 +45,7 @@ impl Columns {
     /// The columns of `table`; `wanted` is the name or the index of the target, by default the last.
     ///
     /// # Errors
-    /// [`ColumnsError`] if there is only one column, or none that is `wanted`.
+    /// [`ColumnsError`] if there is only one column, or none is `wanted`.
     pub(crate) fn new(table: &Table, wanted: Option<&str>) -> Result<Self, ColumnsError> {
         let names = table.names();
         let path = || Path::to_owned(table.path());

@@ -73,7 +73,8 @@ impl Delimiter {
     }
 }
 
-/// Reads text with every run of blanks replaced by one space, and with none around a line.
+/// Reads text with every run of blanks replaced by one space, and without blanks at the ends of a
+/// line.
 pub(crate) struct SingleBlanks<R> {
     inner: R,
     input: Vec<u8>,

@@ -1,9 +1,9 @@
 //! Reading LIBSVM (SVMlight) text: rows of `label index:value index:value ... # comment`. Indices
-//! count from 1 and ascend; features of value 0 may be left out, and a row may have none. `qid:N`
-//! behind a label, which groups rows for ranking, is skipped. Blank lines and comments are no rows.
+//! start at 1 and ascend; features of value 0 may be left out, and a row may have none. `qid:N`
+//! after a label, which groups rows for ranking, is skipped, and so are blank lines and comments.
 //!
-//! The text is read in pieces of a few megabytes, cut between lines, which threads parse side by
-//! side; memory holds the numbers and not the text.
+//! The text is read in pieces of a few megabytes, cut between lines, which threads parse in
+//! parallel. Memory holds only the numbers, not the text.
 
 mod parse;
 
@@ -44,8 +44,8 @@ pub(crate) enum LibsvmError {
     #[error("{}: no row has a feature: there is nothing to learn from", path.display())]
     NoFeatures { path: PathBuf },
     #[error(
-        "{}, line {line}: {label} is a third class, beside {first} and {second}: the logistic loss \
-         takes two; delete the rows of the others, or use --loss squared",
+        "{}, line {line}: {label} is a third class, besides {first} and {second}: the logistic \
+         loss takes two; delete the rows of other classes, or use --loss squared",
         path.display()
     )]
     ThirdClass { path: PathBuf, line: u64, label: Label, first: Label, second: Label },
@@ -62,17 +62,17 @@ impl LibsvmError {
     }
 }
 
-/// What a file holds.
+/// The content of a file.
 pub(crate) struct SparseText {
     path: PathBuf,
-    /// The largest index, that is the number of features.
+    /// The largest index, which is the number of features.
     features: u32,
     starts: Vec<usize>,
     entries: Vec<u32>,
     values: Vec<f32>,
-    /// Labels as they stand there; numbers of classes after [`SparseText::classify`].
+    /// Labels as in the file; class numbers after [`SparseText::classify`].
     labels: Vec<f32>,
-    /// Labels other than those before, and their lines; at most three.
+    /// The first labels that differ, at most three, with their lines.
     classes: Vec<(f32, u64)>,
 }
 
@@ -109,7 +109,7 @@ impl SparseText {
         Ok(text)
     }
 
-    /// Makes room for a file of `bytes` bytes, of which `parsed` are the first `whole`.
+    /// Reserves memory for a file of `bytes` bytes, of which the first `whole` are `parsed`.
     fn reserve(&mut self, parsed: &[Piece], whole: usize, bytes: u64) -> Result<(), LibsvmError> {
         // A little more than proportional: growing a vector later would double it.
         let share = bytes as f64 / whole.max(1) as f64 * 1.02;
@@ -120,7 +120,7 @@ impl SparseText {
         Ok(self.grow(entries, rows, || format!("about {rows} rows of {}", path.display()))?)
     }
 
-    /// Makes room for more entries and rows.
+    /// Reserves memory for more entries and rows.
     fn grow(
         &mut self,
         entries: usize,
@@ -133,7 +133,7 @@ impl SparseText {
         grow(&mut self.labels, rows, &what)
     }
 
-    /// Puts the rows of the next piece behind the others; `lines` are the lines before it.
+    /// Appends the rows of the next piece; `lines` counts the lines before it.
     fn add(&mut self, piece: Piece, lines: &mut u64) -> Result<(), LibsvmError> {
         let (path, rows) = (self.path.clone(), self.labels.len() + piece.labels.len());
         let more = || format!("more than {rows} rows of {}", path.display());
@@ -182,8 +182,8 @@ impl SparseText {
         Ok(collector.finish(&mut self.labels).map_err(|only| TooFewClasses { path, only })?)
     }
 
-    /// The rows as a dataset of `features` columns, or of as many as occur; and how many values there
-    /// are of features beyond, which are left out.
+    /// The rows as a dataset of `features` columns, by default of as many as occur. Values of
+    /// features beyond these are left out; their number is returned.
     pub(crate) fn into_dataset(
         mut self,
         features: Option<usize>,
@@ -198,7 +198,8 @@ impl SparseText {
         Ok((dataset, dropped))
     }
 
-    /// Leaves out the features from number `columns` on, counted from 0: the ends of rows.
+    /// Removes the features from index `columns` on, counted from 0, which are the ends of rows.
+    /// Returns how many values were removed.
     fn keep(&mut self, columns: usize) -> usize {
         let (mut kept, mut start) = (0, 0);
         for end in &mut self.starts[1..] {
@@ -235,7 +236,7 @@ impl<R: Read> Pieces<R> {
         Ok(pieces)
     }
 
-    /// Makes the buffer this long.
+    /// Enlarges the buffer to `len` bytes.
     fn enlarge(&mut self, len: usize) -> Result<(), OutOfMemory> {
         let additional = len - self.buffer.len();
         grow(&mut self.buffer, additional, || format!("lines of more than {} bytes", self.filled))?;

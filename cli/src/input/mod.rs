@@ -1,4 +1,4 @@
-//! What comes in: rows of delimited or LIBSVM text. [`read`] is the way in, and uses the others.
+//! Input: rows of delimited or LIBSVM text. [`read`] is the entry point and uses the other modules.
 
 pub(crate) mod classes;
 pub(crate) mod columns;

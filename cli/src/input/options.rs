@@ -1,9 +1,9 @@
-//! Options that say how to read and prepare rows, and which of them go together.
+//! Options that say how to read and prepare rows, and which of them can be combined.
 
 use clap::ValueEnum;
 use wgpu_optim::linear::Loss;
 
-/// Why options do not go together.
+/// Why options cannot be combined.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OptionsError {
     #[error("--standardize all: the target is a class, which has no scale: give features or none")]

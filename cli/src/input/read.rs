@@ -1,4 +1,4 @@
-//! The one way in for rows to train on: opens the file, finds its format, and reads it.
+//! The entry point for training rows: opens the file, detects its format, and reads it.
 
 use std::path::Path;
 
@@ -76,7 +76,7 @@ impl Input {
     /// Reads the whole file.
     ///
     /// # Errors
-    /// [`InputError`], also for options that do not go with the format found.
+    /// [`InputError`], also for options that do not apply to the detected format.
     pub(crate) fn read(request: &Request<'_>) -> Result<Self, InputError> {
         let file = TextFile::open(request.path)?;
         if file.is_libsvm(request.format) {

@@ -1,19 +1,19 @@
-//! Looks at delimited text before it is parsed: text behind a closing quotation mark is an error,
-//! and so is a row that is too long for the memory there is.
+//! Checks delimited text before it is parsed: text after a closing quotation mark is an error, and
+//! so is a row that does not fit in memory.
 
 use std::io::{self, Read};
 
 use crate::memory::{self, OutOfMemory};
 
-/// Rows up to this length are taken to fit in memory.
+/// Rows up to this length are assumed to fit in memory.
 const SHORT_ROW: usize = 1 << 20;
-/// How much of a wrong text an error shows.
+/// The maximum length of the text that an error quotes.
 const SHOWN_BYTES: usize = 40;
 
 /// Why the text ends before the file does. It is inside an [`io::Error`].
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RowFault {
-    #[error("text behind a closing quotation mark")]
+    #[error("text after a closing quotation mark")]
     StrayQuote {
         /// The line and the column, counted from 1.
         line: u64,
@@ -31,13 +31,13 @@ enum State {
     Start,
     Plain,
     Quoted,
-    /// Behind a quotation mark that closes, or is the first of two.
+    /// After a quotation mark that closes, or is the first of two.
     Closed,
-    /// Behind that and blanks.
+    /// After that and blanks.
     Blanks,
 }
 
-/// Passes text on until a fault.
+/// Passes text through until a fault.
 pub(super) struct RowGuard<R> {
     inner: R,
     delimiter: u8,
@@ -60,7 +60,7 @@ impl<R: Read> RowGuard<R> {
         Self { inner, delimiter, state, line, column, row, allowed, field, fault }
     }
 
-    /// Takes the next part of the text; gives how much of it is before a fault.
+    /// Takes the next part of the text; returns how much of it comes before a fault.
     fn take(&mut self, part: &[u8]) -> usize {
         let is_quoted = matches!(self.state, State::Quoted | State::Closed | State::Blanks);
         if !is_quoted && !part.contains(&b'"') {
@@ -82,7 +82,7 @@ impl<R: Read> RowGuard<R> {
         part.len()
     }
 
-    /// Takes text without quotation marks, which begins outside of them.
+    /// Takes text that has no quotation marks and is not within any.
     fn take_plain(&mut self, part: &[u8]) {
         let Some(&last) = part.last() else { return };
         let count = |part: &[u8], byte| part.iter().filter(|&&found| found == byte).count();
@@ -99,7 +99,7 @@ impl<R: Read> RowGuard<R> {
         self.state = if self.ends_field(last) { State::Start } else { State::Plain };
     }
 
-    /// Takes one byte; false if it must not stand there.
+    /// Takes one byte; false if it is not allowed there.
     fn take_byte(&mut self, byte: u8) -> bool {
         self.row += 1;
         match self.state {
@@ -166,7 +166,7 @@ impl<R: Read> Read for RowGuard<R> {
         self.check_memory().map_err(|error| io::Error::other(RowFault::from(error)))?;
         match self.fault.take() {
             Some(fault) if sound == 0 => Err(io::Error::other(fault)),
-            // First the rows before it, which may have errors of their own.
+            // Pass on the rows before the fault first, since they may have errors of their own.
             fault => {
                 self.fault = fault;
                 Ok(sound)
@@ -179,7 +179,7 @@ impl<R: Read> Read for RowGuard<R> {
 mod tests {
     use super::*;
 
-    /// Reads in parts of `size` bytes; gives what was passed on and the fault.
+    /// Reads in parts of `size` bytes; returns what was passed through and the fault.
     fn read(text: &str, size: usize) -> (String, Option<(u64, usize, String)>) {
         let mut guard = RowGuard::new(text.as_bytes(), b',');
         let (mut passed, mut part) = (Vec::new(), vec![0; size]);

@@ -24,10 +24,12 @@ impl RawRows {
         }
     }
 
-    /// Moves rows, given in ascending order, out; the others move up in place. `None` for no rows.
+    /// Removes and returns rows, given in ascending order; the others move up in place. `None` for
+    /// no rows.
     ///
     /// # Errors
-    /// [`DataError`] if sparse rows were taken out and none is left, or if memory is short.
+    /// [`DataError`] if sparse rows were taken out and none is left, or if there is not enough
+    /// memory.
     pub(crate) fn take(&mut self, rows: &[u32]) -> Result<Option<Self>, DataError> {
         if rows.is_empty() {
             return Ok(None);
@@ -44,7 +46,7 @@ impl RawRows {
     /// Copies rows, in the order given.
     ///
     /// # Errors
-    /// [`DataError`] for sparse rows if there are none, or if memory is short.
+    /// [`DataError`] for sparse rows if there are none, or if there is not enough memory.
     pub(crate) fn select(&self, rows: &[u32]) -> Result<Self, DataError> {
         let what = || format!("{} rows", rows.len());
         let mut target = with_room(rows.len(), what)?;
@@ -74,13 +76,14 @@ impl RawRows {
     }
 }
 
-/// Rows one behind the other, as a table.
+/// Consecutive rows, as a table.
 fn table(values: Vec<f32>, rows: usize, columns: usize) -> Array2<f32> {
     // There are `columns` values of each row.
     Array2::from_shape_vec((rows, columns), values).unwrap_or_default()
 }
 
-/// Moves rows, given in ascending order, out of a table. If memory is short, nothing has changed.
+/// Moves rows, given in ascending order, out of a table. If there is not enough memory, nothing
+/// changes.
 fn take_rows(
     features: &mut Array2<f32>,
     target: &mut Array1<f32>,

@@ -1,6 +1,5 @@
-//! Tables of numbers in delimited text. The delimiter and the header are found from the first
-//! lines; rows are then parsed as they are read, so that memory holds the numbers and not the
-//! text.
+//! Tables of numbers in delimited text. The delimiter and the header are detected from the first
+//! lines. Rows are parsed as they are read, so that memory holds only the numbers, not the text.
 
 mod error;
 
@@ -20,9 +19,9 @@ use crate::memory::{grow, with_room};
 use crate::output::text::printable;
 pub(crate) use error::TableError;
 
-/// Rows between two looks at whether the user wants to stop.
+/// Rows between two checks for an interrupt.
 const ROWS_PER_CHECK: usize = 4096;
-/// How much of a wrong text an error shows.
+/// The maximum length of the text that an error quotes.
 const SHOWN_CHARACTERS: usize = 40;
 
 /// An open table whose columns are known and whose rows are yet to be read.
@@ -35,12 +34,12 @@ pub(crate) struct Table {
     /// The first row, where there is no header: it has been read already.
     first_row: Option<ByteRecord>,
     reader: csv::Reader<Source>,
-    /// A guess from the size of the file and the length of its first lines.
+    /// Estimated from the size of the file and the length of its first lines.
     expected_rows: usize,
 }
 
 impl Table {
-    /// Finds out about the columns of an opened file.
+    /// Detects the columns of an open file.
     pub(crate) fn new(file: TextFile) -> Result<Self, TableError> {
         let expected_rows = expected_rows(&file.sample, file.bytes);
         let delimiter = Delimiter::detect(&file.sample, file.complete);
@@ -71,7 +70,7 @@ impl Table {
         &self.names
     }
 
-    /// Looks among the columns whose names `matter` for two of the same name.
+    /// Checks that no two of the columns whose names `matter` have the same name.
     ///
     /// # Errors
     /// [`TableError::SameName`] for the first such pair.
@@ -141,7 +140,7 @@ impl Table {
         Ok((features, target, classes))
     }
 
-    /// Reads all rows; `answer` makes the target's value of a row and the target's column.
+    /// Reads all rows; `answer` computes the target from a row and the target's column.
     fn read_with(
         mut self,
         features: &[usize],
@@ -186,7 +185,7 @@ impl Table {
             return Ok(());
         }
         let hint = if record[0].starts_with(b"#") || self.names[0].starts_with('#') {
-            "comments are not known here: delete lines that begin with #"
+            "comments are not supported: delete lines that begin with #"
         } else if found == expected + 1 && record[found - 1].is_empty() {
             "delete the separator at the end of the line"
         } else {
@@ -205,7 +204,7 @@ impl Table {
         }
     }
 
-    /// The class that a field names. What stands for a missing value is none.
+    /// The class that a field names. A placeholder for a missing value is an error.
     fn label(&self, record: &ByteRecord, column: usize) -> Result<Label, TableError> {
         let field = record[column].trim_ascii();
         match parse(field) {
@@ -220,7 +219,7 @@ impl Table {
         let field = row[column].trim_ascii();
         let text = String::from_utf8_lossy(field);
         let problem = if field.is_empty() {
-            "is no number: fill the value in, or delete the line"
+            "is not a number: fill the value in, or delete the line"
         } else if parsed.is_some_and(f32::is_nan) {
             "stands for a missing value: fill it in, or delete the line"
         } else if parsed.is_some() && text.contains(|character: char| character.is_ascii_digit()) {
@@ -228,9 +227,9 @@ impl Table {
         } else if parsed.is_some() {
             "is infinite: give a finite number, or delete the line"
         } else if parse(text.replace(',', ".").as_bytes()).is_some() {
-            "is no number: write a decimal point instead of the comma"
+            "is not a number: write a decimal point instead of the comma"
         } else {
-            "is no number: correct it, or delete the line or the column"
+            "is not a number: correct it, or delete the line or the column"
         };
         let mut shown: String = text.chars().take(SHOWN_CHARACTERS).collect();
         if shown.len() < text.len() {
@@ -247,7 +246,7 @@ impl Table {
     }
 }
 
-/// A text that knows whether it was asked for more than it has.
+/// A reader that records whether it has reached the end.
 struct Source {
     text: Box<dyn Read>,
     ended: bool,
@@ -261,9 +260,9 @@ impl Read for Source {
     }
 }
 
-/// A csv reader that leaves the raggedness, the header and the trimming to this module.
+/// A csv reader that leaves row lengths, the header and trimming to this module.
 fn reader(delimiter: Delimiter, text: impl Read + 'static) -> csv::Reader<Source> {
-    // With a line end behind the last row too, the reader always stands behind the row's line.
+    // With a line end after the last row too, the reader's position is always after the row's line.
     let text = text.chain(io::Cursor::new(b"\n"));
     let text: Box<dyn Read> = match delimiter {
         Delimiter::Blanks => Box::new(SingleBlanks::new(text)),
@@ -291,7 +290,7 @@ fn next_row(
             Ok(false) => return Ok(false),
             Ok(true) if record.len() == 1 && record[0].trim_ascii().is_empty() => {}
             Ok(true) if is_unclosed(reader, record) => {
-                // No line end behind this row, so none to count back over.
+                // No line end follows this row, so there is none to subtract.
                 let line = reader.position().line() - line_ends(record);
                 return Err(TableError::Unclosed { path: path.to_owned(), line });
             }
@@ -317,25 +316,25 @@ fn fault(path: &Path, error: csv::Error) -> TableError {
     }
 }
 
-/// The line on which the row that was just read begins. The csv crate counts a row's line from
-/// the blank lines before it, so this counts back from the line behind it.
+/// The line on which the row that was just read begins. The csv crate counts a row's line from the
+/// blank lines before it, so this counts back from the line after it.
 fn line_of(reader: &csv::Reader<Source>, row: &ByteRecord) -> u64 {
     reader.position().line() - 1 - line_ends(row)
 }
 
-/// How many ends of lines stand within quotation marks.
+/// How many line ends are within quotation marks.
 fn line_ends(row: &ByteRecord) -> u64 {
     row.as_slice().iter().filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// Whether the row ends with the file, rather than with the line end that [`reader`] puts behind
-/// its text: that is then within quotation marks.
+/// Whether a quotation mark is open at the end of the file: then the line end that [`reader`]
+/// appends is within quotation marks.
 fn is_unclosed(reader: &csv::Reader<Source>, row: &ByteRecord) -> bool {
     reader.get_ref().ended && row.as_slice().ends_with(b"\n")
 }
 
-/// A first row without any number is a header. One that has both is read as data, so that a
-/// wrong value in the first row is found rather than taken for a name.
+/// A first row without any number is a header. A row with numbers and text is read as data, so that
+/// a wrong value in the first row is an error rather than a column's name.
 fn is_header(first: &ByteRecord) -> bool {
     first.iter().all(|field| parse(field.trim_ascii()).is_none())
 }

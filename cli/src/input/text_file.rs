@@ -1,4 +1,4 @@
-//! An opened text file whose first bytes were looked at: which of the two formats it has.
+//! An open text file, whose format is detected from its first bytes.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-/// How much of a file is looked at to find its format.
+/// How much of a file is examined to detect its format.
 const SAMPLE_BYTES: u64 = 1 << 16;
 
 /// Why a text file could not be read.
@@ -53,9 +53,9 @@ pub(crate) struct TextFile {
     pub(crate) sample: Vec<u8>,
     /// Whether the sample is the whole file.
     pub(crate) complete: bool,
-    /// The file's length as the operating system has it; 0 for a pipe.
+    /// The file's length as the operating system reports it; 0 for a pipe.
     pub(crate) bytes: u64,
-    /// What comes behind the sample.
+    /// The text after the sample.
     pub(crate) rest: File,
 }
 
@@ -92,7 +92,7 @@ impl TextFile {
         }
     }
 
-    /// The sample without a last line that may be cut, unless that is all.
+    /// The sample without its last line, which may be incomplete, unless it has only that.
     fn lines(&self) -> &[u8] {
         match self.sample.iter().rposition(|&byte| byte == b'\n') {
             Some(end) if !self.complete => &self.sample[..end],
@@ -106,9 +106,9 @@ impl TextFile {
     }
 }
 
-/// Whether the first line of more than a label begins as `number something:something`. One with two
-/// colons may be a time of day or a mistake: the lines behind it tell. A table with a number and such
-/// a column behind it needs `--format`.
+/// Whether the first line with more than a label begins with `number something:something`. A second
+/// token with two colons may be a time of day or a mistake, so the next lines decide. A table that
+/// begins with a column of numbers and one like `something:something` needs `--format`.
 fn looks_like_libsvm(sample: &[u8]) -> bool {
     for line in sample.split(|&byte| byte == b'\n') {
         let line = line.split(|&byte| byte == b'#').next().unwrap_or_default();
@@ -125,7 +125,7 @@ fn looks_like_libsvm(sample: &[u8]) -> bool {
     false
 }
 
-/// The usual errors of reading in words, without the operating system's error number.
+/// Describes a read error; the usual ones without the operating system's error number.
 pub(crate) fn describe(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound => "there is no such file".to_owned(),

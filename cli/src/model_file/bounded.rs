@@ -1,4 +1,5 @@
-//! The bytes of a safetensors file: no more of them than it announces, and no fewer.
+//! Reads the bytes of a safetensors file, and checks that there are as many as its header
+//! announces.
 
 use std::cmp::Ordering;
 use std::fs::File;
@@ -7,13 +8,13 @@ use std::path::Path;
 
 use crate::input::libsvm::MAX_FEATURES;
 
-/// The longest header that a safetensors file has.
+/// The maximum length of a safetensors file's header.
 const MAX_HEADER_BYTES: u64 = 100_000_000;
-/// As many weights as `fit` can train on the features of LIBSVM text, and a bias.
+/// The weights of the largest model that `fit` can train, and its bias.
 const MAX_TENSOR_BYTES: u64 = 4 * (MAX_FEATURES as u64 + 1);
 
 /// Reads a file up to the end that its header announces and one byte more, since a pipe or a device
-/// may have no end. What does not begin as a safetensors file is not read further.
+/// may have no end. Reading stops early if the file does not begin as a safetensors file.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     let mut bytes = Vec::new();
@@ -24,14 +25,14 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     read(header.saturating_sub(1), &mut bytes)?;
     let tensors = announced_bytes(bytes.get(8..).unwrap_or_default()).unwrap_or(0);
     if tensors > MAX_TENSOR_BYTES {
-        let reason = format!("this is no model: it announces more than {MAX_FEATURES} weights");
+        let reason = format!("this is not a model: it announces more than {MAX_FEATURES} weights");
         return Err(io::Error::other(reason));
     }
     read(tensors + 1, &mut bytes)?;
     Ok(bytes)
 }
 
-/// How many bytes a file has, for an error; 0 if it does not say.
+/// The size of a file, for an error; 0 if it is unknown.
 pub(super) fn size(path: &Path) -> usize {
     std::fs::metadata(path).map_or(0, |found| usize::try_from(found.len()).unwrap_or(usize::MAX))
 }
@@ -46,8 +47,8 @@ fn announced_bytes(header: &[u8]) -> Option<u64> {
     ends.max()
 }
 
-/// What is wrong with a file that is shorter or longer than it says. The library's words for this are
-/// not for users.
+/// What is wrong with a file that is shorter or longer than it announces. The library's own message
+/// would not help a user.
 pub(super) fn wrong_length(bytes: &[u8]) -> Option<String> {
     if bytes.is_empty() {
         return Some("the file is empty".to_owned());
@@ -67,7 +68,7 @@ pub(super) fn wrong_length(bytes: &[u8]) -> Option<String> {
     let header = rest.get(..usize::try_from(header_length).ok()?)?;
     let expected = announced_bytes(header)?.saturating_add(header_length).saturating_add(8);
     match expected.cmp(&(bytes.len() as u64)) {
-        Ordering::Less => Some(format!("the model is damaged: it goes on behind byte {expected}")),
+        Ordering::Less => Some(format!("the model is damaged: it continues after byte {expected}")),
         Ordering::Equal => None,
         Ordering::Greater => Some(truncated(expected)),
     }

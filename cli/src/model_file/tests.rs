@@ -5,7 +5,7 @@ use crate::input::classes::Label;
 use crate::training::scaling::Scale;
 
 fn saved() -> SavedModel {
-    // A third has no finite binary form: it must come back to the last bit.
+    // 1/3 has no finite binary form: every bit of it must come back.
     let scale = Scale { mean: 1.0 / 3.0, deviation: 2.0e-9 / 7.0 };
     let description = ModelDescription {
         format: FORMAT_OF_NUMBERS,
@@ -66,7 +66,7 @@ fn a_file_cut_anywhere_is_an_error() {
     }
 }
 
-/// Each of these would be answered with NaN, infinity or the mirrored value.
+/// With each of these, predictions would be NaN, infinite or of the wrong sign.
 #[test]
 fn numbers_that_no_training_makes_are_refused() {
     let damages: [fn(&mut SavedModel); 5] = [
@@ -84,7 +84,7 @@ fn numbers_that_no_training_makes_are_refused() {
     }
 }
 
-/// A damaged byte in the JSON makes these, and each would be taken for something else.
+/// A damaged byte in the JSON can cause each of these, and prediction would misread it.
 #[test]
 fn contradictions_are_damage() {
     let classes = |first, second| Some(Classes([Label::Number(first), Label::Number(second)]));
@@ -102,7 +102,7 @@ fn contradictions_are_damage() {
     type Damage = fn(&mut ModelDescription);
     let damages: [(SavedModel, Damage, &str); 8] = [
         (saved(), |it| it.target_index = 3, "target's index"),
-        (saved(), |it| it.columns[1] = "a".to_owned(), "one name"),
+        (saved(), |it| it.columns[1] = "a".to_owned(), "same name"),
         (saved(), |it| it.format = FORMAT, "its format"),
         (classifier.clone(), |it| it.format = FORMAT_OF_NUMBERS, "its format"),
         (classifier.clone(), |it| it.scaling.target.mean = 1.0, "scaling"),
@@ -141,7 +141,7 @@ fn a_file_longer_than_it_says_is_damaged() {
     let mut bytes = saved().to_bytes().unwrap();
     bytes.push(0);
     let message = load(&bytes).unwrap_err().to_string();
-    assert!(message.contains("damaged: it goes on behind"), "{message}");
+    assert!(message.contains("damaged: it continues after"), "{message}");
 }
 
 /// A header of 10 GB, and one that announces 4 GB of weights.

@@ -1,4 +1,4 @@
-//! Files that appear complete or not at all.
+//! Output files, which are written completely or not at all.
 
 use std::fmt::Display;
 use std::fs;
@@ -30,9 +30,9 @@ pub(crate) fn all_written<'a, E: Display>(
 /// An output to be written at the end of a run, known from its beginning to be writable.
 #[derive(Debug)]
 pub(crate) struct OutputFile {
-    /// What the user called it.
+    /// The path as the user gave it.
     name: PathBuf,
-    /// Where it is, behind any symbolic links.
+    /// Its path, with symbolic links resolved.
     path: PathBuf,
     kind: Kind,
 }
@@ -44,8 +44,8 @@ enum Kind {
     File,
     /// A pipe or a device, which is opened and written to.
     Special,
-    /// A file that was open when the program started, such as standard output: it is written
-    /// where it stands, as what other programs wrote there before and will write must stay.
+    /// A file that was open when the program started, such as standard output. It is written at its
+    /// current position, since other programs may write to it before and after.
     Open(Stream, fs::File),
 }
 
@@ -63,17 +63,17 @@ impl OutputFile {
         };
         let file = Self { name: name.to_owned(), path, kind };
         if inputs.iter().any(|input| file.is_at(input)) {
-            return Err(refuse("this is the input, which would be lost".to_owned()));
+            return Err(refuse("this is the input, which would be overwritten".to_owned()));
         }
         if let Kind::File = file.kind {
             temporary::remove_stale(&file.path);
-            // The only honest test; the file is gone again when this line is over.
+            // Only creating a file shows that it can be created. It is deleted at once.
             temporary::beside(&file.path).map_err(|error| refuse(describe(&error)))?;
         }
         Ok(file)
     }
 
-    /// How a file is written that was not open when the program started; else why it cannot be.
+    /// How to write a file that was not open when the program started, or why that is impossible.
     fn kind(path: &Path) -> Result<Kind, String> {
         match fs::metadata(path) {
             Ok(found) if found.is_dir() => Err("this is a directory".to_owned()),
@@ -92,18 +92,18 @@ impl OutputFile {
         match self.kind {
             Kind::Open(Stream::Stdout, _) => Err(OutputError::NotWritable {
                 path: self.name,
-                reason: "this is standard output, which takes the result".to_owned(),
+                reason: "the result is printed to standard output, which this is".to_owned(),
             }),
             _ => Ok(self),
         }
     }
 
-    /// What the user called it.
+    /// The path as the user gave it.
     pub(crate) fn name(&self) -> &Path {
         &self.name
     }
 
-    /// Whether both are one file, whatever they are called.
+    /// Whether both are the same file, even under different names.
     pub(crate) fn is_same(&self, other: &Self) -> bool {
         self.is_at(&other.path) || other.is_at(&self.path)
     }
@@ -119,7 +119,8 @@ impl OutputFile {
         path == self.path || fs::canonicalize(path).is_ok_and(|path| path == self.path)
     }
 
-    /// Lets `fill` write a file beside the final one, which it then becomes; or what is no file.
+    /// Lets `fill` write a temporary file, which then replaces the final one. Pipes, devices and
+    /// open streams are written directly.
     pub(crate) fn write(
         &self,
         fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
@@ -142,7 +143,7 @@ impl OutputFile {
         let mut file = temporary::beside(&self.path)?;
         fill(file.as_file_mut())?;
         if let Ok(replaced) = fs::metadata(&self.path) {
-            // Who could read the old file can read the new one, where the file system knows that.
+            // Keep the permissions of the old file, where the file system has them.
             let _ = file.as_file().set_permissions(replaced.permissions());
         }
         file.as_file().sync_all()?;
@@ -150,14 +151,14 @@ impl OutputFile {
     }
 }
 
-/// Where `name` leads, so that links stay links: also those to a file that is yet to be made. The
-/// links that the operating system makes of open files are not followed: they say what to write to.
+/// Resolves symbolic links, even to a file that does not exist yet, so that links stay links. The
+/// operating system's links to open files are not followed: they name streams.
 fn behind_links(name: &Path) -> io::Result<PathBuf> {
     const MAX_LINKS: usize = 40; // as on Linux
     let mut path = name.to_owned();
     for _ in 0..MAX_LINKS {
         let Some(file) = path.file_name() else {
-            return fs::canonicalize(&path); // a directory, or the name of nothing
+            return fs::canonicalize(&path); // `/`, an empty path, or one that ends with `..`
         };
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => fs::canonicalize(parent)?,
@@ -168,7 +169,7 @@ fn behind_links(name: &Path) -> io::Result<PathBuf> {
             return Ok(place);
         }
         match fs::symlink_metadata(&place) {
-            // The link of another process's open pipe leads to no name.
+            // The link to another process's open pipe does not resolve to a path.
             Ok(_) if fs::metadata(&place).is_ok() && fs::canonicalize(&place).is_err() => {
                 return Ok(place);
             }
@@ -177,10 +178,10 @@ fn behind_links(name: &Path) -> io::Result<PathBuf> {
             _ => return Ok(place),
         }
     }
-    Err(io::Error::other("its symbolic links lead in a circle"))
+    Err(io::Error::other("its symbolic links form a loop"))
 }
 
-/// An error's words without the temporary file's name, which would only confuse.
+/// Describes an error without the temporary file's name, which would confuse the user.
 fn describe(error: &io::Error) -> String {
     match error.kind() {
         ErrorKind::NotFound => "its directory does not exist".to_owned(),
@@ -189,7 +190,7 @@ fn describe(error: &io::Error) -> String {
         ErrorKind::NotADirectory => "its directory is a file".to_owned(),
         ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
         ErrorKind::FileTooLarge => "the file is larger than is allowed (ulimit -f)".to_owned(),
-        ErrorKind::InvalidFilename => "the file system refuses this name, or its length".to_owned(),
+        ErrorKind::InvalidFilename => "the file system does not allow this name".to_owned(),
         _ => error.to_string(),
     }
 }
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn every_file_that_fails_is_told_and_so_are_the_others() {
+    fn every_file_that_fails_is_reported_and_the_others_are_written() {
         let results = [("a", Err("a: full")), ("b", Ok(())), ("c", Err("c: full"))];
         let all = all_written(results.map(|(name, result)| (Path::new(name), result)));
         assert_eq!(all.unwrap_err().to_string(), "a: full; c: full; b was written");

@@ -1,5 +1,5 @@
-//! What goes out: results on standard output, whose reader may go away, and messages on standard
-//! error. Files are in [`file`], numbers and names for people in [`text`].
+//! Output: results on standard output, whose reader may go away, and messages on standard error.
+//! [`file`] writes files; [`text`] formats numbers and names.
 
 pub(crate) mod file;
 pub(crate) mod progress;
@@ -27,7 +27,7 @@ pub(crate) enum OutputError {
     /// Found before any work was done.
     #[error("{}: {reason}: nothing was done; give a path that can be written", path.display())]
     NotWritable { path: PathBuf, reason: String },
-    /// Happened when the work was done.
+    /// Found after the work was done.
     #[error("{}: {reason}: the file was not written", path.display())]
     NotWritten { path: PathBuf, reason: String },
     /// Several files were to be written, and at least one was not.
@@ -36,7 +36,7 @@ pub(crate) enum OutputError {
 }
 
 impl OutputError {
-    /// Whether the argument is to blame, rather than the run.
+    /// Whether an argument is wrong, rather than the run having failed.
     pub(crate) fn is_argument(&self) -> bool {
         match self {
             Self::NotWritable { .. } => true,
@@ -80,7 +80,7 @@ fn message(kind: &str, text: &str) {
     let _ = writeln!(io::stderr(), "{kind}: {text}");
 }
 
-/// Says why the command ends.
+/// Reports why the command failed.
 pub(crate) fn error(text: &str) {
     message("error", text);
 }

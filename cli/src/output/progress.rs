@@ -1,4 +1,4 @@
-//! Progress on standard error: bars, only on a terminal, and lines that stay.
+//! Progress on standard error: bars, only on a terminal, and permanent lines.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal};
@@ -14,7 +14,7 @@ use crate::output::{self, text::significant};
 pub(crate) struct Display {
     bar: ProgressBar,
     quiet: bool,
-    /// The epoch up to which the mean of losses before training has been shown.
+    /// The epoch up to which the mean loss before training has been shown.
     shown: Cell<Option<f64>>,
 }
 
@@ -26,7 +26,7 @@ impl Display {
         Self { bar, quiet, shown: Cell::new(None) }
     }
 
-    /// Takes a report of the trainer.
+    /// Shows a report of the trainer.
     pub(crate) fn update(&self, progress: &Progress) -> ControlFlow<()> {
         self.bar.set_length(progress.total);
         advance(&self.bar, progress.examples);
@@ -53,13 +53,13 @@ impl Display {
         });
     }
 
-    /// Takes the bar away, so that the results stand alone.
+    /// Removes the bar, so that only the results remain.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Shows one run after the other.
+/// Shows the progress of several runs, one after the other.
 pub(crate) struct Trying {
     bar: ProgressBar,
 }
@@ -77,7 +77,7 @@ impl Trying {
         self.bar.set_position(0);
     }
 
-    /// Takes a report of the trainer.
+    /// Shows a report of the trainer.
     pub(crate) fn update(&self, progress: &Progress) -> ControlFlow<()> {
         self.bar.set_length(progress.total);
         advance(&self.bar, progress.examples);
@@ -85,7 +85,7 @@ impl Trying {
         if interrupt::requested() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// Takes the bar away, so that the results stand alone.
+    /// Removes the bar, so that only the results remain.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -98,7 +98,7 @@ pub(crate) struct Measuring {
 }
 
 impl Measuring {
-    /// A bar for `count` measurements, or nothing where nobody would see it.
+    /// A bar for `count` measurements, or nothing if standard error is not a terminal.
     pub(crate) fn new(count: usize) -> Self {
         Self { bar: bar(false, count as u64, "{wide_bar} {msg}"), begun: 0 }
     }
@@ -107,19 +107,19 @@ impl Measuring {
     pub(crate) fn next(&mut self, size: usize, device: &str) {
         let count = self.bar.length().unwrap_or(0);
         self.bar.set_message(format!("{} of {count}: {size} elements, {device}", self.begun + 1));
-        // Count measurements that are done, not the one that begins.
+        // Count finished measurements, not the one that begins.
         self.bar.set_position(self.begun);
         self.begun += 1;
     }
 
-    /// Takes the bar away, so that the results stand alone.
+    /// Removes the bar, so that only the results remain.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-/// Advances a bar. A report may be of fewer examples than the one before, since losses before training
-/// are counted up to a power of two.
+/// Advances a bar. A report may count fewer examples than the previous one, since losses before
+/// training are reported at powers of two.
 fn advance(bar: &ProgressBar, examples: u64) {
     bar.set_position(examples.max(bar.position()));
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
-/// An output that is an open file already.
+/// An output that is already open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stream {
     Stdout,
@@ -46,9 +46,9 @@ mod unix {
     static STDOUT_LOST: AtomicBool = AtomicBool::new(false);
     static STDERR_LOST: AtomicBool = AtomicBool::new(false);
 
-    // Before `main`, Rust opens /dev/null in place of a standard stream that is closed, and what is
-    // written there is lost without an error. Only code that runs earlier sees that it was closed.
-    // This makes two system calls and stores what they say, which needs nothing of Rust's runtime.
+    // Before `main`, Rust opens /dev/null in place of a closed standard stream, so output is lost
+    // without an error. Only code that runs earlier sees that it was closed. This function makes
+    // two system calls and stores their results, which does not need Rust's runtime.
     #[ctor::ctor(unsafe)]
     fn look_before_main() {
         STDOUT_LOST.store(!is_writable(stdio::stdout()), Ordering::Relaxed);
@@ -60,7 +60,7 @@ mod unix {
     }
 
     impl Stream {
-        /// The stream that writes to the regular file at `path`, whatever that is called.
+        /// The standard stream that writes to the regular file at `path`.
         pub(crate) fn of_file(path: &Path) -> Option<Self> {
             let named = std::fs::metadata(path).ok().filter(std::fs::Metadata::is_file)?;
             [Self::Stdout, Self::Stderr].into_iter().find(|stream| {
@@ -69,8 +69,8 @@ mod unix {
             })
         }
 
-        /// The stream that `path` stands for: a file in the folder of this process's open files,
-        /// where the links `/dev/stdout` and `/dev/fd` lead.
+        /// The stream that `path` names: an entry in the directory of this process's open files, to
+        /// which `/dev/stdout` and `/dev/fd` link.
         pub(crate) fn of_name(path: &Path) -> Option<Self> {
             let own = ["/proc/self/fd", "/proc/thread-self/fd", "/dev/fd"];
             let is_own =
@@ -83,7 +83,7 @@ mod unix {
             }
         }
 
-        /// A handle that writes where the stream stands, and moves it on.
+        /// A handle that writes at the stream's position, and advances it.
         ///
         /// # Errors
         /// [`StreamError`] if it is not open for writing.
@@ -101,10 +101,10 @@ mod unix {
             }
         }
 
-        /// Looks whether it is a standard stream that was lost from the start.
+        /// Checks that it is not a standard stream that was unusable from the start.
         ///
         /// # Errors
-        /// [`StreamError`] if so.
+        /// [`StreamError`] if it is.
         pub(crate) fn check(self) -> Result<(), StreamError> {
             let lost = match self {
                 Self::Stdout => STDOUT_LOST.load(Ordering::Relaxed),
@@ -120,7 +120,8 @@ mod unix {
         }
     }
 
-    /// Another handle of an open file. Opening its name in `/proc` would begin at its start.
+    /// Another handle of an open file. Opening its name in `/proc` would start at the beginning of
+    /// the file.
     #[cfg(target_os = "linux")]
     fn duplicate(number: i32) -> io::Result<File> {
         use rustix::process::{PidfdFlags, PidfdGetfdFlags, getpid, pidfd_getfd, pidfd_open};
@@ -129,20 +130,58 @@ mod unix {
         match handle {
             Ok(handle) => Ok(File::from(handle)),
             Err(rustix::io::Errno::BADF) => Err(rustix::io::Errno::BADF.into()),
-            // A kernel before 5.6, or a sandbox that forbids it. The end of the file is where the
-            // stream stands, unless somebody else writes there.
-            Err(_) => File::options().append(true).open(format!("/proc/self/fd/{number}")),
+            Err(_) => reopen(number),
         }
     }
 
-    /// Another handle of an open file. Elsewhere, opening its name makes one.
+    /// The same where the kernel is older than 5.6, or a sandbox does not allow that. The new handle
+    /// appends: the stream's position is the end of the file, unless another program writes to it.
+    #[cfg(target_os = "linux")]
+    fn reopen(number: i32) -> io::Result<File> {
+        // To open the name again would make a stream that is only read writable.
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{number}"))?;
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:"));
+        let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+        let mode = flags.map(|flags| OFlags::from_bits_retain(flags) & OFlags::RWMODE);
+        let mut options = File::options();
+        match mode {
+            Some(mode) if mode != OFlags::RDONLY => options.append(true),
+            _ => options.read(true),
+        };
+        options.open(format!("/proc/self/fd/{number}"))
+    }
+
+    #[cfg(all(test, target_os = "linux"))]
+    mod tests {
+        use std::io::{Read, Write};
+        use std::os::fd::AsRawFd;
+
+        use super::*;
+
+        #[test]
+        fn a_stream_that_is_reopened_is_written_only_if_it_was_writable() {
+            let mut file = tempfile::NamedTempFile::new().unwrap();
+            file.write_all(b"a").unwrap();
+            let written = reopen(file.as_file().as_raw_fd()).unwrap();
+            assert!(is_writable(&written));
+            (&written).write_all(b"b").unwrap();
+            let read = File::open(file.path()).unwrap();
+            let reopened = reopen(read.as_raw_fd()).unwrap();
+            assert!(!is_writable(&reopened));
+            let mut content = String::new();
+            (&read).read_to_string(&mut content).unwrap();
+            assert_eq!(content, "ab");
+        }
+    }
+
+    /// Another handle of an open file. On other systems, opening its name gives one.
     #[cfg(not(target_os = "linux"))]
     fn duplicate(number: i32) -> io::Result<File> {
         File::options().append(true).open(format!("/dev/fd/{number}"))
     }
 }
 
-/// Elsewhere no file's name stands for a stream.
+/// On other systems, no path names a stream.
 #[cfg(not(unix))]
 impl Stream {
     pub(crate) fn of_file(_: &Path) -> Option<Self> {
@@ -154,7 +193,7 @@ impl Stream {
     }
 
     pub(crate) fn open(self) -> Result<File, StreamError> {
-        Err(StreamError { stream: self, reason: "has no name here".to_owned() })
+        Err(StreamError { stream: self, reason: "has no name on this system".to_owned() })
     }
 
     pub(crate) fn check(self) -> Result<(), StreamError> {

@@ -1,6 +1,7 @@
-//! Files that are written beside the one that they will replace. None is left behind by a run that
-//! ends by itself or by a signal; those of a killed run are deleted by the next run that writes the
-//! same file. To tell them from files in use, a run holds a lock on each while it is open.
+//! Temporary files, each written beside the file that it replaces. A run that ends by itself or by
+//! a signal deletes its own. Those of a killed run are deleted by the next run that writes the same
+//! file. A run locks its temporary files while they are open, so that other runs see that they are
+//! in use.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -8,23 +9,27 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// How much of a file's name its temporary file has, so that the name is short enough.
+/// The number of random characters at the end of the name of a temporary file.
+const RANDOM_CHARACTERS: usize = 6;
+
+/// How many characters of a file's name are in the name of its temporary file, so that this is not
+/// too long.
 const NAME_CHARACTERS: usize = 48;
 
-/// Temporary files of this run; those that are put in place or deleted no longer exist. Whoever
-/// holds the lock may create and rename files.
+/// The temporary files that this run created; some may have been renamed or deleted. Files are
+/// created and renamed only under this lock.
 static FILES: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 
 fn files() -> MutexGuard<'static, Vec<PathBuf>> {
     FILES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Deletes the files that are half-written, for a program that ends at once. From here on, no
-/// other file can appear.
+/// Deletes half-written files, for a program that is about to end. Afterwards, no other file can be
+/// created.
 pub(crate) fn abandon_files() {
     let files = files();
     for path in files.iter() {
-        let _ = fs::remove_file(path); // most are not there any more
+        let _ = fs::remove_file(path); // most no longer exist
     }
     std::mem::forget(files);
 }
@@ -33,8 +38,8 @@ pub(crate) fn abandon_files() {
 pub(super) fn beside(path: &Path) -> io::Result<tempfile::NamedTempFile> {
     let prefix = prefix(path);
     let mut builder = tempfile::Builder::new();
-    builder.prefix(&prefix);
-    // As any other program would create it, rather than for the owner's eyes only.
+    builder.prefix(&prefix).rand_bytes(RANDOM_CHARACTERS);
+    // With the usual permissions, rather than readable by the owner only.
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     let mut files = files();
@@ -53,13 +58,17 @@ pub(super) fn persist(file: tempfile::NamedTempFile, path: &Path) -> io::Result<
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// Deletes what killed runs have left of `path`. What cannot be deleted stays.
+/// Deletes the temporary files of `path` that killed runs have left, where that is possible.
 pub(super) fn remove_stale(path: &Path) {
     let prefix = prefix(path);
     let Ok(entries) = fs::read_dir(folder(path)) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
-        if name.as_encoded_bytes().starts_with(prefix.as_encoded_bytes()) {
+        let rest = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes());
+        let is_temporary = |rest: &[u8]| {
+            rest.len() == RANDOM_CHARACTERS && rest.iter().all(u8::is_ascii_alphanumeric)
+        };
+        if rest.is_some_and(is_temporary) {
             let _ = remove_unused(&entry.path());
         }
     }
@@ -69,18 +78,18 @@ fn folder(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new("."))
 }
 
-/// What the names of temporary files of `path` begin with.
+/// The prefix of the names of temporary files for `path`.
 fn prefix(path: &Path) -> OsString {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name: String = name.chars().take(NAME_CHARACTERS).collect();
     format!(".wgpu-optim-{name}-").into()
 }
 
-/// Locks a file that was just created; false if another run has taken it for a stale one.
+/// Locks a new file; false if another run has deleted it as a stale one.
 #[cfg(unix)]
 fn lock(file: &File) -> io::Result<bool> {
     use std::os::unix::fs::MetadataExt;
-    // A file system without locks has no stale files deleted either.
+    // On a file system without locks, stale files are not deleted either.
     let _ = file.lock();
     Ok(file.metadata()?.nlink() > 0)
 }
@@ -90,12 +99,12 @@ fn lock(file: &File) -> io::Result<bool> {
 fn remove_unused(path: &Path) -> io::Result<()> {
     use rustix::fs::OFlags;
     use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-    // Neither through a link nor waiting for the other end of a pipe.
+    // Do not follow a link, and do not wait for the other end of a pipe.
     let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
     let file = File::options().read(true).write(true).custom_flags(flags).open(path)?;
     let opened = file.metadata()?;
     if opened.is_file() && file.try_lock().is_ok() {
-        // The lock was free because the file is stale, or because it has its final name by now.
+        // The lock was free because the file is stale, or because it now has its final name.
         let named = fs::symlink_metadata(path)?;
         if (named.dev(), named.ino()) == (opened.dev(), opened.ino()) {
             fs::remove_file(path)?;
@@ -104,7 +113,8 @@ fn remove_unused(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Elsewhere a lock would keep others from reading the file, so stale files stay.
+/// On other systems, a lock would keep others from reading the file, so stale files are not
+/// deleted.
 #[cfg(not(unix))]
 fn lock(_: &File) -> io::Result<bool> {
     Ok(true)
@@ -125,18 +135,26 @@ mod tests {
         let at = |name: &str| directory.path().join(name);
         let used = beside(&at("a.csv")).unwrap();
         let stale = at(".wgpu-optim-a.csv-AbCdEf");
-        let others = [".wgpu-optim-b.csv-AbCdEf", "a.csv", ".wgpu-optim-a.csv"].map(at);
+        let others = [
+            ".wgpu-optim-b.csv-AbCdEf",
+            ".wgpu-optim-a.csv-b.csv-AbCdEf",
+            ".wgpu-optim-a.csv-old",
+            ".wgpu-optim-a.csv-a copy",
+            "a.csv",
+            ".wgpu-optim-a.csv",
+        ]
+        .map(at);
         for path in [&stale].into_iter().chain(&others) {
             fs::write(path, "1").unwrap();
         }
-        std::os::unix::fs::symlink("a.csv", at(".wgpu-optim-a.csv-link")).unwrap();
+        std::os::unix::fs::symlink("a.csv", at(".wgpu-optim-a.csv-GhIjKl")).unwrap();
         remove_stale(&at("a.csv"));
         assert!(!stale.exists());
         assert!(others.iter().all(|path| path.exists()));
-        assert!(used.path().exists() && at(".wgpu-optim-a.csv-link").exists());
+        assert!(used.path().exists() && at(".wgpu-optim-a.csv-GhIjKl").exists());
     }
 
-    /// The name of 255 bytes that a file system allows leaves no room for more.
+    /// A name of 255 bytes, the maximum of many file systems, leaves no room for a prefix.
     #[test]
     fn long_names_have_short_temporary_files() {
         let directory = tempfile::tempdir().unwrap();

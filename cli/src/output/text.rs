@@ -9,8 +9,8 @@ pub(crate) const STYLE: TableStyle =
 /// How many names a list shows.
 const MAX_LISTED_NAMES: usize = 30;
 
-/// A name from a file, with control characters spelled out: they could move the cursor or colour
-/// the terminal.
+/// A name from a file, with control characters escaped: they could move the cursor or colour the
+/// terminal.
 pub(crate) fn printable(name: &str) -> String {
     let spell = |character: char| match character.is_control() {
         true => character.escape_default().to_string(),
@@ -19,7 +19,7 @@ pub(crate) fn printable(name: &str) -> String {
     name.chars().map(spell).collect()
 }
 
-/// Names in a row; the first ones if there are many.
+/// Names separated by commas; only the first ones if there are many.
 pub(crate) fn list(names: &[String]) -> String {
     let shown: Vec<String> =
         names.iter().take(MAX_LISTED_NAMES).map(|name| printable(name)).collect();

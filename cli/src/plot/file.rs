@@ -14,7 +14,10 @@ use crate::output::file::OutputFile;
 /// Why there is no picture.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlotError {
-    #[error("{option} {}: pictures are .svg or .png: give a name that ends so", path.display())]
+    #[error(
+        "{option} {}: pictures are .svg or .png: give a name with one of these extensions",
+        path.display()
+    )]
     Extension { option: &'static str, path: PathBuf },
     #[error("drawing failed: {0}")]
     Drawing(String),
@@ -95,7 +98,7 @@ where
     B::ErrorType: 'static,
 {
     register_font(FONT, FontStyle::Normal, dejavu::sans::regular())
-        .map_err(|_| "the font inside the program is damaged")?;
+        .map_err(|_| "the built-in font could not be read: please report this")?;
     let area = backend.into_drawing_area();
     area.fill(&WHITE)?;
     picture.draw(&area)?;

@@ -1,4 +1,4 @@
-//! Pictures, as SVG or PNG by the extension of the file. The font is inside the program, so that
+//! Pictures, as SVG or PNG according to the extension of the file. The font is built in, so that
 //! they look the same everywhere.
 
 pub(crate) mod curves;

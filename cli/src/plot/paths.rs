@@ -38,7 +38,7 @@ struct Sizes {
     label: i32,
     tick: i32,
     contour: u32,
-    /// Every how many of a contour's points to draw: segments shorter than a pixel look dotted.
+    /// Only one in `every` points of a contour is drawn: segments shorter than a pixel look dotted.
     every: usize,
     /// Sizes of the areas below and beside the chart.
     areas: (i32, i32),
@@ -218,7 +218,8 @@ mod tests {
     fn lines_end_at_the_edge() {
         let ranges = [0.0..2.0, 0.0..1.0];
         let line = [[1.0, 0.5], [1.5, 0.5], [5.5, 1.5], [9.0, 9.0], [1.0, -0.5], [1.0, 0.5]];
-        // An eighth of the way out, x is 2; half of it, y would be 1.
+        // The segment from (1.5, 0.5) to (5.5, 1.5) reaches x = 2 after an eighth of its length,
+        // before y = 1.
         let expected = [vec![(1.0, 0.5), (1.5, 0.5), (2.0, 0.625)], vec![(1.0, 0.0), (1.0, 0.5)]];
         assert_eq!(cut(&line, &ranges), expected);
         let [run, last] = &cut(&[[1.0, 0.5], [f64::NAN, 0.5]], &ranges)[..] else { panic!() };

@@ -39,7 +39,7 @@ pub(crate) struct PredictArgs {
     pub(crate) format: Format,
     #[command(flatten)]
     pub(crate) device: DeviceArgs,
-    /// Print no notes or warnings; errors remain
+    /// Print errors only: no notes or warnings
     #[arg(long)]
     pub(crate) quiet: bool,
 }

@@ -24,7 +24,7 @@ use crate::output::text::{count, list};
 use crate::output::{self, OutputError};
 use args::PredictArgs;
 
-/// Rows between two looks at whether the user wants to stop.
+/// Rows between two checks for an interrupt.
 const ROWS_PER_CHECK: usize = 4096;
 
 /// Runs the subcommand.
@@ -35,8 +35,8 @@ pub(crate) fn run(args: &PredictArgs) -> Result<(), Error> {
     let answers = answers(args, &saved)?;
     if let Some(row) = answers.iter().position(|answer| !answer.is_finite()) {
         return Err(Error::Argument(format!(
-            "{}: row {} below any header: the answer is no finite number: its values are too large \
-             for the model {}",
+            "{}: row {}, not counting a header: the prediction is not a finite number: the values \
+             are too large for the model {}",
             args.data.display(),
             row + 1,
             args.model.display()
@@ -75,7 +75,7 @@ fn answers(args: &PredictArgs, saved: &SavedModel) -> Result<Vec<f64>, Error> {
         let (rows, unknown) = SparseText::read(file)?.into_dataset(Some(model.weights.len()))?;
         if unknown > 0 && !args.quiet {
             output::warning(&format!(
-                "{}: {} of features beyond the model's {} left out: it was not trained on them",
+                "{}: left out {} of features beyond the model's {}, on which it was not trained",
                 args.data.display(),
                 count(unknown, "value"),
                 model.weights.len()
@@ -117,7 +117,7 @@ fn write_csv(
         match &description.classes {
             None => writeln!(writer, "{answer}")?,
             Some(classes) => {
-                // It was an f32, and has no other scale.
+                // A classifier's target has no scaling, so this is still an f32.
                 let prediction = answer as f32;
                 let class = match classes.predicted(prediction) {
                     Label::Number(number) => number.to_string(),
@@ -130,7 +130,7 @@ fn write_csv(
     writer.flush()
 }
 
-/// A field of CSV, within quotation marks where it must.
+/// A CSV field, quoted if it has to be.
 fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) {
         format!("\"{}\"", text.replace('"', "\"\""))
@@ -170,7 +170,7 @@ fn match_columns(
         Ok((0..count).filter(|&index| index != model.target_index).collect())
     } else {
         Err(Error::Argument(format!(
-            "{data}: the model {model_name} needs {needed} columns, or {} with the target, and not \
+            "{data}: the model {model_name} needs {needed} columns, or {} with the target, not \
              {count}: {}",
             needed + 1,
             list(&model.columns)

@@ -56,7 +56,7 @@ pub(crate) struct TraceArgs {
         help_heading = OPTIMIZER
     )]
     pub(crate) optimizers: Vec<String>,
-    /// The learning rate, or several separated by commas, which get a path each
+    /// The learning rate, or several separated by commas: each gets a path
     #[arg(
         long,
         value_name = "RATE[,RATE..]",
@@ -67,8 +67,8 @@ pub(crate) struct TraceArgs {
         help_heading = OPTIMIZER
     )]
     pub(crate) learning_rate: Vec<f32>,
-    /// Plot the path over the function's contours into FILE, an .svg or a .png; several paths get a
-    /// panel each
+    /// Plot the path over the function's contours to FILE, an .svg or a .png; each of several paths
+    /// gets a panel
     #[arg(long, value_name = "FILE", help_heading = OUTPUT)]
     pub(crate) plot: Option<PathBuf>,
     /// Print one JSON object, with every point of the path

@@ -163,8 +163,7 @@ fn follow<R: Rule>(rule: &R, function: &Valley, steps: u32) -> Result<Vec<[f64; 
         }
         if !x.iter().all(|value| value.is_finite()) {
             return Err(Error::Run(format!(
-                "step {step} leaves the range of numbers: give a lower --learning-rate than {}, or \
-                 fewer --steps",
+                "step {step} overflows: give a lower --learning-rate than {}, or fewer --steps",
                 rule.learning_rate()
             )));
         }

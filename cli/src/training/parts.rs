@@ -23,7 +23,7 @@ pub(crate) enum Rows {
     Sparse(SparseDataset),
 }
 
-/// All that a training run needs to know of its rows.
+/// All that a training run needs to know about its rows.
 pub(crate) struct TrainingSet {
     pub(crate) origin: Origin,
     pub(crate) parts: Parts<Rows>,
@@ -49,7 +49,7 @@ impl Parts<RawRows> {
     /// Scales all parts by the training rows; sparse ones stay as they are.
     ///
     /// # Errors
-    /// [`DataError`] if there is no row, or one is out of range once it is scaled.
+    /// [`DataError`] if there is no row, or a scaled value is out of range.
     pub(crate) fn scale(self, which: Standardize) -> Result<(Parts<Rows>, Scaling), DataError> {
         let (training, scaling) = match self.training {
             RawRows::Sparse(data) => (Rows::Sparse(data), Scaling::none()),
@@ -131,7 +131,7 @@ mod tests {
         RawRows::Dense { features, target: Array1::from_vec(values) }
     }
 
-    /// Whatever the held-out rows hold, the training rows have mean 0 and deviation 1.
+    /// The training rows have mean 0 and deviation 1, whatever the held-out rows contain.
     #[test]
     fn held_out_rows_have_no_part_in_the_scaling() {
         let parts = Parts {

@@ -15,9 +15,18 @@ pub(crate) struct Score {
     pub(crate) metrics: Metrics,
 }
 
+/// Bytes that a score needs for each row: its prediction and its target, and for the AUC both in
+/// sorted order.
+pub(crate) fn bytes_per_row(loss: Loss) -> usize {
+    match loss {
+        Loss::Logistic => 16,
+        _ => 8,
+    }
+}
+
 impl Score {
-    /// Scores `model` on `rows`, by the CPU engine whatever trained it. `unit` is what one unit of
-    /// the scaled target is in the file.
+    /// Scores `model` on `rows`, by the CPU engine whatever trained it. `unit` is the size of one
+    /// unit of the scaled target in the file.
     ///
     /// # Errors
     /// [`TrainError`] if the model has another number of features.

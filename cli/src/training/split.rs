@@ -36,7 +36,7 @@ impl Split {
     /// Chooses shares of the first `rows` rows: each is rounded to whole rows, at least one.
     ///
     /// # Errors
-    /// [`SplitError`] if no row is left to train on, or memory is short.
+    /// [`SplitError`] if no row is left to train on, or there is not enough memory.
     pub(crate) fn choose(
         rows: usize,
         test: Option<f64>,
@@ -68,14 +68,14 @@ impl Split {
     /// Moves the rows held out into parts of their own.
     ///
     /// # Errors
-    /// [`DataError`] if these are not rows of `rows`, or memory is short.
+    /// [`DataError`] if these are not rows of `rows`, or there is not enough memory.
     pub(crate) fn cut(&self, mut rows: RawRows) -> Result<Parts<RawRows>, DataError> {
         let test = rows.take(&self.test)?;
         let validation = rows.take(&self.validation_after_test())?;
         Ok(Parts { training: rows, validation, test })
     }
 
-    /// The numbers of the validation rows once the test rows are gone.
+    /// The numbers of the validation rows after the test rows are removed.
     fn validation_after_test(&self) -> Vec<u32> {
         let shifted = |&row: &u32| row - self.test.partition_point(|&test| test < row) as u32;
         self.validation.iter().map(shifted).collect()

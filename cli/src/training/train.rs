@@ -7,7 +7,7 @@ use wgpu_optim::{AnyRule, with_rule};
 
 use crate::training::parts::{Parts, Rows};
 
-/// Examples between two samples of the loss, as the textbook has it.
+/// Examples between two samples of the loss, as in the textbook.
 const EXAMPLES_PER_SAMPLE: usize = 100;
 /// Larger tables are sampled at the end of epochs only: each sample is a pass over all rows.
 const MAX_VALUES_TO_SAMPLE: usize = 1_000_000;

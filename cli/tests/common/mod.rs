@@ -67,7 +67,7 @@ impl Folder {
         for part in parts {
             assert!(message.contains(part), "{arguments:?}: {part:?} is not in: {message}");
         }
-        // What the program says of a panic.
+        // What the program prints after a panic.
         assert!(!message.contains("internal fault"), "{message}");
         assert_eq!(text(&output.stdout), "", "{arguments:?}");
         assert_eq!(self.names(), before, "{arguments:?}");

@@ -14,7 +14,7 @@ use crate::gpu::rows::RowsMemory;
 use crate::gpu::shape::KernelShape;
 use crate::gpu::slots::SLOT_BYTES;
 use crate::gpu::state::StateMemory;
-use crate::gpu::table::{Block, MAX_ROUTES, TableLimits};
+use crate::gpu::table::{Block, TableLimits};
 use crate::gpu::tensors::Grads;
 use crate::gpu::uniforms::StepUniforms;
 use crate::gpu::vector::GpuVec;
@@ -40,8 +40,6 @@ pub(in crate::gpu) struct Core<R: Rule> {
     pub(in crate::gpu) shape: KernelShape,
     /// The number of invocations in a workgroup of the row kernels. Each computes one quad.
     rows_workgroup: u32,
-    /// The maximum number of routes in a dispatch.
-    max_routes: usize,
     limits: TableLimits,
     pub(in crate::gpu) schedule: Schedule,
     pub(in crate::gpu) steps: u64,
@@ -120,8 +118,7 @@ impl<R: Rule> Core<R> {
             precision: Precision::Native,
             shape,
             rows_workgroup: KernelShape::default().within(&limits).workgroup_size,
-            max_routes: MAX_ROUTES,
-            limits: TableLimits::new(&limits, shape, 0, MAX_ROUTES),
+            limits: TableLimits::new(&limits, shape, 0, false),
             schedule: Schedule::Constant,
             steps: 0,
             state,
@@ -149,10 +146,9 @@ impl<R: Rule> Core<R> {
         self
     }
 
-    /// Sets the maximum number of routes in a dispatch. If vectors move from step to step, few
-    /// routes are best, because a kernel is compiled for its routes.
-    pub(in crate::gpu) fn with_max_routes(mut self, max_routes: usize) -> Self {
-        self.max_routes = max_routes;
+    /// Chooses kernels for vectors that move from step to step.
+    pub(in crate::gpu) fn with_separate_routes(mut self) -> Self {
+        self.limits.separate = true;
         self.set_limits();
         self
     }
@@ -161,7 +157,7 @@ impl<R: Rule> Core<R> {
         // A step that obeys a guard also binds the decision.
         let others = u32::from(self.guard.scans());
         let limits = self.gpu.device().limits();
-        self.limits = TableLimits::new(&limits, self.shape, others, self.max_routes);
+        self.limits = TableLimits::new(&limits, self.shape, others, self.limits.separate);
         self.kept.clear();
     }
 
@@ -321,7 +317,6 @@ impl<R: Rule> Core<R> {
     }
 
     /// The number of dispatches of the last step, including those of a guard.
-    #[cfg(test)]
     pub(in crate::gpu) fn kept_dispatches(&self) -> usize {
         let passes = |kept: &KeptPass| {
             kept.scan.as_ref().map_or(0, |scan| scan.dispatches.len()) + kept.steps.dispatches.len()

@@ -7,7 +7,7 @@ use crate::gpu::pass::Pass;
 use crate::gpu::plan::Element;
 use crate::gpu::rows::RowsBinder;
 use crate::gpu::table::{Place, TableDispatch, Tensor, table};
-use crate::gpu::tensors::{Grads, Regions, check};
+use crate::gpu::tensors::{Grads, Region, Regions, check};
 use crate::gpu::upload::Upload;
 use crate::gpu::vector::GpuVec;
 use crate::gpu::wgsl::Treatment;
@@ -94,11 +94,14 @@ impl<R: Rule> Core<R> {
         let blocks: Vec<_> = dispatches.iter().map(|d| upload.push(&d.blocks)).collect();
         let uploaded = upload.send(&self.gpu)?;
         let mut pass = Pass::default();
+        // Separate routes bind gradients for writing too: one kernel serves them wherever they lie.
+        let is_written =
+            |region: &Region| self.limits.separate || regions.written.contains(&region.buffer);
         for (dispatch, blocks) in dispatches.iter().zip(&blocks) {
             let windows = || dispatch.windows.iter().map(|w| (&regions.list[w.buffer], w.offset));
             let kernel = self.gpu.kernel(&TableKernel {
                 step: self.choice(dispatch.kernel, dispatch.element),
-                written: windows().map(|(r, _)| regions.written.contains(&r.buffer)).collect(),
+                written: windows().map(|(region, _)| is_written(region)).collect(),
                 routes: dispatch.routes.clone(),
             })?;
             let cell = self.limits.dispatch.cell();

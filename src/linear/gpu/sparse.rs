@@ -3,6 +3,7 @@
 
 use super::super::batches::Batch;
 use super::super::errors::{Result, TrainError};
+use super::super::memory::reserve;
 use super::core::{Core, Kept, Setup};
 use super::job::Job;
 use super::kernels::{BoundKernel, Kernel, check_binding, largest_binding, storage};
@@ -25,6 +26,11 @@ const MAX_ROW_FEATURES: usize = 4 * (MAX_LOOP_ITERATIONS as usize - 1);
 /// and for one sample of the loss.
 const BATCH_DISPATCHES: usize = 3;
 
+/// The words that a window of this size holds.
+fn window_words(bytes: u64) -> usize {
+    usize::try_from(bytes / 4).unwrap_or(usize::MAX)
+}
+
 /// Sparse rows, and the kernels that turn them into residuals and steps.
 pub(super) struct SparseRows<'a> {
     pub(super) core: Core,
@@ -46,7 +52,9 @@ impl<'a> SparseRows<'a> {
         // A batch may consist of any rows, so its maximum number of entries is that of the longest
         // rows.
         let batch_size = training.batch_size;
-        let mut lens: Vec<_> = (0..data.rows()).map(|row| data.row(row).0.len()).collect();
+        let mut lens = Vec::new();
+        reserve(&mut lens, data.rows())?;
+        lens.extend((0..data.rows()).map(|row| data.row(row).0.len()));
         lens.sort_unstable_by(|a, b| b.cmp(a));
         for (what, found, max) in [
             ("rows of a batch", batch_size, MAX_BATCH_ROWS),
@@ -57,7 +65,8 @@ impl<'a> SparseRows<'a> {
             }
         }
         let limits = gpu.device().limits();
-        let batch_words = Words::max_count(batch_size, lens.iter().take(batch_size).sum()) as u64;
+        let batch_entries = lens.iter().take(batch_size).sum();
+        let batch_words = Words::max_count(batch_size, batch_entries) as u64;
         let bytes = 4 * WINDOW_WORDS.min(largest_binding(&limits) / 4).max(batch_words);
         check_binding(&limits, bytes)?;
         let core = Core::new(setup, data.rows(), bytes)?;
@@ -72,7 +81,7 @@ impl<'a> SparseRows<'a> {
             descend: None,
             core,
             data,
-            words: Words::default(),
+            words: Words::with_room(window_words(bytes), batch_size + batch_entries)?,
             window,
         })
     }

@@ -1,6 +1,8 @@
 //! Sparse rows in the layout that kernels read: words in one buffer, for all batches of a
 //! submission.
 
+use super::super::errors::Result;
+use super::super::memory::reserve;
 use crate::data::SparseDataset;
 
 /// Where a batch's rows and columns lie among the words. shaders/linear/sparse/ documents the
@@ -22,6 +24,14 @@ pub(super) struct Words {
 }
 
 impl Words {
+    /// Makes room for the words of a submission, and for the entries and biases of a batch.
+    pub(super) fn with_room(words: usize, entries: usize) -> Result<Self> {
+        let mut room = Self::default();
+        reserve(&mut room.words, words)?;
+        reserve(&mut room.entries, entries)?;
+        Ok(room)
+    }
+
     /// The maximum number of words that rows with `entries` entries add.
     pub(super) fn max_count(rows: usize, entries: usize) -> usize {
         // For each row, a record of 3 words and an entry of the bias of 2. For each entry, 2 words
@@ -61,9 +71,8 @@ impl Words {
             let entry = |(&column, value): (&u32, &f32)| (column, position, value.to_bits());
             self.entries.extend(columns.iter().zip(values).map(entry));
         }
-        // By column, and within a column in the order of the batch, since the sort is stable. The
-        // bias is the last column.
-        self.entries.sort_by_key(|&(column, ..)| column);
+        // By column, and within a column in the order of the batch. The bias is the last column.
+        self.entries.sort_unstable_by_key(|&(column, position, _)| (column, position));
         let bias = data.feature_count() as u32;
         let ones = (0..rows.len() as u32).map(|position| (bias, position, 1.0_f32.to_bits()));
         self.entries.extend(ones);

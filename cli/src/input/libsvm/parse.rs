@@ -1,9 +1,9 @@
-//! Rows from bytes.
+//! Parses rows of LIBSVM text.
 
 /// The largest index. Every index up to the largest one has a weight, of which a training run keeps
 /// several copies of 4 bytes.
 pub(crate) const MAX_FEATURES: u32 = 1 << 28;
-/// How much of a wrong text an error shows.
+/// The maximum length of the text that an error quotes.
 const SHOWN_BYTES: usize = 40;
 
 /// The rows of a piece of text.
@@ -38,18 +38,18 @@ pub(super) struct Fault {
 /// What is wrong with a text, and what to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum ParseFault {
-    #[error("is no label: a line begins with a number")]
+    #[error("is not a label: a line begins with a number")]
     Label,
-    #[error("is no feature: write index:value")]
+    #[error("is not a feature: write index:value")]
     NoColon,
-    #[error("has an index that is no number: give a whole number of at least 1")]
+    #[error("has an index that is not a number: give a whole number of at least 1")]
     Index,
-    #[error("has index 0: indices count from 1; add 1 to all of them")]
+    #[error("has index 0: indices start at 1; add 1 to all of them")]
     Zero,
-    #[error("has a negative index: indices count from 1")]
+    #[error("has a negative index: indices start at 1")]
     Negative,
     #[error(
-        "has an index beyond the largest, {MAX_FEATURES}: renumber the features without gaps, or \
+        "has an index above the maximum, {MAX_FEATURES}: renumber the features without gaps, or \
          hash them"
     )]
     TooLarge,
@@ -57,19 +57,19 @@ pub(crate) enum ParseFault {
     Repeated,
     #[error("has a smaller index than the one before it: sort the features of the line")]
     Unordered,
-    #[error("has a value that is no number: correct it, or leave the feature out")]
+    #[error("has a value that is not a number: correct it, or leave the feature out")]
     Value,
     #[error("is not finite: give a finite number, or leave it out")]
     NotFinite,
     #[error("is beyond the largest number that fits (3.4e38): scale it")]
     Overflow,
-    #[error("is behind as many rows as fit in memory")]
+    #[error("comes after as many rows as fit in memory")]
     OutOfMemory,
 }
 
-/// The rows of `text`, which is whole lines.
+/// Parses `text`, which consists of whole lines.
 pub(super) fn parse(text: &[u8]) -> Piece {
-    // A dozen bytes a feature is usual; too little only means that the vectors grow.
+    // A feature usually takes a dozen bytes. If this is too little, the vectors grow.
     let (entries, rows) = (text.len() / 12, text.len() / 256);
     let mut piece = Piece::default();
     let _ = piece.entries.try_reserve(entries).and_then(|()| piece.values.try_reserve(entries));
@@ -96,10 +96,10 @@ pub(super) fn parse(text: &[u8]) -> Piece {
     piece
 }
 
-/// Where something is wrong, and what.
+/// The position of a fault, and its kind.
 type Wrong = (usize, ParseFault);
 
-/// Parses the line that begins at `at`; gives where the next one does.
+/// Parses the line that begins at `at`; returns where the next one begins.
 fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
     let mut at = skip_blanks(text, at);
     if ends_line(text, at) {
@@ -134,7 +134,7 @@ fn line(text: &[u8], at: usize, piece: &mut Piece) -> Result<usize, Wrong> {
     Ok(next_line(text, at))
 }
 
-/// Appends a value that stands at `at`, if there is memory for it.
+/// Appends the value at `at`, if there is memory for it.
 #[inline(always)]
 fn push<T>(values: &mut Vec<T>, value: T, at: usize) -> Result<(), Wrong> {
     if values.len() == values.capacity() {
@@ -185,9 +185,14 @@ const POWERS: [f64; 23] = [
     1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
-/// The number at `at`, rounded once, and where it ends. An error is told of the text at `told`.
+/// The number at `at`, rounded once, and where it ends. Errors name the place `reported_at`.
 #[inline(always)]
-fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f32, usize), Wrong> {
+fn number(
+    text: &[u8],
+    at: usize,
+    reported_at: usize,
+    problem: ParseFault,
+) -> Result<(f32, usize), Wrong> {
     let negative = text.get(at) == Some(&b'-');
     let first = at + usize::from(negative);
     let (mut mantissa, mut end, mut fraction) = (0_u64, first, 0);
@@ -217,15 +222,15 @@ fn number(text: &[u8], at: usize, told: usize, problem: ParseFault) -> Result<(f
             return Ok((if negative { -value } else { value }, end));
         }
     }
-    slow_number(text, at, told, problem)
+    slow_number(text, at, reported_at, problem)
 }
 
-/// The same for numbers of every form.
+/// The same for numbers in any form.
 #[cold]
 fn slow_number(
     text: &[u8],
     at: usize,
-    told: usize,
+    reported_at: usize,
     problem: ParseFault,
 ) -> Result<(f32, usize), Wrong> {
     let end = end_of_token(text, at);
@@ -233,9 +238,9 @@ fn slow_number(
     let parsed = std::str::from_utf8(token).ok().and_then(|token| token.parse::<f32>().ok());
     match parsed {
         Some(value) if value.is_finite() => Ok((value, end)),
-        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((told, ParseFault::Overflow)),
-        Some(_) => Err((told, ParseFault::NotFinite)),
-        None => Err((told, problem)),
+        Some(_) if token.iter().any(u8::is_ascii_digit) => Err((reported_at, ParseFault::Overflow)),
+        Some(_) => Err((reported_at, ParseFault::NotFinite)),
+        None => Err((reported_at, problem)),
     }
 }
 
@@ -276,7 +281,7 @@ fn end_of_token(text: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Where the line behind this one begins.
+/// Where the next line begins.
 fn next_line(text: &[u8], at: usize) -> usize {
     let end = text[at..].iter().position(|&byte| byte == b'\n');
     end.map_or(text.len(), |end| at + end + 1)

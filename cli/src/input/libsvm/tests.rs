@@ -68,24 +68,24 @@ fn numbers_are_rounded_once() {
 #[test]
 fn what_is_wrong_is_named_with_its_place() {
     let cases = [
-        ("1 a:2", 3, "\"a:2\" has an index that is no number"),
-        ("1 1.5:2", 3, "has an index that is no number"),
-        ("1 :2", 3, "has an index that is no number"),
+        ("1 a:2", 3, "\"a:2\" has an index that is not a number"),
+        ("1 1.5:2", 3, "has an index that is not a number"),
+        ("1 :2", 3, "has an index that is not a number"),
         ("1 2:1 1:1", 7, "\"1:1\" has a smaller index"),
         ("1 2:1 2:3", 7, "\"2:3\" repeats the index"),
         ("1 0:1", 3, "\"0:1\" has index 0"),
         ("1 -3:1", 3, "\"-3:1\" has a negative index"),
-        ("1 268435457:1", 3, "beyond the largest, 268435456"),
-        ("1 99999999999999999999:1", 3, "beyond the largest"),
-        ("1 3", 3, "\"3\" is no feature"),
-        ("1 3:", 3, "\"3:\" has a value that is no number"),
-        ("1 3:x", 3, "has a value that is no number"),
-        ("1 3:1:2", 3, "has a value that is no number"),
+        ("1 268435457:1", 3, "above the maximum, 268435456"),
+        ("1 99999999999999999999:1", 3, "above the maximum"),
+        ("1 3", 3, "\"3\" is not a feature"),
+        ("1 3:", 3, "\"3:\" has a value that is not a number"),
+        ("1 3:x", 3, "has a value that is not a number"),
+        ("1 3:1:2", 3, "has a value that is not a number"),
         ("1 3:nan", 3, "is not finite"),
         ("1 3:1e39", 3, "\"3:1e39\" is beyond the largest number"),
-        ("cat 3:1", 1, "\"cat\" is no label"),
+        ("cat 3:1", 1, "\"cat\" is not a label"),
         ("inf 3:1", 1, "is not finite"),
-        ("1,2 3:1", 1, "\"1,2\" is no label"),
+        ("1,2 3:1", 1, "\"1,2\" is not a label"),
     ];
     for (line, byte, expected) in cases {
         let text = format!("1 1:1\n\n# comment\n{line}\n1 1:1\n");
@@ -141,7 +141,7 @@ fn labels_become_classes_in_ascending_order() {
     assert_eq!(classes.0, [Label::Number(1.0), Label::Number(2.0)]);
     assert_eq!(text.labels, [1.0, 0.0, 1.0]);
     let third = read(b"1 1:1\n0\n\n2\n").unwrap().classify().unwrap_err().to_string();
-    assert!(third.contains("rows.svm, line 4: 2 is a third class, beside 1 and 0"), "{third}");
+    assert!(third.contains("rows.svm, line 4: 2 is a third class, besides 1 and 0"), "{third}");
     let one = read(b"1 1:1\n1\n").unwrap().classify().unwrap_err().to_string();
     assert!(one.contains("only class 1"), "{one}");
 }

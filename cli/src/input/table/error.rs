@@ -57,14 +57,14 @@ pub(crate) enum TableError {
     )]
     SameName { path: PathBuf, line: u64, first: usize, second: usize, name: String },
     #[error(
-        "{}: the row of line {line} has a quotation mark that is not closed: close it, or delete \
+        "{}: the row on line {line} has a quotation mark that is not closed: close it, or delete \
          it",
         path.display()
     )]
     Unclosed { path: PathBuf, line: u64 },
     #[error(
-        "{}, line {line}, column {column}: {label} is a third class, beside {first} and {second}: \
-         the logistic loss takes two; delete the rows of the others, or use --loss squared",
+        "{}, line {line}, column {column}: {label} is a third class, besides {first} and {second}: \
+         the logistic loss takes two; delete the rows of other classes, or use --loss squared",
         path.display()
     )]
     ThirdClass {
@@ -76,7 +76,7 @@ pub(crate) enum TableError {
         second: Label,
     },
     #[error(
-        "{}, line {line}, column {column}: {text:?} goes on behind the quotation mark that closes it: \
+        "{}, line {line}, column {column}: {text:?} continues after its closing quotation mark: \
          delete the marks, or double those inside the text",
         path.display()
     )]

@@ -70,8 +70,8 @@ fn errors_name_line_column_and_text() {
         (b" \n\r\n", &["empty"]),
         (b"a,b\n", &["header (line 1)", "no row"]),
         (b"a,b\n1,2\n\n1,2,3\n", &["line 4", "3 columns", "line 1 has 2"]),
-        (b"1,2\r\n\r\n\r\n1,x\r\n", &["line 4", "column 2 (x1)", "\"x\" is no number"]),
-        (b"a,b\n1,2\n3,", &["line 3", "column 2 (b)", "\"\" is no number"]),
+        (b"1,2\r\n\r\n\r\n1,x\r\n", &["line 4", "column 2 (x1)", "\"x\" is not a number"]),
+        (b"a,b\n1,2\n3,", &["line 3", "column 2 (b)", "\"\" is not a number"]),
         (b"a,b\n1,NaN\n", &["line 2", "column 2 (b)", "\"NaN\"", "missing"]),
         (b"a,b\n-inf,1\n", &["line 2", "column 1 (a)", "\"-inf\"", "infinite"]),
         (b"a,b\n1e39,1\n", &["line 2", "column 1 (a)", "\"1e39\"", "largest"]),
@@ -79,12 +79,12 @@ fn errors_name_line_column_and_text() {
         (b"a,b\n1,2\n\n3,\"4\n5,6\n7,8\n", &["line 4", "not closed"]),
         (b"a b\n1 2\n\n\"3 4\n5 6\n7 8", &["line 4", "not closed"]),
         (b"\"a,b\n1,2\n", &["line 1", "not closed"]),
-        (b"a,b\n\"1\n\n\",\"x\ny\"\n", &["line 2, column 2 (b)", "no number"]),
+        (b"a,b\n\"1\n\n\",\"x\ny\"\n", &["line 2, column 2 (b)", "not a number"]),
         (b"a,b\n1,2\n\"3\n\"\n5,6\n", &["line 3", "1 columns"]),
         (b"a,b\n1,2,\n", &["line 2", "separator at the end"]),
-        (b"# made by hand\na,b\n1,2\n", &["comments are not known"]),
-        (b"a,b\n# x\n1,2\n", &["line 2", "comments are not known"]),
-        (b"a\x1b,b\nx,2\n", &["(a\\u{1b})", "no number"]),
+        (b"# made by hand\na,b\n1,2\n", &["comments are not supported"]),
+        (b"a,b\n# x\n1,2\n", &["line 2", "comments are not supported"]),
+        (b"a\x1b,b\nx,2\n", &["(a\\u{1b})", "not a number"]),
         (b"a,b,a\n1,2,3\n", &["columns 1 and 3", "\"a\"", "rename"]),
     ];
     for (text, parts) in cases {
@@ -95,7 +95,7 @@ fn errors_name_line_column_and_text() {
     }
 }
 
-/// Taken for a header, the row would be lost without a word.
+/// If it were read as a header, the row would be lost without an error.
 #[test]
 fn text_in_the_first_row_of_numbers_is_an_error() {
     assert!(message(b"1,two,3\n4,5,6\n").contains("line 1, column 2 (x1): \"two\""));
@@ -106,7 +106,7 @@ fn binary_files_are_refused() {
     assert!(message(b"PK\x03\x04\x00\x00").contains("not plain text"));
 }
 
-/// More than one sample, so that the seam between sample and rest is crossed.
+/// More than one sample, so that the boundary between the sample and the rest is crossed.
 #[test]
 fn long_files_keep_every_row_and_their_line_numbers() {
     let mut text: Vec<u8> =
