@@ -33,13 +33,23 @@ pub(super) struct Update<R: Rule> {
 pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>, grads: &[f32]) {
     let Treatment { scale, only_finite } = update.treatment;
     // Loops with and without a treatment are compiled separately: without one, it costs nothing.
-    let arch = pulp::Arch::new();
+    let arch = arch();
     match (scale.is_some() || only_finite, update.row_wise) {
         (false, false) => arch.dispatch(SliceLoop::<R, false, false> { update, columns, grads }),
         (true, false) => arch.dispatch(SliceLoop::<R, true, false> { update, columns, grads }),
         (false, true) => arch.dispatch(SliceLoop::<R, false, true> { update, columns, grads }),
         (true, true) => arch.dispatch(SliceLoop::<R, true, true> { update, columns, grads }),
     }
+}
+
+/// The instructions to use: the machine's widest, or with `--cfg wgpu_optim_avx2` those of AVX2, to
+/// measure them on a machine that has more.
+fn arch() -> pulp::Arch {
+    #[cfg(all(wgpu_optim_avx2, target_arch = "x86_64"))]
+    if let Some(avx2) = pulp::x86::V3::try_new() {
+        return pulp::Arch::V3(avx2);
+    }
+    pulp::Arch::new()
 }
 
 /// A loop that is compiled once for each instruction set.

@@ -23,9 +23,11 @@ mod scan;
 mod tensor_list;
 mod tensor_step;
 mod threads;
+mod vector;
 
 pub use error::CpuError;
 pub use groups::CpuGroupOptimizer;
 #[cfg(feature = "linear")]
 pub(crate) use interleaved::Interleaved;
 pub use optimizer::CpuOptimizer;
+pub use vector::CpuVec;
