@@ -4,7 +4,7 @@ use super::apply::Update;
 use super::columns::{Column, Columns};
 use super::row_gradients::RowGradients;
 use super::tensor_step::{TensorStep, cost};
-use super::threads::threads;
+use super::threads::{fork, threads};
 use super::vector::CpuVec;
 use crate::rules::{MAX_STATE, Rule};
 use crate::step::TensorGradient;
@@ -87,7 +87,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
         let left_parts = (parts * left_cost).div_ceil(cost.max(1));
         let right_parts = (parts * (cost - left_cost)).div_ceil(cost.max(1));
         let (left, right) = self.split_at(border);
-        rayon::join(|| left.run_parts(left_parts), || right.run_parts(right_parts));
+        fork(|| left.run_parts(left_parts), || right.run_parts(right_parts));
     }
 
     fn split_at(self, border: usize) -> (Self, Self) {
