@@ -148,7 +148,7 @@ pub mod numerics;
 pub mod rules;
 pub mod step;
 
-pub use cpu::{CpuError, CpuGroupOptimizer, CpuOptimizer};
+pub use cpu::{CpuError, CpuGroupOptimizer, CpuOptimizer, CpuVec};
 pub use gpu::{
     AdapterKind, DownloadError, Gpu, GpuGroupOptimizer, GpuOptimizer, GpuRequest, GpuVec,
     GroupError, KernelShape, ReportError, RequestError, StepError, VectorError,

@@ -101,7 +101,11 @@ def start(case, settings):
     """All contestants of a case, ours first, warmed up and checked."""
 
     def contestant(name, program, arguments):
-        programs = {"ours": [settings.ours], "burn": [settings.work / "burn/release/burn-peer"]}
+        programs = {
+            "ours": [settings.ours],
+            "ours-avx2": [settings.ours_avx2],
+            "burn": [settings.work / "burn/release/burn-peer"],
+        }
         script = [settings.work / "venv/bin/python", HERE / program]
         command = [*programs.get(program, script), *arguments]
         return Contestant(name, command, settings.environment, settings.processors)
@@ -198,6 +202,8 @@ def machine(settings):
     """What the figures depend on, as lines for the header of the record."""
     information = Path("/proc/cpuinfo").read_text().splitlines()
     model = next((line for line in information if line.startswith("model name")), "model name: ?")
+    flags = next((line for line in information if line.startswith("flags")), "").split()
+    widest = next((name for name in ["avx512f", "avx2", "avx"] if name in flags), "no AVX")
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     lock = (HERE / "burn/Cargo.lock").read_text()
     burn = lock.split('name = "burn"\nversion = "')[1].split('"')[0]
@@ -208,7 +214,8 @@ def machine(settings):
     load = ", ".join(f"{figure:.2f}" for figure in os.getloadavg())
     commit = output("git", "describe", "--always", "--dirty") or "unknown"
     return [
-        f"{model.split(':')[1].strip()}, {os.cpu_count()} processors, {memory:.0f} GiB, "
+        f"{model.split(':')[1].strip()} with {widest}, {os.cpu_count()} processors, "
+        f"{memory:.0f} GiB, "
         f"{platform.freedesktop_os_release()['PRETTY_NAME']}, {platform.platform()}",
         f"{settings.threads} threads each; load before the first case {load}; Vulkan driver "
         f"{Path(settings.driver).name}",
@@ -238,6 +245,7 @@ def arguments():
     parser.add_argument("--driver", default=driver, help="the ICD file of the Vulkan driver (lavapipe)")
     parser.add_argument("--work", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--ours", help=argparse.SUPPRESS)
+    parser.add_argument("--ours-avx2", default="", help=argparse.SUPPRESS)
     parser.add_argument("--command", default="", help=argparse.SUPPRESS)
     settings = parser.parse_args()
     settings.rounds = settings.rounds or (2 if settings.quick else 9)
@@ -257,6 +265,8 @@ def cases(settings):
     parts = settings.parts or PARTS
     if "step" in parts:
         yield from step_cases(settings.quick)
+        if settings.ours_avx2:
+            yield from step_cases(settings.quick, "ours-avx2", " with AVX2")
     if "burn" in parts:
         yield from burn_cases(settings.quick)
     if "train" in parts:

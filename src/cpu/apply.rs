@@ -6,6 +6,10 @@ use crate::numerics::canonical;
 use crate::numerics::sum::mean_square;
 use crate::rules::{MAX_STATE, MeanSquare, OwnSquare, Rule, RulePass, Square, StateElement};
 
+/// Updates look for NaN once in so many elements, which costs less than to make each NaN canonical
+/// where it arises.
+const NAN_BLOCK: usize = 256;
+
 /// What a guard does to a gradient before the rule sees it. By default nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Treatment {
@@ -29,13 +33,23 @@ pub(super) struct Update<R: Rule> {
 pub(super) fn apply_rule<R: Rule>(update: &Update<R>, columns: &mut Columns<'_>, grads: &[f32]) {
     let Treatment { scale, only_finite } = update.treatment;
     // Loops with and without a treatment are compiled separately: without one, it costs nothing.
-    let arch = pulp::Arch::new();
+    let arch = arch();
     match (scale.is_some() || only_finite, update.row_wise) {
         (false, false) => arch.dispatch(SliceLoop::<R, false, false> { update, columns, grads }),
         (true, false) => arch.dispatch(SliceLoop::<R, true, false> { update, columns, grads }),
         (false, true) => arch.dispatch(SliceLoop::<R, false, true> { update, columns, grads }),
         (true, true) => arch.dispatch(SliceLoop::<R, true, true> { update, columns, grads }),
     }
+}
+
+/// The instructions to use: the machine's widest, or with `--cfg wgpu_optim_avx2` those of AVX2, to
+/// measure them on a machine that has more.
+fn arch() -> pulp::Arch {
+    #[cfg(all(wgpu_optim_avx2, target_arch = "x86_64"))]
+    if let Some(avx2) = pulp::x86::V3::try_new() {
+        return pulp::Arch::V3(avx2);
+    }
+    pulp::Arch::new()
 }
 
 /// A loop that is compiled once for each instruction set.
@@ -109,7 +123,7 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
     }
 
     /// The new parameter. `own` is the state that the element does not share; `state` has the
-    /// shared values.
+    /// shared values. Any NaN is as the processor made it.
     #[inline(always)]
     fn update<const OWN: usize>(
         &self,
@@ -128,12 +142,12 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
             }
         }
         let treated = self.treated(gradient);
-        let updated = canonical(self.0.rule.update(&self.0.uniforms, x, treated, square, state));
+        let updated = self.0.rule.update(&self.0.uniforms, x, treated, square, state);
         let skipped = self.skips(gradient);
         let mut next = 0;
         for (k, &value) in state.as_ref().iter().enumerate() {
             if next < OWN && self.owns(k) {
-                own[next] = if skipped { before[next] } else { canonical(value) };
+                own[next] = if skipped { before[next] } else { value };
                 next += 1;
             }
         }
@@ -148,23 +162,50 @@ impl<R: Rule, const TREATED: bool, const ROW_WISE: bool> Element<R, TREATED, ROW
         grads: &[f32],
         square: impl Square<f32>,
         shared: R::State<f32>,
-        own: [&mut [f32]; OWN],
+        mut own: [&mut [f32]; OWN],
     ) -> R::State<f32> {
         let len = params.len();
         let grads = &grads[..len];
-        let own = own.map(|vector| &mut vector[..len]);
+        for vector in &mut own {
+            *vector = &mut std::mem::take(vector)[..len];
+        }
         let mut after = shared;
-        for index in 0..len {
-            let mut state = shared;
-            let mut values = std::array::from_fn(|k| own[k][index]);
-            params[index] =
-                self.update::<OWN>(params[index], grads[index], square, &mut state, &mut values);
-            for k in 0..OWN {
-                own[k][index] = values[k];
+        let mut start = 0;
+        while start < len {
+            let block = start..len.min(start + NAN_BLOCK);
+            let mut has_nan = false;
+            for index in block.clone() {
+                let mut state = shared;
+                let mut values = std::array::from_fn(|k| own[k][index]);
+                let (x, gradient) = (params[index], grads[index]);
+                let x = self.update::<OWN>(x, gradient, square, &mut state, &mut values);
+                params[index] = x;
+                has_nan |= x.is_nan();
+                for k in 0..OWN {
+                    own[k][index] = values[k];
+                    has_nan |= values[k].is_nan();
+                }
+                after = state;
             }
-            after = state;
+            if has_nan {
+                self.mend(&mut params[block.clone()], &grads[block.clone()]);
+                for vector in &mut own {
+                    self.mend(&mut vector[block.clone()], &grads[block.clone()]);
+                }
+            }
+            start = block.end;
         }
         after
+    }
+
+    /// Makes every NaN in updated elements canonical.
+    #[cold]
+    fn mend(&self, values: &mut [f32], grads: &[f32]) {
+        for (value, &gradient) in values.iter_mut().zip(grads) {
+            if !self.skips(gradient) {
+                *value = canonical(*value);
+            }
+        }
     }
 
     /// Updates all elements, each with its own state.

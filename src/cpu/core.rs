@@ -5,6 +5,7 @@ use super::error::CpuError;
 use super::guarded::Guarded;
 use super::row_gradients::RowGradients;
 use super::tensor_list::{Gradient, TensorList};
+use super::vector::CpuVec;
 use crate::rules::{MAX_STATE, Rule, check_state};
 use crate::step::{Schedule, TensorGradient, Tensors, TensorsError, scheduled};
 
@@ -20,7 +21,7 @@ pub(super) struct Core<R: Rule> {
     /// The indices in [`Rule::STATE`] of the state vectors that the rule of any group uses.
     pub(super) used: Vec<usize>,
     /// For each tensor, its part of these vectors, by their index.
-    pub(super) state: Vec<[Vec<f32>; MAX_STATE]>,
+    pub(super) state: Vec<[CpuVec; MAX_STATE]>,
     /// Scratch memory: the row gradients of each tensor; empty until a tensor has some.
     rows: Vec<RowGradients>,
     /// Scratch memory: the update of each group.
@@ -32,7 +33,8 @@ impl<R: Rule> Core<R> {
     pub(super) fn new(tensors: Tensors<R>, row_wise: Option<usize>) -> Result<Self, CpuError> {
         const { check_state::<R>() };
         let used = tensors.used_state();
-        let mut state = vec![[const { Vec::new() }; MAX_STATE]; tensors.lens.len()];
+        let mut state = Vec::new();
+        state.resize_with(tensors.lens.len(), <[CpuVec; MAX_STATE]>::default);
         // Allocates one vector for all tensors, then the next. In the other order, a tensor's
         // vectors often lie 4 KiB apart, which is slow.
         for &k in &used {
@@ -40,7 +42,8 @@ impl<R: Rule> Core<R> {
             for ((&group, &len), vectors) in places {
                 let rule = &tensors.rules[group as usize];
                 let shared_by = row_wise.filter(|_| rule.can_share(k)).unwrap_or(1);
-                vectors[k] = filled(rule.initial_state().as_ref()[k], len / shared_by)?;
+                let initial = rule.initial_state().as_ref()[k];
+                vectors[k] = CpuVec::filled(initial, len / shared_by)?;
             }
         }
         let (schedule, guarded) = Default::default();
@@ -110,12 +113,4 @@ impl<R: Rule> Core<R> {
         }
         Ok(())
     }
-}
-
-/// A vector of `len` times `value`, or an error if there is too little memory.
-pub(super) fn filled(value: f32, len: usize) -> Result<Vec<f32>, CpuError> {
-    let mut vector = Vec::new();
-    vector.try_reserve_exact(len).map_err(|_| CpuError::OutOfMemory { len })?;
-    vector.resize(len, value);
-    Ok(vector)
 }

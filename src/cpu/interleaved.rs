@@ -2,10 +2,10 @@
 
 use super::apply::{Treatment, Update};
 use super::columns::{Column, Columns};
-use super::core::filled;
 use super::error::CpuError;
 use super::tensor_step::TensorStep;
 use super::threads::threads;
+use super::vector::CpuVec;
 use crate::rules::{Rule, check_state};
 use crate::step::{Schedule, scheduled};
 
@@ -16,7 +16,7 @@ pub(crate) struct Interleaved<R: Rule> {
     schedule: Schedule,
     steps: u64,
     /// For each element, the parameter, then its value in every state vector.
-    memory: Vec<f32>,
+    memory: CpuVec,
     width: usize,
     /// Copies of a step's parameters and state.
     params: Vec<f32>,
@@ -33,7 +33,7 @@ impl<R: Rule> Interleaved<R> {
         let used = (0..).zip(initial.as_ref()).filter(|(k, _)| rule.uses_state(*k));
         let used: Vec<f32> = used.map(|(_, &value)| value).collect();
         let width = 1 + used.len();
-        let mut memory = filled(0.0, params.len().saturating_mul(width))?;
+        let mut memory = CpuVec::zeros(params.len().saturating_mul(width))?;
         for (element, &parameter) in memory.chunks_exact_mut(width).zip(params) {
             element[0] = parameter;
             element[1..].copy_from_slice(&used);

@@ -13,6 +13,8 @@ mod guarded;
 #[cfg(feature = "linear")]
 mod interleaved;
 mod methods;
+#[cfg(test)]
+mod nan_tests;
 mod optimizer;
 mod row_gradients;
 #[cfg(test)]
@@ -21,9 +23,11 @@ mod scan;
 mod tensor_list;
 mod tensor_step;
 mod threads;
+mod vector;
 
 pub use error::CpuError;
 pub use groups::CpuGroupOptimizer;
 #[cfg(feature = "linear")]
 pub(crate) use interleaved::Interleaved;
 pub use optimizer::CpuOptimizer;
+pub use vector::CpuVec;

@@ -4,7 +4,8 @@ use super::apply::Update;
 use super::columns::{Column, Columns};
 use super::row_gradients::RowGradients;
 use super::tensor_step::{TensorStep, cost};
-use super::threads::threads;
+use super::threads::{fork, threads};
+use super::vector::CpuVec;
 use crate::rules::{MAX_STATE, Rule};
 use crate::step::TensorGradient;
 
@@ -48,7 +49,7 @@ pub(super) struct TensorList<'a, 'p, R: Rule> {
     pub(super) groups: &'a [u32],
     pub(super) params: &'a mut [&'p mut [f32]],
     /// For each tensor, its state by the index in [`Rule::STATE`].
-    pub(super) state: &'a mut [[Vec<f32>; MAX_STATE]],
+    pub(super) state: &'a mut [[CpuVec; MAX_STATE]],
     pub(super) grads: &'a [TensorGradient<'a, [f32]>],
     /// The row gradients of each tensor; empty if no tensor has had any.
     pub(super) rows: &'a [RowGradients],
@@ -86,7 +87,7 @@ impl<R: Rule> TensorList<'_, '_, R> {
         let left_parts = (parts * left_cost).div_ceil(cost.max(1));
         let right_parts = (parts * (cost - left_cost)).div_ceil(cost.max(1));
         let (left, right) = self.split_at(border);
-        rayon::join(|| left.run_parts(left_parts), || right.run_parts(right_parts));
+        fork(|| left.run_parts(left_parts), || right.run_parts(right_parts));
     }
 
     fn split_at(self, border: usize) -> (Self, Self) {

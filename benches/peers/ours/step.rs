@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use wgpu_optim::{
-    Adagrad, CpuOptimizer, EpsilonPlacement, GpuOptimizer, GpuRequest, GpuVec, Rule, WeightDecay,
+    Adagrad, CpuOptimizer, CpuVec, EpsilonPlacement, GpuOptimizer, GpuRequest, GpuVec, Rule,
+    WeightDecay,
 };
 
 use crate::traffic::{Traffic, values};
@@ -40,8 +41,8 @@ fn sum(values: &[f32]) -> f64 {
 /// The CPU engine with any rule.
 pub(crate) struct Cpu<R: Rule> {
     optimizer: CpuOptimizer<R>,
-    params: Vec<f32>,
-    grads: Vec<f32>,
+    params: CpuVec,
+    grads: CpuVec,
     check: f64,
 }
 
@@ -58,7 +59,9 @@ pub(crate) fn traffic(len: usize) -> Cpu<Traffic> {
 impl<R: Rule> Cpu<R> {
     fn new(rule: R, len: usize) -> Self {
         let optimizer = CpuOptimizer::new(rule, len).unwrap();
-        let mut cpu = Self { optimizer, params: values(len), grads: values(len), check: 0.0 };
+        // On huge pages, like numpy's arrays.
+        let vector = || CpuVec::from_slice(&values(len)).unwrap();
+        let mut cpu = Self { optimizer, params: vector(), grads: vector(), check: 0.0 };
         cpu.steps(CHECKED_STEPS);
         cpu.check = sum(&cpu.params);
         cpu.steps(WARM_UP);
