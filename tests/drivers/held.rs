@@ -145,9 +145,8 @@ fn guarded(driver: &Driver) {
     let (params, grads) = (super::groups::side_by_side(gpu, &hosts), gradients.clone());
     let state: Vec<Vec<GpuVec>> =
         LENS.iter().map(|&len| gpu.zeros_many(&[len; 2]).unwrap()).collect();
-    let group = wgpu_optim::ParamGroup { rule, lens: LENS.to_vec() };
-    let mut reference =
-        wgpu_optim::CpuGroupOptimizer::new(&[group]).unwrap().with_guard(guard).unwrap();
+    let group = ParamGroup { rule, lens: LENS.to_vec() };
+    let mut reference = CpuGroupOptimizer::new(&[group]).unwrap().with_guard(guard).unwrap();
     let stepper = GpuStepper::new(gpu).unwrap().with_precision(Precision::Exact);
     let mut stepper = stepper.with_guard(guard).unwrap();
     let mut expected = hosts.clone();
