@@ -51,12 +51,14 @@ fn a_table_and_its_held_out_rows() {
     let place = Folder::new();
     let rows: String = (0..1_000_000).map(|i| format!("{},{},{}\n", i % 7, i % 5, i % 3)).collect();
     place.file("rows.csv", rows);
+    let rows: String = (0..1_000_000).map(|i| format!("{},{}\n", i % 7, i % 2)).collect();
+    place.file("classes.csv", rows);
     let mut done = 0;
     for arguments in [
         "fit rows.csv",
         "fit rows.csv --test 0.3",
         "fit rows.csv --test 0.3 --validation 0.2",
-        "fit rows.csv --test 0.9",
+        "fit classes.csv --loss logistic --test 0.9",
         "compare rows.csv --epochs 1 --optimizers adagrad --learning-rates 0.1",
     ] {
         for kibibytes in (28_000..68_000).step_by(4_000) {
