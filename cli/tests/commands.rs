@@ -181,8 +181,16 @@ mod unix {
     use std::process::{Child, Command, Stdio};
     use std::time::{Duration, Instant};
 
+    /// Starts the program. Signals that these tests inherit as ignored, as in a script's background
+    /// jobs, are reset to their defaults.
     fn start(place: &Folder, arguments: &[&str]) -> Child {
-        Command::new(assert_cmd::cargo::cargo_bin("wgpu-optim"))
+        let program = assert_cmd::cargo::cargo_bin("wgpu-optim");
+        let mut command =
+            Command::new(if cfg!(target_os = "linux") { "env".into() } else { program.clone() });
+        if cfg!(target_os = "linux") {
+            command.arg("--default-signal").arg(program);
+        }
+        command
             .current_dir(place.directory.path())
             .args(arguments)
             .stdout(Stdio::piped())
