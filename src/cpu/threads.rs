@@ -42,7 +42,6 @@ pub(super) fn run_parts<T: Divisible, O: Send>(
     join(left, right)
 }
 
-/// Splits a list in order. An item that crosses the border is split itself.
 /// Runs both functions, at the same time if a thread is free. `rayon::join` would leave a thread that
 /// is not rayon's own idle, and wake it at the end, which takes as long as a step over 100,000
 /// elements. This runs `left` on the thread that calls.
@@ -62,6 +61,7 @@ pub(super) fn fork<A: Send, B: Send>(
     (of_left, of_right)
 }
 
+/// Splits a list in order. An item that crosses the border is split itself.
 impl<T: Divisible> Divisible for VecDeque<T> {
     fn cost(&self) -> usize {
         self.iter().map(T::cost).sum()

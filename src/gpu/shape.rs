@@ -9,8 +9,9 @@ use super::context::Gpu;
 /// because every element is computed independently. In native precision the result stays within the
 /// same bounds but may differ, because a compiler may fuse the operations of another kernel
 /// differently. [`KernelShape::for_device`] is the default, chosen by measurements on lavapipe and
-/// SwiftShader; no hardware GPU has been measured. `cargo bench --bench shape` measures all shapes on every device that it finds; pass the best one
-/// to [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape).
+/// SwiftShader; no hardware GPU has been measured. `cargo bench --bench shape` measures all shapes on
+/// every device that it finds; pass the best one to
+/// [`GpuOptimizer::with_shape`](super::GpuOptimizer::with_shape).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct KernelShape {
